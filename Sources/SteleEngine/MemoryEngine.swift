@@ -1,0 +1,146 @@
+import SteleBase
+import SteleClock
+import Synchronization
+
+/// The storage engine in memory, deterministic, for the simulator and for tests.
+///
+/// It models durability, with the engine object standing for the disk: ``crash()`` takes it back to
+/// the last completed flush, after which it is used again as a store that was just opened. A flush
+/// can also be taken in two steps, ``beginFlush()`` and ``completeFlush(_:)``, so that a simulator
+/// can let it take time, crash within it, or both.
+package final class MemoryEngine: StorageEngine {
+    /// Names a flush that has begun.
+    package struct FlushToken: Hashable, Sendable {
+        fileprivate let number: UInt64
+    }
+
+    private struct Image {
+        var store = MemoryStore()
+        /// All bytes ever applied up to this image.
+        var appliedBytes = 0
+    }
+
+    private struct State {
+        var current = Image()
+        /// What a crash leaves.
+        var durable = Image()
+        /// Begun flushes, oldest first.
+        var pending: [(token: FlushToken, image: Image)] = []
+        var flushCount: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package func apply(
+        _ lists: [ArraySlice<UInt8>], applied: AppliedState?
+    ) throws(EngineError) {
+        var mutations: [Mutation] = []
+        var bytes = 0
+        for list in lists {
+            var reader = try MutationReader(list)
+            while let mutation = try reader.next() { mutations.append(mutation) }
+            bytes += list.count
+        }
+        commit(mutations, bytes: bytes, applied: applied)
+    }
+
+    package func applyPart(
+        of list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int
+    ) throws(EngineError) -> Int {
+        var reader = try MutationReader(list, from: offset)
+        let start = reader.offset
+        var mutations: [Mutation] = []
+        while reader.offset - start <= maxBytes, let mutation = try reader.next() {
+            mutations.append(mutation)
+        }
+        commit(mutations, bytes: reader.offset - start, applied: nil)
+        return reader.offset
+    }
+
+    package func newestVersion(
+        of key: KeyBytes, at timestamp: Timestamp
+    ) throws(EngineError) -> Version? {
+        state.withLock { $0.current.store.newestVersion(of: key, at: timestamp) }
+    }
+
+    package func versions(
+        of key: KeyBytes, above timestamp: Timestamp, limit: Int
+    ) throws(EngineError) -> [Version] {
+        state.withLock { $0.current.store.versions(of: key, above: timestamp, limit: limit) }
+    }
+
+    package func scan(
+        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
+        into page: inout ScanPage
+    ) throws(EngineError) {
+        let store = state.withLock { $0.current.store }
+        store.scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
+    }
+
+    package func firstChange(
+        in range: KeyRange, above timestamp: Timestamp
+    ) throws(EngineError) -> KeyBytes? {
+        state.withLock { $0.current.store.firstChange(in: range, above: timestamp) }
+    }
+
+    package func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]? {
+        state.withLock { $0.current.store.value(of: key, in: family) }
+    }
+
+    package func pairs(
+        of range: KeyRange, in family: PlainFamily
+    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])] {
+        let store = state.withLock { $0.current.store }
+        return store.pairs(of: range, in: family)
+    }
+
+    package var unflushedBytes: Int {
+        state.withLock { $0.current.appliedBytes - $0.durable.appliedBytes }
+    }
+
+    package func flush() throws(EngineError) { completeFlush(beginFlush()) }
+
+    /// Takes the image that ``completeFlush(_:)`` will make durable.
+    package func beginFlush() -> FlushToken {
+        state.withLock { state in
+            state.flushCount += 1
+            let token = FlushToken(number: state.flushCount)
+            state.pending.append((token, state.current))
+            return token
+        }
+    }
+
+    /// Makes durable what had been applied when the flush began, and ends older flushes with it.
+    ///
+    /// Does nothing if a crash or a later flush came first.
+    package func completeFlush(_ token: FlushToken) {
+        state.withLock { state in
+            guard let index = state.pending.firstIndex(where: { $0.token == token }) else { return }
+            state.durable = state.pending[index].image
+            state.pending.removeSubrange(...index)
+        }
+    }
+
+    /// Takes the store back to the last completed flush, and gives up those that had only begun.
+    package func crash() {
+        state.withLock { state in
+            state.current = state.durable
+            state.pending = []
+        }
+    }
+
+    /// Same as ``crash()``: the engine can be used again, as a store that was just opened.
+    package func close() { crash() }
+
+    private func commit(_ mutations: [Mutation], bytes: Int, applied: AppliedState?) {
+        state.withLock { state in
+            for mutation in mutations { state.current.store.apply(mutation) }
+            if let applied {
+                state.current.store.setLocal(applied.localKey.bytes, applied.localValue)
+            }
+            state.current.appliedBytes += bytes
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import SteleBase
+import SteleClock
+
+/// A node's one ordered, versioned store: the port behind which RocksDB and the in-memory engine
+/// stand.
+///
+/// Every call is synchronous and coarse: one call covers a whole batch, page or key. Calls come
+/// from the node's event loop, except ``flush()``, which may run on another thread at the same time.
+///
+/// Invariants:
+/// - What one `apply` contains becomes visible, and later durable, as a whole, together with the
+///   applied index that it names. The engine has no write-ahead log: the Raft log is the only one,
+///   so a crash takes the engine back to some earlier point between two calls of `apply`, no earlier
+///   than the last completed `flush`.
+/// - A version, once written, never changes.
+package protocol StorageEngine: AnyObject, Sendable {
+    /// Applies mutation lists in order, as one atomic batch with the applied state they lead to.
+    func apply(
+        _ lists: [ArraySlice<UInt8>], applied: AppliedState?
+    ) throws(EngineError)
+
+    /// Applies mutations of one list from byte `offset` on until more than `maxBytes` were applied.
+    ///
+    /// Lets a big list be spread over several turns. No applied index moves, so that after a crash
+    /// the whole list is applied again, with the same result.
+    /// - Returns: where to go on, or the length of the list when it has been applied in full.
+    func applyPart(
+        of list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int
+    ) throws(EngineError) -> Int
+
+    /// The newest version of `key` at or below `timestamp`, deletions included.
+    func newestVersion(
+        of key: KeyBytes, at timestamp: Timestamp
+    ) throws(EngineError) -> Version?
+
+    /// The versions of `key` above `timestamp`, newest first, at most `limit`.
+    func versions(
+        of key: KeyBytes, above timestamp: Timestamp, limit: Int
+    ) throws(EngineError) -> [Version]
+
+    /// Appends to `page` the rows of `range` visible at `timestamp`, ascending or descending.
+    ///
+    /// The limits count what this call appends. The page's resume key is set or cleared; it is the
+    /// next key of the range that has versions, whether or not one of them is visible.
+    func scan(
+        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
+        into page: inout ScanPage
+    ) throws(EngineError)
+
+    /// The first key of `range` with a version above `timestamp`; nil if nothing changed since.
+    func firstChange(
+        in range: KeyRange, above timestamp: Timestamp
+    ) throws(EngineError) -> KeyBytes?
+
+    /// The value of a key in a family that holds no versions.
+    func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]?
+
+    /// All pairs of a key range in a family that holds no versions, ascending.
+    func pairs(
+        of range: KeyRange, in family: PlainFamily
+    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])]
+
+    /// Bytes that were applied and not flushed, as far as the engine knows.
+    var unflushedBytes: Int { get }
+
+    /// Makes everything durable that was applied before the call. Blocks; not for the event loop.
+    func flush() throws(EngineError)
+
+    /// Closes the store; nothing may be called afterwards. What was not flushed is given up.
+    func close()
+}
+
+/// The families of keys that hold one plain value per key.
+package enum PlainFamily: UInt8, Sendable, CaseIterable {
+    /// Intents, by user key.
+    case locks = 1
+    /// Transaction records, by anchor key and transaction id.
+    case transactions = 2
+    /// A replica's own items, by tablet, replica and item; see ``LocalKey``.
+    case local = 3
+}
+
+/// How far a replica has applied its log.
+package struct AppliedState: Hashable, Sendable {
+    package var tablet: TabletID
+    package var replica: ReplicaID
+    package var index: UInt64
+    package var term: UInt64
+
+    package init(tablet: TabletID, replica: ReplicaID, index: UInt64, term: UInt64) {
+        self.tablet = tablet
+        self.replica = replica
+        self.index = index
+        self.term = term
+    }
+}
+
+/// One version of one key.
+package struct Version: Hashable, Sendable {
+    package var timestamp: Timestamp
+    /// The transaction that wrote it.
+    package var transaction: TransactionID
+    /// nil is a deletion.
+    package var value: [UInt8]?
+
+    package init(timestamp: Timestamp, transaction: TransactionID, value: [UInt8]?) {
+        self.timestamp = timestamp
+        self.transaction = transaction
+        self.value = value
+    }
+}
+
+/// Where a scan ends before its range does. A page holds at least one row if there is one.
+package struct ScanLimits: Hashable, Sendable {
+    package var rows: Int
+    package var bytes: Int
+
+    package init(rows: Int = .max, bytes: Int = Limits.scanPageBytes) {
+        self.rows = rows
+        self.bytes = bytes
+    }
+}
+
+/// Why the engine could not do what it was asked for.
+package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
+    package enum Code: UInt8, Hashable, Sendable {
+        /// The disk or the library failed.
+        case io
+        /// Stored bytes are not what was written.
+        case corruption
+        /// No space is left on the device.
+        case noSpace
+        /// Another process has the directory open.
+        case locked
+        /// The directory holds a newer format, or something that is not a store of ours.
+        case incompatible
+        /// The bytes handed in are no mutation list, or exceed a limit.
+        case invalidArgument
+    }
+
+    package var code: Code
+    package var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// After a fatal error the engine takes no more writes; only a restart helps.
+    package var isFatal: Bool { code != .invalidArgument }
+
+    package var description: String { message }
+}
