@@ -1,0 +1,149 @@
+import SteleBase
+import SteleClock
+
+/// What stands behind a ``Database``: the kernel in this process, or a connection to one.
+///
+/// The public verbs and the SQL layer are written against this port and know nothing else.
+package protocol DatabaseBackend: Sendable {
+    /// Begins a transaction. Costs nothing until it reads or commits.
+    func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend
+
+    /// The newest committed value of one key.
+    func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]?
+
+    /// Writes one key on its own; nil deletes.
+    func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError)
+}
+
+/// One transaction, begun by hand. Calls may come from any task; they take effect one at a time.
+///
+/// A transaction that is given up without `commit` or `rollback` is rolled back when it is released.
+package protocol TransactionBackend: AnyObject, Sendable {
+    var id: TransactionID { get }
+    var options: TransactionOptions { get }
+
+    /// Under read committed, makes the next read take a fresh snapshot; otherwise does nothing.
+    func beginStatement()
+
+    /// The values of `keys` in the transaction's snapshot, its own writes included.
+    func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?]
+
+    /// A page of the rows of `range` in the transaction's snapshot, its own writes included.
+    func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SteleError) -> RowPage
+
+    /// Locks `keys` (that need not exist) and returns their newest committed values, the
+    /// transaction's own writes included.
+    ///
+    /// Under snapshot and serializable isolation a key that changed after the transaction's
+    /// snapshot is a ``SteleError/Code/conflict``. Locks are held until the transaction ends.
+    func lock(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SteleError) -> [LockedValue]
+
+    /// Buffers a write; nil deletes. Reads of this transaction see it at once, others at commit.
+    func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError)
+
+    /// Remembers the present state of the write buffer.
+    func savepoint() -> Savepoint
+
+    /// Forgets what was written since. Locks stay.
+    func rollback(to savepoint: Savepoint)
+
+    /// Commits. Whatever the result, the transaction has ended afterwards.
+    ///
+    /// - Returns: the commit timestamp; of a transaction that wrote nothing, its read timestamp.
+    @discardableResult
+    func commit() async throws(SteleError) -> Timestamp
+
+    /// Gives everything up. Does nothing if the transaction has ended.
+    func rollback() async
+}
+
+/// How a transaction relates to others.
+public enum Isolation: UInt8, Hashable, Sendable {
+    /// As if transactions ran one after the other.
+    case serializable
+    /// One snapshot for all reads; of two transactions that write the same key, one fails.
+    case snapshot
+    /// A fresh snapshot for each statement.
+    case readCommitted
+}
+
+/// How a transaction is run.
+public struct TransactionOptions: Hashable, Sendable {
+    public var isolation: Isolation
+    /// Refuses writes, and takes no part in conflicts.
+    public var isReadOnly: Bool
+    /// How long one call waits for a leader, a majority, or an answer. Waiting for locks is apart.
+    public var timeout: Duration
+    /// How long a call waits for a lock; nil is for ever.
+    public var lockTimeout: Duration?
+
+    public init(
+        isolation: Isolation = .serializable, isReadOnly: Bool = false,
+        timeout: Duration = .seconds(10), lockTimeout: Duration? = nil
+    ) {
+        self.isolation = isolation
+        self.isReadOnly = isReadOnly
+        self.timeout = timeout
+        self.lockTimeout = lockTimeout
+    }
+}
+
+/// What a row lock excludes.
+package enum LockMode: UInt8, Hashable, Sendable {
+    /// Shares the key with other shared locks; nobody changes it.
+    case shared
+    case exclusive
+}
+
+/// What happens when a lock is taken.
+package enum LockWait: UInt8, Hashable, Sendable {
+    case wait
+    /// Fails at once with ``SteleError/Code/lockNotAvailable``.
+    case fail
+    /// Leaves the key out.
+    case skip
+}
+
+/// A key that was locked, or left out because another transaction holds it.
+package struct LockedValue: Hashable, Sendable {
+    package var isLocked: Bool
+    package var value: [UInt8]?
+
+    package init(isLocked: Bool, value: [UInt8]?) {
+        self.isLocked = isLocked
+        self.value = value
+    }
+}
+
+/// Rows of one page of a scan, in scan order.
+package struct RowPage: Sendable {
+    package struct Row: Sendable {
+        package var key: ArraySlice<UInt8>
+        package var value: ArraySlice<UInt8>
+
+        package init(key: ArraySlice<UInt8>, value: ArraySlice<UInt8>) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    package var rows: [Row]
+    /// What of the range is still to be scanned; nil when everything was.
+    package var rest: KeyRange?
+
+    package init(rows: [Row] = [], rest: KeyRange? = nil) {
+        self.rows = rows
+        self.rest = rest
+    }
+}
+
+/// A state of a transaction's write buffer to which it can return.
+package struct Savepoint: Hashable, Sendable {
+    package var position: Int
+
+    package init(position: Int) { self.position = position }
+}

@@ -1,0 +1,24 @@
+/// Every limit of the kernel, in one place. Sizes are in bytes unless the name says otherwise.
+///
+/// Each is reported by one error that names the limit. What a queue or buffer may grow to is here
+/// too: overload is answered with a retryable error, never with memory growth.
+public enum Limits {
+    /// The longest key that a user may write.
+    public static let keyBytes = 8 << 10
+    /// The longest value that a user may write.
+    public static let valueBytes = 4 << 20
+    /// Keys and values that a transaction may buffer before it commits.
+    public static let transactionBytes = 64 << 20
+    /// One frame between peers or from a client. Longer messages travel in several frames.
+    package static let frameBytes = 16 << 20
+    /// One message between peers, reassembled: a whole transaction with room for its framing.
+    package static let messageBytes = transactionBytes + (16 << 20)
+    /// Keys and values of one page of a scan.
+    package static let scanPageBytes = 1 << 20
+    /// Entries appended to a node's log that are not committed yet.
+    package static let logInFlightBytes = 64 << 20
+    /// Connections that a node accepts.
+    package static let connections = 10_000
+    /// Result bytes held back per statement, so that it can be run again unseen.
+    package static let resultHoldBytes = 1 << 20
+}
