@@ -1,0 +1,54 @@
+import SteleBase
+
+/// What the state machine has applied, and changes of the membership among it.
+extension RaftGroup {
+    func entriesApplied(_ entries: [Entry]) {
+        guard let last = entries.last else { return }
+        applied(to: last.index, bytes: entries.byteCount)
+        uncommittedBytes = max(0, uncommittedBytes - entries.payloadByteCount)
+    }
+
+    func applied(to index: LogIndex, bytes: Int) {
+        log.applied(to: max(index, log.applied), bytes: bytes)
+        if tracker.membership.autoLeave, log.applied >= pendingConfIndex, role == .leader {
+            // Cannot be refused for its size, but during a transfer; then the next applied entry
+            // tries again, here or at the new leader.
+            try? process(Message(type: .propose, entries: [ConfChange().entry()]))
+        }
+    }
+
+    /// Puts a committed change of the membership into force; the owner calls it when it applies the
+    /// entry.
+    ///
+    /// A change that does not fit the configuration in force is skipped, on all replicas alike. So
+    /// must be an entry that the owner cannot decode.
+    @discardableResult
+    package func applyConfChange(_ change: ConfChange) -> ConfState {
+        let changer = ConfChanger(tracker, lastIndex: log.lastIndex)
+        if let next = try? changer.apply(change) { switchMembership(to: next) }
+        return tracker.membership.confState
+    }
+
+    func switchMembership(to next: ProgressTracker) {
+        tracker = next
+        guard role == .leader else { return }
+        guard let own = tracker[id], !own.isLearner else {
+            // Removed or demoted: lead on until another one is elected, or step down right away.
+            if configuration.stepDownOnRemoval { becomeFollower(term: term, lead: .none) }
+            return
+        }
+        if advanceCommit() {
+            // The new quorums may already hold more.
+            releasePostponedReads()
+            broadcastAppend()
+        } else {
+            // Probe new members now instead of at the next heartbeat.
+            for slot in tracker.progress.indices where tracker.progress[slot].id != id {
+                sendAppend(toSlot: slot, evenIfEmpty: false)
+            }
+        }
+        if leadTransferee != .none, !tracker.membership.voters.contains(leadTransferee) {
+            leadTransferee = .none
+        }
+    }
+}

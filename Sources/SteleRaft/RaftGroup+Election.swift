@@ -1,0 +1,163 @@
+import SteleBase
+
+/// Time, campaigns and votes.
+extension RaftGroup {
+    enum Campaign {
+        /// Asks first, and campaigns in earnest if it would win.
+        case preElection
+        case election
+        /// An election that the leader asked for, which no lease stands against.
+        case transfer
+    }
+
+    /// Lets one tick pass.
+    package func tick() {
+        if role == .leader { tickLeader() } else { tickElection() }
+    }
+
+    private func tickElection() {
+        electionElapsed += 1
+        guard electionElapsed >= randomizedElectionTimeout, isPromotable,
+            votesAllowedFor.allows(id)
+        else { return }
+        electionElapsed = 0
+        campaign()
+    }
+
+    private func tickLeader() {
+        heartbeatElapsed += 1
+        electionElapsed += 1
+        if electionElapsed >= configuration.electionTicks {
+            electionElapsed = 0
+            if configuration.checkQuorum { checkQuorum() }
+            // A transfer that took longer than an election has failed.
+            if role == .leader { leadTransferee = .none }
+        }
+        guard role == .leader, heartbeatElapsed >= configuration.heartbeatTicks else { return }
+        heartbeatElapsed = 0
+        broadcastHeartbeat()
+    }
+
+    /// Counts the election timeout as elapsed: other candidates get this replica's vote from now
+    /// on, and it campaigns itself after so many more ticks, with 0 at once.
+    ///
+    /// For an owner that knows the leader to be gone. Does nothing on a leader.
+    package func expireElectionTimeout(campaignAfter ticks: Int = 0) {
+        guard role != .leader else { return }
+        electionElapsed = configuration.electionTicks
+        randomizedElectionTimeout = configuration.electionTicks + ticks
+        if ticks == 0, isPromotable, votesAllowedFor.allows(id) {
+            electionElapsed = 0
+            randomizeElectionTimeout()
+            campaign()
+        }
+    }
+
+    /// Replaces the randomised election timeout of the current term.
+    package func fixElectionTimeout(_ ticks: Int) { randomizedElectionTimeout = ticks }
+
+    func startElection(_ kind: Campaign) {
+        // An unapplied configuration change might have removed this replica, or its voters.
+        guard role != .leader, isPromotable, term < .max - 1, !hasUnappliedConfChange else {
+            return
+        }
+        runCampaign(kind)
+    }
+
+    private var hasUnappliedConfChange: Bool {
+        var index = log.applied + 1
+        while index <= log.committed {
+            // Entries that cannot be read now may hold a change.
+            guard
+                let page = try? log.slice(
+                    from: index, upTo: log.committed + 1,
+                    maxBytes: configuration.maxCommittedBytesPerReady)
+            else { return true }
+            if page.contains(where: { $0.type != .normal }) { return true }
+            index += UInt64(page.count)
+        }
+        return false
+    }
+
+    private func runCampaign(_ kind: Campaign) {
+        guard kind == .transfer || votesAllowedFor.allows(id) else {
+            if role != .follower { becomeFollower(term: term, lead: .none) }
+            return
+        }
+        let isPreElection = kind == .preElection
+        if isPreElection { becomePreCandidate() } else { becomeCandidate() }
+        let electionTerm = isPreElection ? term + 1 : term
+        let last = log.lastPosition
+        for voter in tracker.membership.voters.ids {
+            if voter == id {
+                // The own vote counts once it is durable, like everybody else's.
+                send(
+                    Message(
+                        type: isPreElection ? .preVoteResponse : .voteResponse, to: id,
+                        term: electionTerm, bound: isPreElection ? 0 : voteBound))
+                continue
+            }
+            send(
+                Message(
+                    type: isPreElection ? .preVote : .vote, to: voter, term: electionTerm,
+                    logTerm: last.term, index: last.index,
+                    context: kind == .transfer ? Message.transferContext : []))
+        }
+    }
+
+    /// Grants a vote to a candidate whose log is not behind, at most one in a term.
+    ///
+    /// Learners vote too: one that was promoted may not know it yet, and its vote may be needed.
+    func handleVoteRequest(_ message: Message) {
+        let isPreVote = message.type == .preVote
+        let response: MessageType = isPreVote ? .preVoteResponse : .voteResponse
+        let canVote =
+            vote == message.from || (vote == .none && lead == .none)
+            || (isPreVote && message.term > term)
+        let candidate = LogPosition(index: message.index, term: message.logTerm)
+        guard canVote, log.isUpToDate(candidate) else {
+            send(Message(type: response, to: message.from, term: term, reject: true))
+            return
+        }
+        // A granted pre-vote names the term asked for, which the candidate is not in yet.
+        send(
+            Message(
+                type: response, to: message.from, term: message.term,
+                bound: isPreVote ? 0 : voteBound))
+        if !isPreVote {
+            electionElapsed = 0
+            vote = message.from
+        }
+    }
+
+    /// Counts an answer to the own campaign.
+    func handleVoteResponse(_ message: Message) {
+        tracker.recordVote(of: message.from, granted: !message.reject)
+        if !message.reject, role == .candidate {
+            electionBound = max(electionBound, message.bound)
+        }
+        switch tracker.voteResult {
+        case .pending: break
+        case .lost: becomeFollower(term: term, lead: .none)
+        case .won:
+            if role == .preCandidate {
+                runCampaign(.election)
+            } else {
+                becomeLeader()
+                broadcastAppend()
+            }
+        }
+    }
+
+    func stepCandidate(_ message: Message) throws(RaftError) {
+        switch message.type {
+        case .propose: throw .proposalDropped
+        case .append, .heartbeat, .snapshot:
+            becomeFollower(term: message.term, lead: message.from)
+            try stepFollower(message)
+        case .preVoteResponse where role == .preCandidate: handleVoteResponse(message)
+        case .voteResponse where role == .candidate: handleVoteResponse(message)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import SteleBase
+
+/// A leader takes proposals and reads, and watches its followers.
+extension RaftGroup {
+    func stepLeader(_ message: Message) throws(RaftError) {
+        switch message.type {
+        case .propose: return try handleProposal(message.entries)
+        case .readIndex: return handleReadIndex(message)
+        default: break
+        }
+        guard let slot = tracker.slot(of: message.from) else { return }
+        switch message.type {
+        case .appendResponse: handleAppendResponse(message, slot: slot)
+        case .heartbeatResponse: handleHeartbeatResponse(message, slot: slot)
+        case .snapshotStatus: handleSnapshotStatus(ok: !message.reject, slot: slot)
+        case .unreachable:
+            // Of what is streamed ahead of acknowledgements, something was probably lost.
+            if tracker.progress[slot].state == .replicate { tracker.progress[slot].becomeProbe() }
+        case .transferLeader: handleTransfer(to: message.from, slot: slot)
+        default: break
+        }
+    }
+
+    // MARK: Proposals
+
+    private func handleProposal(_ proposed: [Entry]) throws(RaftError) {
+        guard tracker.slot(of: id) != nil, leadTransferee == .none else { throw .proposalDropped }
+        var entries = proposed
+        let pendingBefore = pendingConfIndex
+        for position in entries.indices where entries[position].type != .normal {
+            guard let change = try? ConfChange(decoding: entries[position]) else {
+                pendingConfIndex = pendingBefore
+                throw .proposalDropped
+            }
+            if fits(change) || configuration.disableConfChangeValidation {
+                pendingConfIndex = log.lastIndex + UInt64(position) + 1
+            } else {
+                entries[position] = Entry()
+            }
+        }
+        guard appendOwn(entries) else {
+            pendingConfIndex = pendingBefore
+            throw .proposalDropped
+        }
+        broadcastAppend()
+    }
+
+    /// Whether the change can be proposed now: one at a time, and an empty one exactly in order to
+    /// leave a joint configuration.
+    private func fits(_ change: ConfChange) -> Bool {
+        pendingConfIndex <= log.applied
+            && tracker.membership.voters.isJoint == change.changes.isEmpty
+    }
+
+    /// Appends entries in the own term; false if too much is uncommitted already.
+    func appendOwn(_ entries: [Entry]) -> Bool {
+        let bytes = entries.payloadByteCount
+        // One batch of any size is let through while nothing else is uncommitted, and what has no
+        // payload always is: the first entry of a term, the end of a joint configuration.
+        if uncommittedBytes > 0, bytes > 0,
+            bytes > configuration.maxUncommittedBytes - uncommittedBytes
+        {
+            return false
+        }
+        uncommittedBytes += bytes
+        var own = entries
+        let first = log.lastIndex + 1
+        for position in own.indices {
+            own[position].term = term
+            own[position].index = first + UInt64(position)
+        }
+        log.append(own)
+        // The leader acknowledges its entries to itself once they are durable.
+        send(Message(type: .appendResponse, to: id, index: log.lastIndex))
+        return true
+    }
+
+    // MARK: Reads
+
+    private func handleReadIndex(_ request: Message) {
+        if tracker.isSingleton {
+            answer(request, at: log.committed)
+        } else if !hasCommittedInTerm {
+            // What earlier leaders committed is known only after the first commit of this term.
+            postponedReads.append(request)
+        } else {
+            startRead(request)
+        }
+    }
+
+    private func startRead(_ request: Message) {
+        switch configuration.readOnlyOption {
+        case .leaseBased: answer(request, at: log.committed)
+        case .safe:
+            let round = readQueue.add(request, at: log.committed)
+            if let own = tracker.slot(of: id) { tracker.progress[own].acknowledgedRead = round }
+            broadcastHeartbeat()
+        }
+    }
+
+    func releasePostponedReads() {
+        guard !postponedReads.isEmpty, hasCommittedInTerm else { return }
+        let requests = postponedReads
+        postponedReads = []
+        for request in requests { startRead(request) }
+    }
+
+    private func answer(_ request: Message, at index: LogIndex) {
+        if request.from == .none || request.from == id {
+            readStates.append(ReadState(index: index, context: request.context))
+        } else {
+            send(
+                Message(
+                    type: .readIndexResponse, to: request.from, index: index,
+                    context: request.context))
+        }
+    }
+
+    private func handleHeartbeatResponse(_ message: Message, slot: Int) {
+        tracker.progress[slot].recentlyActive = true
+        tracker.progress[slot].isFlowPaused = false
+        // With a full window this sends an empty append, so that a follower for which everything
+        // under way was lost gets the chance to say so.
+        if tracker.progress[slot].match < log.lastIndex || tracker.progress[slot].state == .probe {
+            sendAppend(toSlot: slot, evenIfEmpty: true)
+        }
+        guard let round = ReadIndexQueue.round(in: message.context) else { return }
+        tracker.progress[slot].acknowledgedRead = max(
+            tracker.progress[slot].acknowledgedRead, round)
+        guard readQueue.newestRound != nil else { return }
+        for read in readQueue.confirm(through: tracker.confirmedRead) {
+            answer(read.request, at: read.index)
+        }
+    }
+
+    // MARK: Followers
+
+    /// Steps down if no quorum was heard from since the last check.
+    func checkQuorum() {
+        if !tracker.isQuorumActive { becomeFollower(term: term, lead: .none) }
+        for slot in tracker.progress.indices where tracker.progress[slot].id != id {
+            tracker.progress[slot].recentlyActive = false
+        }
+    }
+
+    private func handleSnapshotStatus(ok: Bool, slot: Int) {
+        guard tracker.progress[slot].state == .snapshot else { return }
+        // Probing goes on behind the snapshot, or where it was before one that failed.
+        if !ok { tracker.progress[slot].pendingSnapshot = 0 }
+        tracker.progress[slot].becomeProbe()
+        // Wait for the follower to answer the snapshot, or for the next heartbeat to try again.
+        tracker.progress[slot].isFlowPaused = true
+    }
+
+    private func handleTransfer(to target: ReplicaID, slot: Int) {
+        guard !tracker.progress[slot].isLearner, leadTransferee != target else { return }
+        leadTransferee = .none
+        guard target != id else { return }
+        // The transfer has one election timeout.
+        electionElapsed = 0
+        leadTransferee = target
+        if tracker.progress[slot].match == log.lastIndex {
+            send(Message(type: .timeoutNow, to: target))
+        } else {
+            sendAppend(toSlot: slot, evenIfEmpty: true)
+        }
+    }
+}

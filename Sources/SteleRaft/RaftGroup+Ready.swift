@@ -1,0 +1,153 @@
+import SteleBase
+
+/// Everything that a replica wants done, as of one moment.
+package struct Ready: Sendable {
+    /// Set if the leader or the own role changed.
+    package var softState: SoftState?
+    /// To be made durable; nil if unchanged.
+    package var hardState: HardState?
+    /// Answers to reads.
+    package var readStates: [ReadState] = []
+    /// To be made durable, replacing whatever the log has from the first one's index on.
+    package var entries: [Entry] = []
+    /// To be made durable before `entries`, replacing the whole log and the state machine.
+    package var snapshot: Snapshot?
+    /// To be applied, in order.
+    package var committedEntries: [Entry] = []
+    /// To be sent; in classic mode after all of the above is durable.
+    package var messages: [Message] = []
+    /// Whether entries, term or vote changed, so that durable has to mean synced.
+    package var mustSync = false
+
+    package init() {}
+
+    /// Whether there is nothing to do.
+    package var isEmpty: Bool {
+        softState == nil && hardState == nil && readStates.isEmpty && entries.isEmpty
+            && snapshot == nil && committedEntries.isEmpty && messages.isEmpty
+    }
+}
+
+extension RaftGroup {
+    /// In asynchronous mode entries wait for their durability before they are applied.
+    private var appliesUnstable: Bool { !configuration.asyncStorageWrites }
+
+    /// Whether `ready()` would have anything to do in it.
+    package var hasReady: Bool {
+        !messages.isEmpty || !messagesAfterAppend.isEmpty || log.unstable.hasNextEntries
+            || softState != previousSoftState || hardState != previousHardState
+            || log.unstable.nextSnapshot != nil || !readStates.isEmpty
+            || log.hasNextCommitted(allowUnstable: appliesUnstable)
+    }
+
+    /// Hands out everything there is to do.
+    ///
+    /// In classic mode `advance(_:)` has to follow before the next call.
+    package func ready() -> Ready {
+        invariant(stepsOnAdvance.isEmpty, "the last ready was not advanced")
+        var ready = Ready()
+        if softState != previousSoftState { ready.softState = softState }
+        if hardState != previousHardState { ready.hardState = hardState }
+        ready.readStates = readStates
+        ready.entries = Array(log.unstable.nextEntries)
+        ready.snapshot = log.unstable.nextSnapshot
+        ready.committedEntries = log.nextCommitted(allowUnstable: appliesUnstable)
+        ready.mustSync =
+            !ready.entries.isEmpty || vote != previousHardState.vote
+            || term != previousHardState.term
+        ready.messages = messages
+        messages = []
+        if configuration.asyncStorageWrites {
+            addStorageMessages(to: &ready)
+        } else {
+            deferOwnMessages(in: &ready)
+        }
+        accept(ready)
+        return ready
+    }
+
+    /// Everything in the last `ready()` is done: durable, sent and applied.
+    package func advance(_ ready: Ready) {
+        let steps = stepsOnAdvance
+        stepsOnAdvance = []
+        for step in steps { try? process(step) }
+    }
+
+    private func addStorageMessages(to ready: inout Ready) {
+        let responses = messagesAfterAppend
+        messagesAfterAppend = []
+        if !ready.entries.isEmpty || ready.hardState != nil || ready.snapshot != nil
+            || !responses.isEmpty
+        {
+            var append = Message(
+                type: .storageAppend, from: id, to: .appendThread, entries: ready.entries,
+                snapshot: ready.snapshot, responses: responses)
+            if let hardState = ready.hardState {
+                append.term = hardState.term
+                append.vote = hardState.vote
+                append.commit = hardState.commit
+            }
+            // After the own acknowledgement of the same entries, which is cheaper while their terms
+            // are still in memory.
+            if let response = storageAppendResponse(to: ready) { append.responses.append(response) }
+            ready.messages.append(append)
+        }
+        if !ready.committedEntries.isEmpty {
+            var apply = Message(
+                type: .storageApply, from: id, to: .applyThread, entries: ready.committedEntries)
+            apply.responses = [storageApplyResponse(to: ready)]
+            ready.messages.append(apply)
+        }
+    }
+
+    private func deferOwnMessages(in ready: inout Ready) {
+        for message in messagesAfterAppend {
+            if message.to == id {
+                stepsOnAdvance.append(message)
+            } else {
+                ready.messages.append(message)
+            }
+        }
+        messagesAfterAppend.removeAll(keepingCapacity: true)
+        if let response = storageAppendResponse(to: ready) { stepsOnAdvance.append(response) }
+        if !ready.committedEntries.isEmpty { stepsOnAdvance.append(storageApplyResponse(to: ready)) }
+    }
+
+    /// What storage answers when all that it was told so far is durable.
+    ///
+    /// It names the term of now, and is ignored in a later one: by then other entries may stand at
+    /// the same indices, have been replaced by these again, and not be durable in this form. It
+    /// covers entries of earlier requests too, so that an answer of theirs that was ignored for
+    /// that reason is made up for.
+    private func storageAppendResponse(to ready: Ready) -> Message? {
+        let hasEntries = !log.unstable.entries.isEmpty
+        guard hasEntries || ready.snapshot != nil else { return nil }
+        var response = Message(
+            type: .storageAppendResponse, from: .appendThread, to: id, term: term,
+            snapshot: ready.snapshot)
+        if hasEntries {
+            let last = log.lastPosition
+            response.index = last.index
+            response.logTerm = last.term
+        }
+        return response
+    }
+
+    private func storageApplyResponse(to ready: Ready) -> Message {
+        Message(
+            type: .storageApplyResponse, from: .applyThread, to: id,
+            entries: ready.committedEntries)
+    }
+
+    private func accept(_ ready: Ready) {
+        previousSoftState = softState
+        previousHardState = hardState
+        if !ready.readStates.isEmpty { readStates = [] }
+        log.acceptUnstable()
+        if let last = ready.committedEntries.last {
+            log.acceptApplying(
+                through: last.index, bytes: ready.committedEntries.byteCount,
+                allowUnstable: appliesUnstable)
+        }
+    }
+}

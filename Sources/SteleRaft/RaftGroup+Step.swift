@@ -1,0 +1,140 @@
+import SteleBase
+
+/// The way of a message: is it well-formed, what does its term mean, and who handles it.
+extension RaftGroup {
+    /// Handles a message of a peer or a response of local storage.
+    ///
+    /// Messages that no correct replica would send are ignored.
+    package func step(_ message: Message) throws(RaftError) {
+        if message.type.isLocal, !message.from.isLocalTarget { throw .localMessage }
+        if message.type.isResponse, !message.from.isLocalTarget,
+            tracker.slot(of: message.from) == nil
+        {
+            throw .peerNotFound
+        }
+        guard message.isWellFormed, isAddressed(message) else { return }
+        try process(message)
+    }
+
+    /// Whether the message is for this replica; only responses can come from itself.
+    private func isAddressed(_ message: Message) -> Bool {
+        if message.to != .none, message.to != id { return false }
+        if message.from == id, message.type.needsTerm { return message.type.isResponse }
+        return true
+    }
+
+    /// Handles a message that this replica trusts.
+    func process(_ message: Message) throws(RaftError) {
+        if message.type == .vote || message.type == .preVote, message.term >= term,
+            !message.isTransfer, !votesAllowedFor.allows(message.from)
+        {
+            return
+        }
+        if message.term > term {
+            if isWithinLease(message) { return }
+            adoptTerm(of: message)
+        } else if message.term > 0, message.term < term {
+            answerOutdated(message)
+            return
+        }
+        switch message.type {
+        case .hup: startElection(configuration.preVote ? .preElection : .election)
+        case .vote, .preVote: handleVoteRequest(message)
+        case .storageAppendResponse:
+            if message.index != 0 {
+                log.stable(to: LogPosition(index: message.index, term: message.logTerm))
+            }
+            if let snapshot = message.snapshot { snapshotApplied(snapshot) }
+        case .storageApplyResponse: entriesApplied(message.entries)
+        default:
+            switch role {
+            case .follower: try stepFollower(message)
+            case .preCandidate, .candidate: try stepCandidate(message)
+            case .leader: try stepLeader(message)
+            }
+        }
+    }
+
+    /// Whether the message asks for a vote while a leader is known to be alive.
+    private func isWithinLease(_ message: Message) -> Bool {
+        guard message.type == .vote || message.type == .preVote else { return false }
+        return configuration.checkQuorum && lead != .none && !message.isTransfer
+            && electionElapsed < configuration.electionTicks
+    }
+
+    /// Moves on to the term of a message from the future, unless it only asks or answers what would
+    /// happen there.
+    private func adoptTerm(of message: Message) {
+        switch message.type {
+        case .preVote: break
+        case .preVoteResponse where !message.reject: break
+        case .append, .heartbeat, .snapshot:
+            becomeFollower(term: message.term, lead: message.from)
+        default: becomeFollower(term: message.term, lead: .none)
+        }
+    }
+
+    /// Tells senders of an earlier term that it is over, where they could not learn it otherwise.
+    private func answerOutdated(_ message: Message) {
+        switch message.type {
+        case .heartbeat, .append:
+            // With pre-vote or the quorum check, a replica that is ahead in term cannot depose an
+            // outdated leader by campaigning; this answer does.
+            if configuration.checkQuorum || configuration.preVote {
+                send(Message(type: .appendResponse, to: message.from))
+            }
+        case .preVote:
+            send(
+                Message(
+                    type: .preVoteResponse, to: message.from, term: term, reject: true))
+        case .storageAppendResponse:
+            // The entries may have been replaced since, but a snapshot holds in every term.
+            if let snapshot = message.snapshot { snapshotApplied(snapshot) }
+        default: break
+        }
+    }
+}
+
+extension Message {
+    /// Whether a correct replica could have sent this, as far as the message itself shows.
+    var isWellFormed: Bool {
+        if type.needsTerm, term == 0 || term == .max { return false }
+        switch type {
+        case .append:
+            guard index <= .max - UInt64(entries.count) - 1 else { return false }
+            var previous = logTerm
+            for (offset, entry) in entries.enumerated() {
+                guard entry.index == index + 1 + UInt64(offset) else { return false }
+                guard entry.term > 0, entry.term >= previous, entry.term <= term else {
+                    return false
+                }
+                previous = entry.term
+            }
+            return logTerm <= term
+        case .snapshot:
+            guard let snapshot, snapshot.confState.isValid else { return false }
+            return snapshot.index > 0 && snapshot.index < .max && snapshot.term > 0
+                && snapshot.term <= term
+        case .propose: return !entries.isEmpty && term == 0
+        case .readIndex: return term == 0
+        case .transferLeader: return from != .none
+        default: return true
+        }
+    }
+}
+
+extension ConfState {
+    /// Whether the lists ascend and describe a configuration that can be in force.
+    package var isValid: Bool {
+        let lists = [voters, votersOutgoing, learners, learnersNext]
+        for list in lists {
+            for (left, right) in zip(list, list.dropFirst()) where left >= right { return false }
+            if list.contains(where: { $0 == .none || $0.isLocalTarget }) { return false }
+        }
+        let voting = voters + votersOutgoing
+        return !voters.isEmpty
+            && learners.allSatisfy { !voting.contains($0) }
+            && learnersNext.allSatisfy { votersOutgoing.contains($0) && !voters.contains($0) }
+            && (!votersOutgoing.isEmpty || !autoLeave)
+    }
+}

@@ -1,0 +1,205 @@
+import SteleBase
+
+/// One replica of one Raft group, as a pure machine.
+///
+/// Ticks, messages and requests go in; a ``Ready`` with everything to store, send and apply comes
+/// out. The machine reads no clock, does no IO and draws random numbers from its seed only, so the
+/// same inputs always give the same outputs. It is not thread-safe; its owner calls it from one
+/// place.
+///
+/// There are two ways to drive it. Classic: take a `ready()`, make hard state, entries and snapshot
+/// durable, send the messages, apply the committed entries, then `advance`. Asynchronous
+/// (`asyncStorageWrites`): `ready()` holds messages to the append and the apply thread; carry them
+/// out in order, then send or `step` their responses; there is no `advance`.
+///
+/// Invariants: the term never falls; at most one vote per term; a committed entry is never replaced;
+/// what is promised to others (votes, acknowledgements) leaves only after it is durable.
+package final class RaftGroup {
+    /// What the group was started with.
+    package let configuration: RaftConfiguration
+
+    var log: RaftLog
+    var tracker: ProgressTracker
+
+    /// The latest term seen.
+    package internal(set) var term: Term = 0
+    /// Whom this replica voted for in the term.
+    package internal(set) var vote: ReplicaID = .none
+    /// The leader of the term, if known.
+    package internal(set) var lead: ReplicaID = .none
+    /// The part this replica plays.
+    package internal(set) var role: Role = .follower
+    /// To whom this leader is handing leadership, if to anyone.
+    package internal(set) var leadTransferee: ReplicaID = .none
+
+    /// For whom this replica may vote now; the owner sets it before `tick`, `step` and `campaign`.
+    ///
+    /// Requests that it refuses are ignored without a change of term, like those that arrive within
+    /// the quorum check's lease, and the replica campaigns only if it may vote for itself.
+    /// Elections that the old leader asked for by a transfer are exempt.
+    package var votesAllowedFor: VotePermission = .anyone
+    /// The highest hybrid-time bound that this replica granted; every granted vote names it.
+    package var voteBound: UInt64 = 0
+    /// The highest bound named by the votes, the own among them, that elected this leader.
+    package internal(set) var electionBound: UInt64 = 0
+
+    /// No further configuration change is proposed until this index is applied.
+    var pendingConfIndex: LogIndex = 0
+    /// Payload bytes proposed by this leader and not applied yet.
+    var uncommittedBytes = 0
+    var readQueue = ReadIndexQueue()
+    /// Reads that wait for the leader's first commit of its term.
+    var postponedReads: [Message] = []
+
+    var electionElapsed = 0
+    var heartbeatElapsed = 0
+    var randomizedElectionTimeout = 0
+    var random: SeededRandom
+
+    /// What may leave at once.
+    var messages: [Message] = []
+    /// What may leave only after the state of now is durable.
+    var messagesAfterAppend: [Message] = []
+    var readStates: [ReadState] = []
+    var previousSoftState = SoftState(lead: .none, role: .follower)
+    var previousHardState = HardState.empty
+    /// What the replica tells itself once the accepted `Ready` is done with.
+    var stepsOnAdvance: [Message] = []
+
+    /// Starts a replica from what its storage holds.
+    package init(_ configuration: RaftConfiguration, storage: any RaftStorage) {
+        configuration.check()
+        self.configuration = configuration
+        random = SeededRandom(seed: configuration.seed)
+        log = RaftLog(storage: storage, maxApplyingBytes: configuration.maxCommittedBytesPerReady)
+        tracker = ProgressTracker(
+            maxInflightMessages: configuration.maxInflightMessages,
+            maxInflightBytes: configuration.maxInflightBytes)
+        let (hardState, confState) = storage.initialState()
+        invariant(confState.isValid || confState == ConfState(), "stored members: \(confState)")
+        tracker = ConfChanger(tracker, lastIndex: log.lastIndex).restore(confState)
+        term = hardState.term
+        vote = hardState.vote
+        log.commit(to: max(hardState.commit, configuration.applied))
+        if configuration.applied > 0 { log.applied(to: configuration.applied, bytes: 0) }
+        becomeFollower(term: term, lead: .none)
+        previousSoftState = softState
+        previousHardState = self.hardState
+    }
+}
+
+// MARK: What can be seen from outside
+
+extension RaftGroup {
+    /// The own replica.
+    package var id: ReplicaID { configuration.id }
+
+    /// Whether this replica leads the term.
+    package var isLeader: Bool { role == .leader }
+
+    /// The highest index known to be committed.
+    package var committed: LogIndex { log.committed }
+
+    /// The highest index that the state machine acknowledged.
+    package var applied: LogIndex { log.applied }
+
+    /// The first index of the log.
+    package var firstIndex: LogIndex { log.firstIndex }
+
+    /// The last index of the log, durable or not.
+    package var lastIndex: LogIndex { log.lastIndex }
+
+    /// Index and term of the last entry.
+    package var lastPosition: LogPosition { log.lastPosition }
+
+    /// The term of an entry, nil outside of the log.
+    package func termOfEntry(at index: LogIndex) -> Term? { try? log.term(at: index) }
+
+    /// The members, and which configurations are in force.
+    package var membership: Membership { tracker.membership }
+
+    /// What the leader knows about each member, in ascending order; empty on other replicas.
+    package var progress: [Progress] { role == .leader ? tracker.progress : [] }
+
+    /// What the leader knows about one member.
+    package func progress(of id: ReplicaID) -> Progress? { role == .leader ? tracker[id] : nil }
+
+    /// Whether this leader has committed an entry of its own term.
+    package var hasCommittedInTerm: Bool { (try? log.term(at: log.committed)) == term }
+
+    /// What changes with leadership.
+    package var softState: SoftState { SoftState(lead: lead, role: role) }
+
+    /// What has to be durable besides the log.
+    package var hardState: HardState { HardState(term: term, vote: vote, commit: log.committed) }
+
+    /// Whether this replica may become leader: a voter that is not about to restore a snapshot.
+    package var isPromotable: Bool {
+        guard let own = tracker[id] else { return false }
+        return !own.isLearner && !log.hasSnapshotUnderWay
+    }
+}
+
+// MARK: Changes of role
+
+extension RaftGroup {
+    func becomeFollower(term: Term, lead: ReplicaID) {
+        reset(term: term)
+        self.lead = lead
+        role = .follower
+    }
+
+    func becomePreCandidate() {
+        invariant(role != .leader, "a leader cannot become pre-candidate")
+        tracker.resetVotes()
+        lead = .none
+        role = .preCandidate
+    }
+
+    func becomeCandidate() {
+        invariant(role != .leader, "a leader cannot become candidate")
+        reset(term: term + 1)
+        electionBound = 0
+        vote = id
+        role = .candidate
+    }
+
+    func becomeLeader() {
+        invariant(role == .candidate, "only a candidate can become leader")
+        reset(term: term)
+        lead = id
+        role = .leader
+        if let own = tracker.slot(of: id) {
+            tracker.progress[own].becomeReplicate()
+            tracker.progress[own].recentlyActive = true
+        }
+        // Entries of earlier terms may hold a configuration change that is not applied yet.
+        pendingConfIndex = log.lastIndex
+        let accepted = appendOwn([Entry()])
+        invariant(accepted, "the first entry of a term cannot be refused")
+    }
+
+    private func reset(term: Term) {
+        if self.term != term {
+            invariant(term > self.term, "the term cannot fall from \(self.term) to \(term)")
+            self.term = term
+            vote = .none
+        }
+        lead = .none
+        electionElapsed = 0
+        heartbeatElapsed = 0
+        randomizeElectionTimeout()
+        leadTransferee = .none
+        tracker.resetVotes()
+        tracker.resetProgress(own: id, lastIndex: log.lastIndex)
+        pendingConfIndex = 0
+        uncommittedBytes = 0
+        readQueue = ReadIndexQueue()
+        postponedReads = []
+    }
+
+    func randomizeElectionTimeout() {
+        let ticks = UInt64(configuration.electionTicks)
+        randomizedElectionTimeout = Int(ticks + random.below(ticks))
+    }
+}
