@@ -1,0 +1,109 @@
+import SteleBase
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// The leases that a node has granted to, and received from, its peers.
+///
+/// Leader leases per pair of nodes (DESIGN, section 4). The argument in short: a leader of term T
+/// serves at a timestamp only while a quorum of voters stand by it. A voter stands by it when it
+/// acknowledged T under a grant that has not lapsed since, and it votes for nobody else until that
+/// grant has lapsed. So no other leader exists within the time of the leases; and because each vote
+/// names the highest bound its voter ever granted, the next leader writes above all that was served.
+///
+/// Invariants:
+/// - A grant lasts longer for its giver than for its receiver: the receiver counts from when it
+///   asked, the giver from when it answered, and for longer.
+/// - `highestBound` covers every bound granted, to others and to oneself, and is itself covered by
+///   the clock's bound on disk.
+package struct LeaseTable: Sendable {
+    private struct Given: Sendable {
+        var until: UInt64
+        var counter: UInt64
+    }
+
+    private struct Received: Sendable {
+        var until: UInt64
+        var sentAt: UInt64
+        var epoch: GrantEpoch
+        var bound: Timestamp
+    }
+
+    /// Microseconds, counted from the sending of the request, for which a grant may be relied upon.
+    package let leaseMicroseconds: UInt64
+    /// Microseconds, counted from the answer, for which a grant binds.
+    package let grantMicroseconds: UInt64
+    package let maximumOffsetMicroseconds: UInt64
+    private let boot: UInt64
+    private var given: [NodeID: Given] = [:]
+    private var received: [NodeID: Received] = [:]
+    /// The highest bound ever granted.
+    package private(set) var highestBound: Timestamp
+
+    package init(
+        boot: UInt64, highestBound: Timestamp, leaseMicroseconds: UInt64,
+        grantMicroseconds: UInt64, maximumOffsetMicroseconds: UInt64
+    ) {
+        self.boot = boot
+        self.highestBound = highestBound
+        self.leaseMicroseconds = leaseMicroseconds
+        self.grantMicroseconds = grantMicroseconds
+        self.maximumOffsetMicroseconds = maximumOffsetMicroseconds
+    }
+
+    /// Grants `node` a lease, or prolongs the one it has.
+    package mutating func grant(
+        to node: NodeID, clock: TurnClock
+    ) -> (epoch: GrantEpoch, bound: Timestamp) {
+        var grant = given[node] ?? Given(until: 0, counter: 0)
+        if grant.until <= clock.monotonic { grant.counter += 1 }
+        grant.until = clock.monotonic + grantMicroseconds
+        given[node] = grant
+        return (GrantEpoch(boot: boot, counter: grant.counter), newBound(clock))
+    }
+
+    /// The epoch under which this node stands by `node`, if it does.
+    package func standingEpoch(for node: NodeID, at monotonic: UInt64) -> GrantEpoch? {
+        guard let grant = given[node], grant.until > monotonic else { return nil }
+        return GrantEpoch(boot: boot, counter: grant.counter)
+    }
+
+    /// When the grant to `node` ends; 0 if there is none.
+    package func grantEnd(for node: NodeID) -> UInt64 { given[node]?.until ?? 0 }
+
+    /// Takes in a grant that `node` gave in answer to a heartbeat sent at `sentAt`.
+    package mutating func receive(_ reply: PeerMessage.HeartbeatReply, from node: NodeID) {
+        if let known = received[node], known.sentAt >= reply.sentAt { return }
+        received[node] = Received(
+            until: reply.sentAt + leaseMicroseconds, sentAt: reply.sentAt, epoch: reply.epoch,
+            bound: reply.bound)
+    }
+
+    /// Up to where a leader may serve and write, on the strength of its own vote and of the voters
+    /// that acknowledged it; zero if they are no quorum.
+    ///
+    /// - Parameter acknowledgements: for each other voter, its node and the epoch under which it
+    ///   acknowledged the leader's present term.
+    package mutating func bound(
+        votersIncludingSelf voters: Int,
+        acknowledgements: some Sequence<(node: NodeID, epoch: GrantEpoch)>, clock: TurnClock
+    ) -> Timestamp {
+        var bounds: [Timestamp] = [newBound(clock)]
+        for (node, epoch) in acknowledgements {
+            guard let grant = received[node], grant.epoch == epoch, grant.until > clock.monotonic
+            else { continue }
+            bounds.append(grant.bound)
+        }
+        guard bounds.count > voters / 2 else { return .zero }
+        bounds.sort(by: >)
+        return bounds[voters / 2]
+    }
+
+    private mutating func newBound(_ clock: TurnClock) -> Timestamp {
+        let ahead = maximumOffsetMicroseconds + leaseMicroseconds
+        let bound = min(
+            Timestamp(microseconds: clock.physical + ahead), clock.hybrid.bound)
+        highestBound = max(highestBound, bound)
+        return bound
+    }
+}

@@ -1,0 +1,170 @@
+import SteleBase
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// How a node core talks with its peers: heartbeats and grants, Raft messages, forwarded requests.
+extension NodeCore {
+    /// Takes in what one frame of a peer held.
+    package func receive(_ messages: [PeerMessage], from node: NodeID) {
+        guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
+        outgoing[peer].lastHeard = clock.monotonic
+        for message in messages { receive(message, from: node, peer) }
+    }
+
+    private func receive(_ message: PeerMessage, from node: NodeID, _ peer: Int) {
+        switch message {
+        case .heartbeat(let heartbeat):
+            noteBoot(heartbeat.boot, of: peer)
+            guard isClockUsable else { return }
+            let grant = leases.grant(to: node, clock: clock)
+            outgoing[peer].messages.append(
+                .heartbeatReply(
+                    .init(
+                        sentAt: heartbeat.sentAt, epoch: grant.epoch, bound: grant.bound,
+                        boot: boot)))
+        case .heartbeatReply(let reply):
+            noteBoot(reply.boot, of: peer)
+            leases.receive(reply, from: node)
+        case .raft(let id, let message, let epoch):
+            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
+                tablets[index].descriptor.node(of: message.from) == node,
+                message.to == tablets[index].replica, !message.type.isLocal
+            else { return }
+            step(message, of: index, from: node, acknowledgedUnder: epoch)
+        case .truncation(let id, let position):
+            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
+            states[index].heldByAll = max(states[index].heldByAll, position.index)
+        case .request(let id, let request):
+            handleRemote(request, id: id, from: node)
+        case .reply(let id, let reply):
+            complete(id, reply, from: node)
+        }
+    }
+
+    private func step(
+        _ message: Message, of index: Int, from node: NodeID, acknowledgedUnder epoch: GrantEpoch?
+    ) {
+        let group = tablets[index].group
+        setVotePermission(index)
+        try? group.step(message)
+        if let epoch, group.isLeader, message.term == group.term {
+            states[index].acknowledge(node, term: message.term, epoch: epoch)
+        }
+    }
+
+    /// Sends a Raft message; an acknowledgement names the grant by which this node stands behind it.
+    ///
+    /// Whether it does is judged at this moment, not when the message was made: it follows the
+    /// receiver in the message's term, so from now on it votes for nobody else while the grant lasts.
+    func send(_ message: Message, of index: Int) {
+        let tablet = tablets[index]
+        guard let node = tablet.descriptor.node(of: message.to),
+            let peer = outgoing.firstIndex(where: { $0.node == node })
+        else { return }
+        var epoch: GrantEpoch?
+        if message.type == .appendResponse || message.type == .heartbeatResponse,
+            tablet.group.lead == message.to, tablet.group.term == message.term
+        {
+            epoch = leases.standingEpoch(for: node, at: clock.monotonic)
+            if epoch != nil { states[index].standsBy = node }
+        }
+        outgoing[peer].messages.append(
+            .raft(tablet.descriptor.id, message, acknowledgedUnder: epoch))
+    }
+
+    func heartbeat() {
+        let heartbeat = PeerMessage.Heartbeat(
+            sentAt: clock.monotonic, boot: boot, physical: clock.physical)
+        for peer in outgoing.indices { outgoing[peer].messages.append(.heartbeat(heartbeat)) }
+    }
+
+    /// Whether a peer was heard of within the last second; this node itself always was.
+    package func isLive(_ node: NodeID) -> Bool {
+        if node == configuration.node { return true }
+        guard let peer = outgoing.first(where: { $0.node == node }), let heard = peer.lastHeard
+        else { return false }
+        return clock.monotonic < heard + 1_000_000
+    }
+
+    /// A connection to `node` stands in both directions.
+    package func peerConnected(_ node: NodeID) {
+        guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
+        outgoing[peer].isConnected = true
+    }
+
+    func isConnected(_ node: NodeID) -> Bool {
+        outgoing.first { $0.node == node }?.isConnected ?? false
+    }
+
+    /// A connection to `node` was closed: it counts as an elapsed election timeout there.
+    ///
+    /// Candidates are staggered by their rank among the replicas that are left, and wait until
+    /// the grants that they gave to the lost leader have ended.
+    package func peerDisconnected(_ node: NodeID) {
+        if let peer = outgoing.firstIndex(where: { $0.node == node }) {
+            outgoing[peer].isConnected = false
+        }
+        for index in tablets.indices {
+            let tablet = tablets[index]
+            guard tablet.descriptor.node(of: tablet.group.lead) == node else { continue }
+            let rank = tablet.descriptor.replicas.filter { $0.node != node && $0.id < tablet.replica }
+                .count
+            tablet.group.forgetLeader()
+            states[index].campaignAt =
+                max(clock.monotonic, leases.grantEnd(for: node)) + UInt64(rank) * 40_000 + 1_000
+        }
+        loseRequests(sentTo: node)
+    }
+
+    /// The earliest time at which a lost leader is to be replaced from here.
+    func nextCampaign() -> UInt64? { states.compactMap(\.campaignAt).min() }
+
+    /// Starts elections in place of leaders whose node is gone.
+    func campaignWhereDue() {
+        for index in tablets.indices {
+            guard let due = states[index].campaignAt, due <= clock.monotonic else { continue }
+            states[index].campaignAt = nil
+            if tablets[index].group.lead == .none {
+                setVotePermission(index)
+                tablets[index].group.campaign()
+            }
+        }
+    }
+
+    /// Locks whose coordinator's node restarted, or has been silent for long, are given up.
+    func releaseLocksOfDeadNodes() {
+        for peer in outgoing.indices {
+            guard let heard = outgoing[peer].lastHeard, !outgoing[peer].isGivenUp,
+                clock.monotonic > heard + 3_000_000
+            else { continue }
+            outgoing[peer].isGivenUp = true
+            for tablet in tablets { tablet.releaseLocks(of: outgoing[peer].node) }
+        }
+    }
+
+    private func noteBoot(_ boot: UInt64, of peer: Int) {
+        outgoing[peer].isGivenUp = false
+        if outgoing[peer].boot != 0, outgoing[peer].boot != boot {
+            for tablet in tablets { tablet.releaseLocks(of: outgoing[peer].node) }
+        }
+        outgoing[peer].boot = boot
+    }
+
+    /// A leader tells all replicas up to where everybody holds the log.
+    func shareTruncation(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.isLeader else { return }
+        let held = tablet.group.progress.lazy.map(\.match).min() ?? 0
+        guard held > states[index].heldByAll,
+            let term = try? tablet.log.term(at: min(held, tablet.log.lastIndex))
+        else { return }
+        let position = LogPosition(index: min(held, tablet.log.lastIndex), term: term)
+        states[index].heldByAll = position.index
+        for replica in tablet.descriptor.replicas {
+            if let peer = outgoing.firstIndex(where: { $0.node == replica.node }) {
+                outgoing[peer].messages.append(.truncation(tablet.descriptor.id, position))
+            }
+        }
+    }
+}

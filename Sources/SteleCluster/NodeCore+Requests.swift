@@ -1,0 +1,198 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// A request that entered the cluster at this node and is not answered yet.
+struct PendingRequest {
+    var request: TabletRequest
+    /// The host's name for it.
+    var token: UInt64
+    /// Monotonic time after which it is given up.
+    var deadline: UInt64
+    /// The node that was asked and has not answered; none while it waits for its next try.
+    var target = NodeID.none
+    /// When to try again.
+    var retryAt: UInt64?
+    /// Whether an attempt to commit ended without an answer: it may be in effect.
+    var isAmbiguous = false
+}
+
+/// How any node serves any client: a request goes to the leader of its tablet, wherever that is,
+/// and is tried again, under the same transaction id, until it is answered or its time is over.
+///
+/// Invariant: a commit that may have reached a leader is never reported as failed, unless a leader
+/// looked for it and then refused it for a reason that does not go away. A leader looks for the
+/// transaction's own versions first, so repeating a commit does not repeat its effects.
+extension NodeCore {
+    private static let retryDelay: UInt64 = 20_000
+
+    /// Takes in a request of this node's clients; its answer appears among the effects' replies.
+    package func submit(_ request: TabletRequest, token: UInt64, timeoutMicroseconds: UInt64) {
+        var request = request
+        if case .commit(var commit) = request.body {
+            commit.begun = clock.hybrid.peek(physical: clock.physical).previous
+            request.body = .commit(commit)
+        }
+        lastRequest += 1
+        pending[lastRequest] = PendingRequest(
+            request: request, token: token, deadline: clock.monotonic + timeoutMicroseconds)
+        route(lastRequest)
+    }
+
+    /// Evaluates a request that another node forwarded. It is not passed on from here.
+    func handleRemote(_ request: TabletRequest, id: UInt64, from node: NodeID) {
+        lastRequest += 1
+        remoteOrigins[lastRequest] = (node, id)
+        guard let descriptor = tabletHolding(request.routingKey),
+            let tablet = tablets.first(where: { $0.descriptor.id == descriptor.id })
+        else {
+            return answer(lastRequest, .failed(.init(.notLeader, "this node has no replica")))
+        }
+        tablet.handle(request, origin: lastRequest)
+    }
+
+    /// Sends an answer to whoever asked: a client of this node, or another node.
+    func answer(_ origin: UInt64, _ reply: TabletReply) {
+        if pending[origin] != nil {
+            complete(origin, reply, from: configuration.node)
+        } else if let (node, id) = remoteOrigins.removeValue(forKey: origin),
+            let peer = outgoing.firstIndex(where: { $0.node == node })
+        {
+            outgoing[peer].messages.append(.reply(id, reply))
+        }
+    }
+
+    /// Takes in an answer to request `id`.
+    func complete(_ id: UInt64, _ reply: TabletReply, from node: NodeID) {
+        guard var request = pending[id] else { return }
+        guard case .failed(let failure) = reply else { return finish(id, reply) }
+        // Of several attempts only the latest may say no: an earlier one may have been overtaken.
+        guard request.target == node else { return }
+        request.target = .none
+        switch failure.reason {
+        case .notLeader:
+            let hint = failure.leader
+            if hint != .none, hint != node { leaderHints[tabletID(of: request.request)] = hint }
+            request.retryAt =
+                hint != .none && hint != node
+                ? clock.monotonic : clock.monotonic + Self.retryDelay
+        case .outcomeUnknown:
+            request.isAmbiguous = true
+            request.retryAt = clock.monotonic + Self.retryDelay
+        case .overloaded, .storage, .invalid:
+            guard request.isAmbiguous else { return finish(id, reply) }
+            request.retryAt = clock.monotonic + Self.retryDelay
+        case .conflict, .deadlock, .lockNotAvailable, .lockLost: return finish(id, reply)
+        }
+        pending[id] = request
+        if let due = request.retryAt { retries.append((due, id)) }
+    }
+
+    /// Tries again what is due; true if there was anything.
+    func routeDue() -> Bool {
+        guard !retries.isEmpty else { return false }
+        let now = clock.monotonic
+        let due = retries.filter { $0.due <= now }
+        guard !due.isEmpty else { return false }
+        retries.removeAll { $0.due <= now }
+        for retry in due where pending[retry.id]?.target == NodeID.none { route(retry.id) }
+        return true
+    }
+
+    var nextRetry: UInt64? { retries.lazy.map(\.due).min() }
+
+    /// Gives up what has waited too long.
+    func expireRequests() {
+        let now = clock.monotonic
+        let expired = pending.filter { $0.value.deadline <= now && !isWaitingForLock($0.value) }
+        for (id, request) in expired.sorted(by: { $0.key < $1.key }) {
+            let mayBeInEffect =
+                request.request.isCommit && (request.isAmbiguous || request.target != .none)
+            finish(
+                id,
+                .failed(
+                    mayBeInEffect
+                        ? .init(.outcomeUnknown, "no answer came before the timeout")
+                        : .init(.notLeader, "no leader with a majority could be reached in time")))
+        }
+    }
+
+    /// A leader is known again: whoever still waits for another one is sent there.
+    func redirectRequests(of tablet: TabletID, to leader: NodeID) {
+        guard leader != .none else { return }
+        leaderHints[tablet] = leader
+        for id in pending.keys.sorted() {
+            guard let request = pending[id], request.target != leader,
+                tabletID(of: request.request) == tablet
+            else { continue }
+            retryNow(id)
+        }
+    }
+
+    /// Requests that were sent to `node` will not be answered.
+    func loseRequests(sentTo node: NodeID) {
+        for id in pending.keys.sorted() where pending[id]?.target == node { retryNow(id) }
+        for (tablet, hint) in leaderHints where hint == node { leaderHints[tablet] = nil }
+    }
+
+    private func retryNow(_ id: UInt64) {
+        guard var request = pending[id] else { return }
+        if request.request.isCommit, request.target != .none { request.isAmbiguous = true }
+        request.target = .none
+        request.retryAt = clock.monotonic
+        pending[id] = request
+        retries.append((clock.monotonic, id))
+    }
+
+    private func route(_ id: UInt64) {
+        guard var request = pending[id] else { return }
+        request.retryAt = nil
+        guard let descriptor = tabletHolding(request.request.routingKey) else {
+            return finish(id, .failed(.init(.invalid, "no tablet holds the key")))
+        }
+        let local = tablets.first { $0.descriptor.id == descriptor.id }
+        var target = leaderHints[descriptor.id] ?? .none
+        if let local, local.group.lead != .none {
+            target = descriptor.node(of: local.group.lead) ?? .none
+        } else if local == nil, target == .none {
+            target = descriptor.replicas.first { isLive($0.node) }?.node ?? .none
+        }
+        if target == configuration.node, let local {
+            request.target = target
+            pending[id] = request
+            local.handle(request.request, origin: id)
+        } else if target != .none, target != configuration.node, isConnected(target),
+            let peer = outgoing.firstIndex(where: { $0.node == target })
+        {
+            request.target = target
+            pending[id] = request
+            outgoing[peer].messages.append(.request(id, request.request))
+        } else {
+            leaderHints[descriptor.id] = nil
+            request.retryAt = clock.monotonic + Self.retryDelay
+            pending[id] = request
+            retries.append((clock.monotonic + Self.retryDelay, id))
+        }
+    }
+
+    private func finish(_ id: UInt64, _ reply: TabletReply) {
+        guard let request = pending.removeValue(forKey: id) else { return }
+        effects.replies.append((request.token, reply))
+    }
+
+    /// A wait in the lock table of a leader that can be reached has its own time limit.
+    private func isWaitingForLock(_ request: PendingRequest) -> Bool {
+        guard case .lock(let lock) = request.request.body, lock.wait == .wait else { return false }
+        return request.target != .none && isLive(request.target)
+    }
+
+    private func tabletID(of request: TabletRequest) -> TabletID {
+        tabletHolding(request.routingKey)?.id ?? .system
+    }
+
+    private func tabletHolding(_ key: KeyBytes) -> TabletDescriptor? {
+        configuration.tablets.first { $0.range.contains(key) }
+    }
+}

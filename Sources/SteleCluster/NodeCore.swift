@@ -1,0 +1,474 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRaft
+import SteleTablet
+
+/// What a node core is told once, at its start.
+package struct NodeCoreConfiguration: Sendable {
+    package var node: NodeID
+    /// All tablets of the cluster, ascending by range.
+    package var tablets: [TabletDescriptor]
+    /// All nodes of the cluster, this one included, ascending.
+    package var members: [NodeID]
+    package var seed: UInt64
+    /// All in microseconds.
+    package var tickInterval: UInt64 = 100_000
+    package var leaseDuration: UInt64 = 350_000
+    package var grantDuration: UInt64 = 400_000
+    package var maximumClockOffset: UInt64 = 250_000
+    /// An election starts after this many ticks without a leader, or up to twice as many.
+    package var electionTicks = 5
+    /// Bytes applied and not flushed that call for a flush.
+    package var flushThreshold = 48 << 20
+    /// Bytes of mutations that one turn applies.
+    package var applyBudget = 1 << 20
+
+    package init(node: NodeID, tablets: [TabletDescriptor], members: [NodeID], seed: UInt64) {
+        self.node = node
+        self.tablets = tablets
+        self.members = members
+        self.seed = seed
+    }
+}
+
+/// A node without its IO: tablets, leases, routing, in one synchronous turn over all of them.
+///
+/// The host calls ``beginTurn(monotonic:physical:)``, hands in what has arrived, calls
+/// ``endTurn(monotonic:)`` and carries out the effects: one record for the log, one frame per peer,
+/// the replies. The same inputs give the same effects, always.
+///
+/// Invariants:
+/// - Nothing that promises durability (votes, acknowledgements) leaves before the log record that
+///   holds it is synced: such messages are kept in `appends` until ``logSynced(_:)``.
+/// - No timestamp or grant exceeds what the node record on disk allows.
+/// - Every submitted request is answered exactly once.
+package final class NodeCore {
+    package let configuration: NodeCoreConfiguration
+    package let clock: TurnClock
+    /// The tablets of which this node holds a replica, ascending by id.
+    package let tablets: [Tablet]
+    package let boot: UInt64
+    let engine: any StorageEngine
+    let peers: [NodeID]
+    var leases: LeaseTable
+    var states: [TabletState]
+    /// Requests that entered here, and those that other nodes forwarded, by number.
+    var pending: [UInt64: PendingRequest] = [:]
+    var remoteOrigins: [UInt64: (node: NodeID, id: UInt64)] = [:]
+    var retries: [(due: UInt64, id: UInt64)] = []
+    var leaderHints: [TabletID: NodeID] = [:]
+    var lastRequest: UInt64 = 0
+    var effects = NodeEffects()
+    var outgoing: [PeerOutbox]
+
+    /// What the log was asked to make durable and has not confirmed yet, in order.
+    var appends: [PendingAppend] = []
+    private var lastAppend: UInt64 = 0
+    /// The record that was last asked for, and the highest one that is on disk.
+    private var requestedRecord: NodeRecord
+    package private(set) var durableRecord: NodeRecord?
+    /// Transactions are numbered from here on; the host hands the numbers out.
+    package let firstTransaction: UInt64
+    /// The highest number that the host has handed out so far, told with every turn.
+    package var transactionsUsed: UInt64
+
+    private var nextTick: UInt64
+    /// Until then nobody is voted for: an earlier run of this node may have granted leases.
+    private let quietUntil: UInt64
+    /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
+    private let physicalFloor: UInt64
+    private var flushing: [LogIndex]?
+
+    /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
+    package init(
+        configuration: NodeCoreConfiguration, engine: any StorageEngine, recovered: RecoveredLog,
+        monotonic: UInt64, physical: UInt64
+    ) throws {
+        self.configuration = configuration
+        self.engine = engine
+        let earlier = try recovered.nodeRecord.map { bytes in try NodeRecord(bytes: bytes) }
+        boot = (earlier?.boot ?? 0) + 1
+        let bound = earlier?.clockBound ?? .zero
+        clock = TurnClock(
+            monotonic: monotonic, physical: physical,
+            hybrid: HybridClock(
+                startingAbove: bound,
+                toleranceMicroseconds: configuration.maximumClockOffset))
+        physicalFloor = bound.microseconds
+        quietUntil = earlier == nil ? 0 : monotonic + configuration.grantDuration
+        firstTransaction = max(earlier?.transactionBound ?? 0, 1)
+        transactionsUsed = firstTransaction
+        requestedRecord = NodeRecord(
+            boot: boot, clockBound: bound, transactionBound: firstTransaction)
+        leases = LeaseTable(
+            boot: boot, highestBound: bound, leaseMicroseconds: configuration.leaseDuration,
+            grantMicroseconds: configuration.grantDuration,
+            maximumOffsetMicroseconds: configuration.maximumClockOffset)
+        peers = configuration.members.filter { $0 != configuration.node }
+        outgoing = peers.map { PeerOutbox(node: $0) }
+        nextTick = monotonic
+        var random = SeededRandom(seed: configuration.seed)
+        tablets = try Self.makeTablets(
+            configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
+        states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
+    }
+
+    // MARK: The turn
+
+    /// Begins a turn: sets the time, and does what is due by it.
+    package func beginTurn(monotonic: UInt64, physical: UInt64) {
+        clock.monotonic = max(clock.monotonic, monotonic)
+        clock.physical = max(clock.physical, physical)
+        effects = NodeEffects()
+        renewRecord()
+        for index in tablets.indices { setVotePermission(index) }
+        if clock.monotonic >= nextTick {
+            tick()
+            nextTick = clock.monotonic + configuration.tickInterval
+        }
+        campaignWhereDue()
+    }
+
+    /// Ends a turn and returns what the host has to do.
+    ///
+    /// - Parameter monotonic: the time now, read anew: a read is answered only if the lease still
+    ///   stood after it was made.
+    package func endTurn(monotonic: UInt64) -> NodeEffects {
+        var budget = configuration.applyBudget
+        settle(applyBudget: &budget)
+        clock.monotonic = max(clock.monotonic, monotonic)
+        releaseReplies()
+        // Replies may have set requests of this node on their way again.
+        settle(applyBudget: &budget)
+        releaseReplies()
+        writeLog()
+        requestFlush()
+        for index in outgoing.indices where !outgoing[index].messages.isEmpty {
+            effects.messages.append(outgoing[index])
+            outgoing[index].messages.removeAll(keepingCapacity: true)
+        }
+        for tablet in tablets {
+            if let wanted = tablet.log.takeWanted() {
+                effects.fetches.append(
+                    EntryFetch(
+                        tablet: tablet.descriptor.id, replica: tablet.replica, from: wanted,
+                        upTo: tablet.log.lastIndex + 1, maxBytes: 4 << 20))
+            }
+        }
+        effects.needsAnotherTurn = tablets.contains { $0.hasApplies || $0.group.hasReady }
+        effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
+        return effects
+    }
+
+    /// Lets Raft, apply and waiting requests feed each other until nothing is left to do.
+    private func settle(applyBudget: inout Int) {
+        var rounds = 0
+        var isBusy = true
+        while isBusy, rounds < 64 {
+            rounds += 1
+            isBusy = false
+            for index in tablets.indices {
+                let tablet = tablets[index]
+                noteLeadership(index)
+                refreshLease(index)
+                tablet.retryParked()
+                if tablet.hasApplies, applyBudget > 0 {
+                    applyBudget -= tablet.runApplies(budget: applyBudget)
+                    isBusy = true
+                }
+                tablet.runAwakened()
+                if tablet.group.hasReady {
+                    takeReady(index)
+                    isBusy = true
+                }
+                if let failure = tablet.output.failure { effects.failure = failure }
+            }
+            if routeDue() { isBusy = true }
+        }
+    }
+
+    /// Hands out the replies of all tablets; reads only if the lease stands at this moment.
+    private func releaseReplies() {
+        for index in tablets.indices {
+            let tablet = tablets[index]
+            guard !tablet.output.replies.isEmpty else { continue }
+            refreshLease(index)
+            let replies = tablet.output.replies
+            tablet.output.replies = []
+            for reply in replies {
+                if let servedAt = reply.servedAt, !tablet.isServing || servedAt > tablet.leaseBound {
+                    answer(reply.origin, .failed(.init(.notLeader, "the lease ran out")))
+                } else {
+                    answer(reply.origin, reply.reply)
+                }
+            }
+        }
+    }
+
+    private func tick() {
+        heartbeat()
+        for index in tablets.indices {
+            let tablet = tablets[index]
+            tablet.group.tick()
+            tablet.expireLockWaits()
+            shareTruncation(index)
+        }
+        releaseLocksOfDeadNodes()
+        expireRequests()
+    }
+
+    // MARK: The log
+
+    /// The log has made everything durable that was asked for up to `token`.
+    package func logSynced(_ token: UInt64) {
+        var count = 0
+        for append in appends {
+            guard append.token <= token else { break }
+            count += 1
+            for part in append.parts { partSynced(part) }
+            if let record = append.record {
+                durableRecord = record
+                clock.hybrid.raiseBound(to: record.clockBound)
+            }
+        }
+        appends.removeFirst(count)
+    }
+
+    private func partSynced(_ part: PendingAppend.Part) {
+        let tablet = tablets[part.tablet]
+        tablet.log.append(part.entries, hardState: part.hardState)
+        if let position = part.compacted { tablet.log.compact(to: position) }
+        for response in part.responses {
+            if response.to == tablet.replica {
+                try? tablet.group.step(response)
+            } else {
+                send(response, of: part.tablet)
+            }
+        }
+    }
+
+    private func takeReady(_ index: Int) {
+        let tablet = tablets[index]
+        let ready = tablet.group.ready()
+        for message in ready.messages {
+            switch message.to {
+            case .appendThread:
+                append(
+                    PendingAppend.Part(
+                        tablet: index, hardState: ready.hardState, entries: message.entries,
+                        responses: message.responses),
+                    mustSync: ready.mustSync)
+            case .applyThread: tablet.apply(message)
+            default: send(message, of: index)
+            }
+        }
+    }
+
+    /// Queues what Raft wants made durable for this turn's log record.
+    ///
+    /// A commit index alone need not be durable, so it rides along with the next record; responses
+    /// that wait for nothing new go out as soon as what was asked for before them is durable.
+    private func append(_ part: PendingAppend.Part, mustSync: Bool) {
+        var part = part
+        let index = part.tablet
+        if let hardState = part.hardState { states[index].hardState = hardState }
+        if mustSync {
+            part.hardState = states[index].hardState
+            states[index].unwritten.append(part)
+            return
+        }
+        part.hardState = nil
+        if !states[index].unwritten.isEmpty {
+            states[index].unwritten.append(part)
+        } else if !appends.isEmpty {
+            appends[appends.count - 1].parts.append(part)
+        } else {
+            partSynced(part)
+        }
+    }
+
+    /// One record for everything that this turn has to make durable.
+    private func writeLog() {
+        var append = PendingAppend(token: lastAppend + 1)
+        var batch = LogBatch()
+        for index in tablets.indices {
+            let tablet = tablets[index]
+            for part in states[index].unwritten {
+                append.parts.append(part)
+                guard part.isDurable else { continue }
+                batch.parts.append(
+                    LogBatch.Part(
+                        tablet: tablet.descriptor.id, replica: tablet.replica,
+                        hardState: part.hardState, entries: part.entries,
+                        compacted: part.compacted))
+            }
+            states[index].unwritten.removeAll(keepingCapacity: true)
+        }
+        if let record = effects.record {
+            batch.nodeRecord = record.bytes
+            append.record = record
+        }
+        guard !batch.isEmpty else { return }
+        lastAppend += 1
+        appends.append(append)
+        effects.log = (lastAppend, batch)
+    }
+
+    /// Keeps the record on disk ahead of what the clock and the numbering of transactions will need.
+    private func renewRecord() {
+        let clockNeed = max(
+            Timestamp(microseconds: clock.physical), clock.hybrid.last
+        ).advanced(byMicroseconds: 700_000)
+        let transactionNeed = transactionsUsed + 1 << 21
+        guard requestedRecord.clockBound < clockNeed
+            || requestedRecord.transactionBound < transactionNeed
+        else { return }
+        requestedRecord.clockBound = max(
+            requestedRecord.clockBound, clockNeed.advanced(byMicroseconds: 300_000))
+        requestedRecord.transactionBound = max(
+            requestedRecord.transactionBound, transactionsUsed + 1 << 22)
+        effects.record = requestedRecord
+    }
+
+    /// The record of a node that stops in good order: its next run need not wait for its clock.
+    package func finalRecord() -> NodeRecord {
+        NodeRecord(
+            boot: boot,
+            clockBound: max(clock.hybrid.last, leases.highestBound),
+            transactionBound: max(transactionsUsed, firstTransaction))
+    }
+
+    // MARK: Leases and leadership
+
+    /// Whether timestamps of this run cannot collide with those of an earlier one.
+    package var isClockUsable: Bool {
+        durableRecord != nil && clock.physical >= physicalFloor
+    }
+
+    func refreshLease(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.isLeader, isClockUsable else {
+            tablet.leaseBound = .zero
+            return
+        }
+        let term = tablet.group.term
+        let acknowledgements = states[index].acknowledgements.lazy
+            .filter { $0.term == term }
+            .map { (node: $0.node, epoch: $0.epoch) }
+        tablet.leaseBound = leases.bound(
+            votersIncludingSelf: tablet.descriptor.replicas.count,
+            acknowledgements: acknowledgements, clock: clock)
+    }
+
+    /// Forbids votes that would break a lease that this node has granted.
+    func setVotePermission(_ index: Int) {
+        let tablet = tablets[index]
+        tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
+        if tablet.descriptor.replicas.count == 1 {
+            tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody
+        } else if clock.monotonic < quietUntil || !isClockUsable {
+            tablet.group.votesAllowedFor = .nobody
+        } else if let leader = states[index].standsBy,
+            leases.grantEnd(for: leader) > clock.monotonic,
+            let replica = tablet.descriptor.replica(on: leader)
+        {
+            tablet.group.votesAllowedFor = .only(replica)
+        } else {
+            tablet.group.votesAllowedFor = .anyone
+        }
+    }
+
+    private func noteLeadership(_ index: Int) {
+        let tablet = tablets[index]
+        tablet.noteLeadership()
+        let leader = tablet.descriptor.node(of: tablet.group.lead) ?? .none
+        guard leader != states[index].leader else { return }
+        states[index].leader = leader
+        if leader != .none { states[index].campaignAt = nil }
+        redirectRequests(of: tablet.descriptor.id, to: leader)
+    }
+
+    // MARK: Flushing and truncation
+
+    private func requestFlush() {
+        guard flushing == nil, engine.unflushedBytes > configuration.flushThreshold else { return }
+        flushing = tablets.map(\.applied.index)
+        effects.flush = true
+    }
+
+    /// Everything applied before the flush was asked for is durable in the engine.
+    package func flushed() {
+        guard let indices = flushing else { return }
+        flushing = nil
+        for index in tablets.indices {
+            states[index].flushedIndex = max(states[index].flushedIndex, indices[index])
+            truncate(index)
+        }
+    }
+
+    /// Gives up entries that are flushed here and durable on all replicas.
+    func truncate(_ index: Int) {
+        let tablet = tablets[index]
+        let position = min(states[index].flushedIndex, states[index].heldByAll)
+        guard position >= tablet.log.firstIndex + 1_024 || position == tablet.applied.index,
+            position >= tablet.log.firstIndex, position <= tablet.log.lastIndex,
+            let term = try? tablet.log.term(at: position)
+        else { return }
+        states[index].unwritten.append(
+            PendingAppend.Part(
+                tablet: index, compacted: LogPosition(index: position, term: term)))
+    }
+
+    /// Entries that a look-up missed were read back from disk.
+    package func entriesFetched(_ entries: [Entry], of tablet: TabletID) {
+        guard let tablet = tablets.first(where: { $0.descriptor.id == tablet }) else { return }
+        tablet.log.install(fetched: entries)
+        tablet.group.entriesAvailable()
+    }
+
+    private static func makeTablets(
+        _ configuration: NodeCoreConfiguration, engine: any StorageEngine,
+        recovered: RecoveredLog, clock: TurnClock, random: inout SeededRandom
+    ) throws -> [Tablet] {
+        var tablets: [Tablet] = []
+        for descriptor in configuration.tablets.sorted(by: { $0.id < $1.id }) {
+            guard let replica = descriptor.replica(on: configuration.node) else { continue }
+            let found = recovered.replicas.first {
+                $0.tablet == descriptor.id && $0.replica == replica
+            }
+            var applied = AppliedState(
+                tablet: descriptor.id, replica: replica, index: 0, term: 0)
+            let key = applied.localKey.bytes
+            if let value = try engine.value(of: key, in: .local) {
+                applied = try AppliedState(
+                    tablet: descriptor.id, replica: replica, localValue: value)
+            }
+            var state =
+                found
+                ?? RecoveredReplica(
+                    tablet: descriptor.id, replica: replica, hardState: HardState(),
+                    compacted: LogPosition(index: 0, term: 0), termRuns: [], lastIndex: 0,
+                    tail: [])
+            guard applied.index <= state.lastIndex else {
+                throw EngineError(
+                    .corruption,
+                    "tablet \(descriptor.id): the store has applied index \(applied.index), but "
+                        + "the log ends at \(state.lastIndex)")
+            }
+            state.hardState.commit = max(state.hardState.commit, applied.index)
+            let log = TabletLog(
+                recovered: state, configuration: ConfState(voters: descriptor.replicas.map(\.id)))
+            let group = RaftGroup(
+                RaftConfiguration.forNode(
+                    replica: replica, applied: applied.index,
+                    electionTicks: configuration.electionTicks, seed: random.next()),
+                storage: log)
+            tablets.append(
+                Tablet(
+                    descriptor: descriptor, replica: replica, log: log, group: group,
+                    applied: applied, engine: engine, clock: clock))
+        }
+        return tablets
+    }
+}

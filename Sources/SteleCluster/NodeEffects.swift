@@ -1,0 +1,105 @@
+import SteleBase
+import SteleEngine
+import SteleRaft
+import SteleTablet
+
+/// What a turn wants done. The host carries everything out, in any order.
+package struct NodeEffects {
+    /// To be appended to the node's log and synced; then ``NodeCore/logSynced(_:)``.
+    package var log: (token: UInt64, batch: LogBatch)?
+    /// By ascending node.
+    package var messages: [PeerOutbox] = []
+    /// Answers to requests that were submitted here.
+    package var replies: [(token: UInt64, reply: TabletReply)] = []
+    /// Entries to be read from the log on disk; then ``NodeCore/entriesFetched(_:of:)``.
+    package var fetches: [EntryFetch] = []
+    /// Whether the engine is to be flushed; then ``NodeCore/flushed()``.
+    package var flush = false
+    /// Whether there is work that does not wait for anything outside.
+    package var needsAnotherTurn = false
+    /// Monotonic time at which a turn is due even if nothing happens.
+    package var wakeAt: UInt64 = .max
+    /// The store failed: the node must stop.
+    package var failure: EngineError?
+
+    /// The node record that the log batch of this turn carries.
+    var record: NodeRecord?
+
+    package init() {}
+}
+
+/// What one turn sends to one peer.
+package struct PeerOutbox: Sendable {
+    package let node: NodeID
+    package var messages: [PeerMessage] = []
+    var isConnected = false
+    /// When the peer was last heard of; nil if it never was.
+    var lastHeard: UInt64?
+    /// Counts the peer's starts, as far as it has told; 0 if it has not.
+    var boot: UInt64 = 0
+    /// Whether its transactions' locks were released because it has been silent.
+    var isGivenUp = false
+
+    init(node: NodeID) { self.node = node }
+}
+
+/// Entries that are wanted from disk: `from ..< upTo`, as many as fit, but at least one.
+package struct EntryFetch: Sendable {
+    package var tablet: TabletID
+    package var replica: ReplicaID
+    package var from: LogIndex
+    package var upTo: LogIndex
+    package var maxBytes: Int
+}
+
+/// What the log was asked to make durable in one record, and what follows once it is.
+struct PendingAppend {
+    struct Part {
+        /// Position within the node's tablets.
+        var tablet: Int
+        var hardState: HardState?
+        var entries: [Entry] = []
+        var compacted: LogPosition?
+        /// Raft messages that the durability sets free.
+        var responses: [Message] = []
+
+        /// Whether the log has to hold any of it.
+        var isDurable: Bool { hardState != nil || !entries.isEmpty || compacted != nil }
+    }
+
+    var token: UInt64
+    var parts: [Part] = []
+    var record: NodeRecord?
+
+    init(token: UInt64) { self.token = token }
+}
+
+/// What a node keeps about a tablet besides the tablet itself.
+struct TabletState {
+    /// The node that was last known to lead.
+    var leader = NodeID.none
+    /// The leader that this node last acknowledged under a grant.
+    var standsBy: NodeID?
+    /// Who acknowledged this node's leadership, in which term, under which grant.
+    var acknowledgements: [(node: NodeID, term: Term, epoch: GrantEpoch)] = []
+    /// The newest hard state, as far as Raft has told.
+    var hardState: HardState?
+    /// Parts for the next log record.
+    var unwritten: [PendingAppend.Part] = []
+    /// When to campaign because the leader's node is gone.
+    var campaignAt: UInt64?
+    /// The applied index that the last completed flush covers.
+    var flushedIndex: LogIndex = 0
+    /// All replicas hold the log durably up to here.
+    var heldByAll: LogIndex = 0
+
+    init(replicas: Int) { acknowledgements.reserveCapacity(replicas) }
+
+    mutating func acknowledge(_ node: NodeID, term: Term, epoch: GrantEpoch) {
+        if let place = acknowledgements.firstIndex(where: { $0.node == node }) {
+            acknowledgements[place] = (node, term, epoch)
+        } else {
+            acknowledgements.append((node, term, epoch))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import SteleBase
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// What nodes say to each other. All messages of a turn to one peer travel in one frame.
+package enum PeerMessage: Sendable {
+    /// Every heartbeat interval to every peer: "I am here; grant me your lease."
+    case heartbeat(Heartbeat)
+    case heartbeatReply(HeartbeatReply)
+    case raft(TabletID, Message, acknowledgedUnder: GrantEpoch?)
+    /// All replicas hold the log durably up to here, so nobody will ask for these entries again.
+    case truncation(TabletID, LogPosition)
+    case request(UInt64, TabletRequest)
+    case reply(UInt64, TabletReply)
+
+    package struct Heartbeat: Hashable, Sendable {
+        /// The sender's monotonic clock, echoed in the reply.
+        package var sentAt: UInt64
+        /// Counts the sender's starts.
+        package var boot: UInt64
+        /// The sender's physical clock.
+        package var physical: UInt64
+    }
+
+    /// A lease grant, counted from when the heartbeat was sent.
+    package struct HeartbeatReply: Hashable, Sendable {
+        package var sentAt: UInt64
+        package var epoch: GrantEpoch
+        /// Nothing may be served or written above this on the strength of the grant.
+        package var bound: Timestamp
+        package var boot: UInt64
+    }
+}
+
+/// Names an uninterrupted stretch of grants from one node to another.
+///
+/// A new stretch begins whenever a grant has lapsed, because the giver may have voted for somebody
+/// else in between.
+package struct GrantEpoch: Hashable, Sendable {
+    package var boot: UInt64
+    package var counter: UInt64
+
+    package init(boot: UInt64, counter: UInt64) {
+        self.boot = boot
+        self.counter = counter
+    }
+}
+
+extension PeerMessage {
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .heartbeat(let heartbeat):
+            writer.write(UInt8(1))
+            writer.write(heartbeat.sentAt)
+            writer.writeVarint(heartbeat.boot)
+            writer.write(heartbeat.physical)
+        case .heartbeatReply(let reply):
+            writer.write(UInt8(2))
+            writer.write(reply.sentAt)
+            writer.write(epoch: reply.epoch)
+            writer.write(reply.bound.rawValue)
+            writer.writeVarint(reply.boot)
+        case .raft(let tablet, let message, let epoch):
+            writer.write(UInt8(3))
+            writer.writeVarint(tablet.rawValue)
+            writer.write(epoch != nil)
+            if let epoch { writer.write(epoch: epoch) }
+            message.encode(into: &writer)
+        case .truncation(let tablet, let position):
+            writer.write(UInt8(4))
+            writer.writeVarint(tablet.rawValue)
+            writer.writeVarint(position.index)
+            writer.writeVarint(position.term)
+        case .request(let id, let request):
+            writer.write(UInt8(5))
+            writer.write(id)
+            request.encode(into: &writer)
+        case .reply(let id, let reply):
+            writer.write(UInt8(6))
+            writer.write(id)
+            reply.encode(into: &writer)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(DecodingError) {
+        let kind = try reader.read(UInt8.self)
+        switch kind {
+        case 1:
+            let sentAt = try reader.read(UInt64.self)
+            let boot = try reader.readVarint()
+            self = .heartbeat(
+                Heartbeat(sentAt: sentAt, boot: boot, physical: try reader.read(UInt64.self)))
+        case 2:
+            let sentAt = try reader.read(UInt64.self)
+            let epoch = try reader.readEpoch()
+            let bound = Timestamp(rawValue: try reader.read(UInt64.self))
+            self = .heartbeatReply(
+                HeartbeatReply(
+                    sentAt: sentAt, epoch: epoch, bound: bound, boot: try reader.readVarint()))
+        case 3:
+            let tablet = TabletID(try reader.readVarint())
+            let epoch = try reader.readBool() ? try reader.readEpoch() : nil
+            self = .raft(tablet, try Message(from: &reader), acknowledgedUnder: epoch)
+        case 4:
+            let tablet = TabletID(try reader.readVarint())
+            let index = try reader.readVarint()
+            self = .truncation(tablet, LogPosition(index: index, term: try reader.readVarint()))
+        case 5:
+            let id = try reader.read(UInt64.self)
+            self = .request(id, try TabletRequest(from: &reader))
+        case 6:
+            let id = try reader.read(UInt64.self)
+            self = .reply(id, try TabletReply(from: &reader))
+        default: throw DecodingError("\(kind) is no kind of message between nodes")
+        }
+    }
+}
+
+extension ByteWriter {
+    fileprivate mutating func write(epoch: GrantEpoch) {
+        writeVarint(epoch.boot)
+        writeVarint(epoch.counter)
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func readEpoch() throws(DecodingError) -> GrantEpoch {
+        let boot = try readVarint()
+        return GrantEpoch(boot: boot, counter: try readVarint())
+    }
+}

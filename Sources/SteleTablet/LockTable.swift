@@ -1,0 +1,200 @@
+import SteleAPI
+import SteleBase
+
+/// The row locks that a tablet's leader has granted, and who waits for them.
+///
+/// Locks are not replicated: they die with the leadership, and a commit verifies each one. Each key
+/// has a FIFO queue; nobody overtakes, except that a holder of a shared lock who wants it
+/// exclusively goes to the front.
+///
+/// Invariants:
+/// - A key is held exclusively by one transaction, or shared by any number.
+/// - A transaction waits for at most one key at a time.
+/// - No cycle of waits persists: ``wait(for:_:transaction:ticket:)`` names a victim for every one.
+package struct LockTable: Sendable {
+    private struct Lock: Sendable {
+        var mode: LockMode
+        var holders: [TransactionID]
+        var queue: [Waiter]
+    }
+
+    private struct Waiter: Sendable {
+        var transaction: TransactionID
+        var mode: LockMode
+        var ticket: UInt64
+    }
+
+    private struct Owner: Sendable {
+        /// The order in which transactions came to this table, which decides who is younger.
+        var arrival: UInt64
+        var keys: [KeyBytes] = []
+        var waitsFor: KeyBytes?
+    }
+
+    private var locks: [KeyBytes: Lock] = [:]
+    private var owners: [TransactionID: Owner] = [:]
+    private var arrivals: UInt64 = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { locks.isEmpty }
+
+    /// Locks `key` if nobody is in the way; true also if the transaction has the lock already.
+    package mutating func acquire(
+        _ key: KeyBytes, _ mode: LockMode, for transaction: TransactionID
+    ) -> Bool {
+        guard let lock = locks[key] else {
+            locks[key] = Lock(mode: mode, holders: [transaction], queue: [])
+            noteHeld(key, by: transaction)
+            return true
+        }
+        if lock.holders.contains(transaction) {
+            if lock.mode == .exclusive || mode == .shared { return true }
+            guard lock.holders.count == 1 else { return false }
+            locks[key]?.mode = .exclusive
+            return true
+        }
+        guard mode == .shared, lock.mode == .shared, lock.queue.isEmpty else { return false }
+        locks[key]?.holders.append(transaction)
+        noteHeld(key, by: transaction)
+        return true
+    }
+
+    /// Whether somebody else than `transaction` holds `key`.
+    package func isHeld(_ key: KeyBytes, byOtherThan transaction: TransactionID) -> Bool {
+        guard let lock = locks[key] else { return false }
+        return lock.holders.contains { $0 != transaction }
+    }
+
+    package func holds(_ key: KeyBytes, _ transaction: TransactionID) -> Bool {
+        locks[key]?.holders.contains(transaction) ?? false
+    }
+
+    /// Queues a transaction behind those who are in its way; `ticket` comes back when it is its turn.
+    ///
+    /// - Returns: the youngest transaction of the cycle of waits that this closes, if it closes one.
+    package mutating func wait(
+        for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
+    ) -> TransactionID? {
+        let waiter = Waiter(transaction: transaction, mode: mode, ticket: ticket)
+        if locks[key]?.holders.contains(transaction) ?? false {
+            locks[key]?.queue.insert(waiter, at: 0)
+        } else {
+            locks[key]?.queue.append(waiter)
+        }
+        note(transaction)
+        owners[transaction]?.waitsFor = key
+        return victimOfCycle(from: transaction)
+    }
+
+    /// Takes a transaction out of the queue in which it waits.
+    ///
+    /// - Returns: its ticket, and the tickets of those whose turn it is now.
+    package mutating func cancelWait(
+        of transaction: TransactionID
+    ) -> (ticket: UInt64, granted: [UInt64])? {
+        guard let key = owners[transaction]?.waitsFor,
+            let place = locks[key]?.queue.firstIndex(where: { $0.transaction == transaction }),
+            let ticket = locks[key]?.queue.remove(at: place).ticket
+        else { return nil }
+        owners[transaction]?.waitsFor = nil
+        if owners[transaction]?.keys.isEmpty ?? false { owners[transaction] = nil }
+        return (ticket, grant(key))
+    }
+
+    /// Gives up all locks of a transaction.
+    ///
+    /// - Returns: the tickets of those whose turn it is now.
+    package mutating func release(_ transaction: TransactionID) -> [UInt64] {
+        guard let owner = owners.removeValue(forKey: transaction) else { return [] }
+        var granted: [UInt64] = []
+        for key in owner.keys {
+            locks[key]?.holders.removeAll { $0 == transaction }
+            granted += grant(key)
+        }
+        return granted
+    }
+
+    /// All transactions that hold or await locks and were begun by `node`, ascending.
+    package func transactions(of node: NodeID) -> [TransactionID] {
+        owners.keys.filter { $0.node == node }.sorted()
+    }
+
+    package mutating func removeAll() {
+        locks.removeAll()
+        owners.removeAll()
+    }
+
+    private mutating func note(_ transaction: TransactionID) {
+        if owners[transaction] == nil {
+            arrivals += 1
+            owners[transaction] = Owner(arrival: arrivals)
+        }
+    }
+
+    private mutating func noteHeld(_ key: KeyBytes, by transaction: TransactionID) {
+        note(transaction)
+        owners[transaction]?.keys.append(key)
+    }
+
+    /// Hands a key to those at the front of its queue who can have it now.
+    private mutating func grant(_ key: KeyBytes) -> [UInt64] {
+        guard var lock = locks[key] else { return [] }
+        var granted: [UInt64] = []
+        while let next = lock.queue.first {
+            let others = lock.holders.filter { $0 != next.transaction }
+            guard others.isEmpty || (next.mode == .shared && lock.mode == .shared) else { break }
+            lock.queue.removeFirst()
+            owners[next.transaction]?.waitsFor = nil
+            if lock.holders.contains(next.transaction) {
+                lock.mode = next.mode == .exclusive ? .exclusive : lock.mode
+            } else {
+                if lock.holders.isEmpty { lock.mode = next.mode }
+                lock.holders.append(next.transaction)
+                owners[next.transaction]?.keys.append(key)
+            }
+            granted.append(next.ticket)
+            if lock.mode == .exclusive { break }
+        }
+        locks[key] = lock.holders.isEmpty && lock.queue.isEmpty ? nil : lock
+        return granted
+    }
+
+    /// Follows the waits from `start` and returns the youngest member of a cycle through it.
+    package func victimOfCycle(from start: TransactionID) -> TransactionID? {
+        var path: [TransactionID] = [start]
+        var visited: Set<TransactionID> = [start]
+        return follow(&path, &visited)
+    }
+
+    private func follow(
+        _ path: inout [TransactionID], _ visited: inout Set<TransactionID>
+    ) -> TransactionID? {
+        let waiter = path[path.count - 1]
+        for blocker in blockers(of: waiter) {
+            if blocker == path[0] {
+                return path.max { arrival(of: $0) < arrival(of: $1) }
+            }
+            guard visited.insert(blocker).inserted else { continue }
+            path.append(blocker)
+            if let victim = follow(&path, &visited) { return victim }
+            path.removeLast()
+        }
+        return nil
+    }
+
+    private func arrival(of transaction: TransactionID) -> UInt64 {
+        owners[transaction]?.arrival ?? 0
+    }
+
+    /// Whom a waiting transaction waits for: the holders, and those before it in the queue.
+    private func blockers(of transaction: TransactionID) -> [TransactionID] {
+        guard let key = owners[transaction]?.waitsFor, let lock = locks[key] else { return [] }
+        var blockers = lock.holders.filter { $0 != transaction }
+        for waiter in lock.queue {
+            if waiter.transaction == transaction { break }
+            blockers.append(waiter.transaction)
+        }
+        return blockers
+    }
+}

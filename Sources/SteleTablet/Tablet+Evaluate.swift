@@ -1,0 +1,388 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRaft
+
+/// How the leader evaluates requests. A request that has to wait changes nothing and starts over.
+extension Tablet {
+    /// Why a request cannot be answered at this moment.
+    private enum Obstacle {
+        /// A command in flight writes what the request reads or writes.
+        case latch(LogIndex)
+        /// Another transaction holds the lock.
+        case lock(KeyBytes, LockMode)
+        /// The lease, or the clock, does not reach far enough yet.
+        case lease
+    }
+
+    private enum Outcome {
+        case reply(TabletReply, servedAt: Timestamp?)
+        case wait(Obstacle)
+        /// The command is in the log; the reply comes when it is applied.
+        case proposed
+    }
+
+    /// Takes a request in; its reply appears in ``output`` now or later, exactly once.
+    package func handle(_ request: TabletRequest, origin: UInt64) {
+        evaluate(WaitingRequest(request: request, origin: origin), ticket: nil)
+    }
+
+    /// Looks again at requests whose obstacle is gone.
+    package func runAwakened() {
+        while !awakened.isEmpty {
+            let tickets = awakened
+            awakened = []
+            for ticket in tickets {
+                if let waiter = waiting.removeValue(forKey: ticket) {
+                    evaluate(waiter, ticket: ticket)
+                }
+            }
+        }
+    }
+
+    /// Looks again at requests that wait for the lease, and ends waits that took too long.
+    package func retryParked() {
+        let now = clock.monotonic
+        if !parked.isEmpty {
+            let tickets = parked
+            parked = []
+            for ticket in tickets {
+                guard let waiter = waiting.removeValue(forKey: ticket) else { continue }
+                if let until = waiter.parkedUntil, now >= until, !isServing {
+                    fail(waiter, .notLeader, "the leader has no lease")
+                } else {
+                    evaluate(waiter, ticket: ticket)
+                }
+            }
+        }
+    }
+
+    /// Ends waits for locks whose time is over.
+    package func expireLockWaits() {
+        let now = clock.monotonic
+        let expired = waiting.filter { ($0.value.lockDeadline ?? .max) <= now }.keys.sorted()
+        for ticket in expired {
+            guard let transaction = waiting[ticket]?.request.transaction,
+                let cancelled = locks.cancelWait(of: transaction)
+            else { continue }
+            awakened += cancelled.granted
+            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
+                fail(waiter, .lockNotAvailable, "canceling statement due to lock timeout")
+            }
+        }
+        runAwakened()
+    }
+
+    private func evaluate(_ waiter: WaitingRequest, ticket: UInt64?) {
+        var waiter = waiter
+        guard group.isLeader, group.leadTransferee == .none else {
+            return fail(waiter, .notLeader, "this replica does not lead")
+        }
+        if let key = waiter.request.keyOutside(descriptor.range) {
+            return fail(
+                waiter, .invalid,
+                "\(key.keyDescription) lies outside of tablet \(descriptor.id); a transaction "
+                    + "over several tablets is not supported by this version")
+        }
+        let outcome: Outcome
+        if isServing {
+            do {
+                outcome = try evaluateServing(waiter)
+            } catch let error as EngineError {
+                output.failure = error.isFatal ? error : output.failure
+                return fail(waiter, .storage, error.message)
+            } catch {
+                return fail(waiter, .invalid, "\(error)")
+            }
+        } else {
+            outcome = .wait(.lease)
+        }
+        switch outcome {
+        case .reply(let reply, let servedAt):
+            output.replies.append(
+                TabletOutput.Reply(origin: waiter.origin, reply: reply, servedAt: servedAt))
+        case .proposed: break
+        case .wait(let obstacle):
+            let ticket = ticket ?? nextTicket()
+            switch obstacle {
+            case .lease:
+                if waiter.parkedUntil == nil { waiter.parkedUntil = clock.monotonic + 1_000_000 }
+                parked.append(ticket)
+                waiting[ticket] = waiter
+            case .latch(let index):
+                waiting[ticket] = waiter
+                inFlight.wait(for: index, ticket: ticket)
+            case .lock(let key, let mode):
+                waiting[ticket] = waiter
+                waitForLock(key, mode, ticket: ticket)
+            }
+        }
+    }
+
+    private func evaluateServing(_ waiter: WaitingRequest) throws -> Outcome {
+        let request = waiter.request
+        switch request.body {
+        case .read(let keys, let timestamp): return try read(keys, at: timestamp)
+        case .scan(let scan): return try self.scan(scan)
+        case .lock(let lock): return try self.lock(lock, for: request.transaction)
+        case .commit(let commit):
+            return try self.commit(commit, for: request.transaction, origin: waiter.origin)
+        case .release:
+            release(request.transaction)
+            return .reply(.released, servedAt: nil)
+        }
+    }
+
+    // MARK: Reads
+
+    private func read(_ keys: [KeyBytes], at requested: Timestamp?) throws -> Outcome {
+        guard let timestamp = try readTimestamp(requested) else { return .wait(.lease) }
+        if !inFlight.isEmpty {
+            for key in keys {
+                if let index = inFlight.writer(of: key, at: timestamp) {
+                    return .wait(.latch(index))
+                }
+            }
+        }
+        var values: [[UInt8]?] = []
+        values.reserveCapacity(keys.count)
+        for key in keys {
+            values.append(try engine.newestVersion(of: key, at: timestamp)?.value)
+        }
+        return .reply(.values(values, at: timestamp), servedAt: timestamp)
+    }
+
+    private func scan(_ scan: TabletRequest.ScanRequest) throws -> Outcome {
+        guard let timestamp = try readTimestamp(scan.timestamp) else { return .wait(.lease) }
+        if let index = inFlight.writer(in: scan.range, at: timestamp) { return .wait(.latch(index)) }
+        var page = ScanPage()
+        try engine.scan(
+            scan.range, at: timestamp, limits: scan.limits, reverse: scan.reverse, into: &page)
+        return .reply(.page(page, at: timestamp), servedAt: timestamp)
+    }
+
+    /// The timestamp of a read, with the floor raised to it; nil if the lease does not cover it.
+    ///
+    /// A read that may choose stays below the commands in flight: they are not acknowledged yet, so
+    /// it may come before them and need not wait. Everything that was acknowledged here, or by an
+    /// earlier leader, is at or below `readLow`.
+    private func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
+        let timestamp: Timestamp
+        if let requested {
+            try clock.hybrid.update(with: requested, physical: clock.physical)
+            timestamp = requested
+        } else if let first = inFlight.first {
+            timestamp = first.timestamp.previous
+        } else {
+            timestamp = max(min(clock.now() ?? readLow, leaseBound), readLow)
+        }
+        guard timestamp <= leaseBound else { return nil }
+        floor = max(floor, timestamp)
+        return timestamp
+    }
+
+    // MARK: Locks
+
+    private func lock(
+        _ lock: TabletRequest.LockRequest, for transaction: TransactionID
+    ) throws -> Outcome {
+        var skipped: [Bool] = []
+        skipped.reserveCapacity(lock.keys.count)
+        for key in lock.keys {
+            if locks.acquire(key, lock.mode, for: transaction) {
+                skipped.append(false)
+                continue
+            }
+            switch lock.wait {
+            case .wait: return .wait(.lock(key, lock.mode))
+            case .skip: skipped.append(true)
+            case .fail:
+                return .reply(
+                    .failed(.init(.lockNotAvailable, "could not obtain lock on row")),
+                    servedAt: nil)
+            }
+        }
+        for (key, isSkipped) in zip(lock.keys, skipped) where !isSkipped {
+            if let index = inFlight.writer(of: key) { return .wait(.latch(index)) }
+        }
+        guard let now = clock.now(), now <= leaseBound else { return .wait(.lease) }
+        floor = max(floor, now)
+        var values: [TabletReply.Locked] = []
+        values.reserveCapacity(lock.keys.count)
+        for (key, isSkipped) in zip(lock.keys, skipped) {
+            if isSkipped {
+                values.append(.init(isLocked: false, value: nil))
+                continue
+            }
+            let version = try engine.newestVersion(of: key, at: .max)
+            if let version, let snapshot = lock.snapshot, version.timestamp > snapshot {
+                return .reply(.failed(.changed(key)), servedAt: nil)
+            }
+            values.append(.init(isLocked: true, value: version?.value))
+        }
+        return .reply(.locked(values, clock: now), servedAt: now)
+    }
+
+    private func waitForLock(_ key: KeyBytes, _ mode: LockMode, ticket: UInt64) {
+        guard let waiter = waiting[ticket] else { return }
+        var timeout: UInt64?
+        if case .lock(let lock) = waiter.request.body { timeout = lock.timeoutMicroseconds }
+        if let timeout, waiter.lockDeadline == nil {
+            waiting[ticket]?.lockDeadline = clock.monotonic + timeout
+        }
+        // Every wait may close several cycles; each one loses its youngest member.
+        var victim = locks.wait(
+            for: key, mode, transaction: waiter.request.transaction, ticket: ticket)
+        while let transaction = victim, let cancelled = locks.cancelWait(of: transaction) {
+            awakened += cancelled.granted
+            if let loser = waiting.removeValue(forKey: cancelled.ticket) {
+                fail(loser, .deadlock, "deadlock detected")
+            }
+            victim =
+                transaction == waiter.request.transaction
+                ? nil : locks.victimOfCycle(from: waiter.request.transaction)
+        }
+    }
+
+    private func release(_ transaction: TransactionID) {
+        if let cancelled = locks.cancelWait(of: transaction) {
+            awakened += cancelled.granted
+            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
+                fail(waiter, .lockNotAvailable, "the transaction was given up")
+            }
+        }
+        awakened += locks.release(transaction)
+    }
+
+    // MARK: Commit
+
+    private func commit(
+        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64
+    ) throws -> Outcome {
+        if let index = latchInTheWay(of: commit) { return .wait(.latch(index)) }
+        try clock.hybrid.update(with: commit.begun, physical: clock.physical)
+        if let first = commit.writes.first,
+            let own = try engine.versions(of: first.key, above: commit.begun, limit: .max)
+                .first(where: { $0.transaction == transaction })
+        {
+            release(transaction)
+            return .reply(.committed(own.timestamp), servedAt: nil)
+        }
+        for key in commit.locks where !locks.holds(key, transaction) {
+            return .reply(
+                .failed(.init(.lockLost, "a row lock was lost when the leader changed")),
+                servedAt: nil)
+        }
+        if !locks.isEmpty {
+            for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {
+                if locks.acquire(write.key, .exclusive, for: transaction) { continue }
+                return .wait(.lock(write.key, .exclusive))
+            }
+        }
+        if let key = try changedKey(commit) {
+            release(transaction)
+            return .reply(.failed(.changed(key)), servedAt: nil)
+        }
+        guard let timestamp = writeTimestamp() else { return .wait(.lease) }
+        return propose(commit, for: transaction, at: timestamp, origin: origin)
+    }
+
+    private func latchInTheWay(of commit: TabletRequest.CommitRequest) -> LogIndex? {
+        if inFlight.isEmpty { return nil }
+        for write in commit.writes {
+            if let index = inFlight.writer(of: write.key) { return index }
+        }
+        for key in commit.readKeys {
+            if let index = inFlight.writer(of: key) { return index }
+        }
+        for range in commit.readRanges {
+            if let index = inFlight.writer(in: range) { return index }
+        }
+        if commit.writes.count > InFlightWrites.keysLatchedSingly {
+            return inFlight.writer(in: Self.span(of: commit.writes))
+        }
+        return nil
+    }
+
+    /// The first key that somebody changed since the transaction read it, or may not have changed.
+    private func changedKey(_ commit: TabletRequest.CommitRequest) throws -> KeyBytes? {
+        for key in commit.readKeys {
+            if let version = try engine.newestVersion(of: key, at: .max),
+                version.timestamp > commit.readTimestamp
+            { return key }
+        }
+        for range in commit.readRanges {
+            if let key = try engine.firstChange(in: range, above: commit.readTimestamp) {
+                return key
+            }
+        }
+        guard commit.firstCommitterWins else { return nil }
+        for write in commit.writes {
+            if let version = try engine.newestVersion(of: write.key, at: .max),
+                version.timestamp > commit.readTimestamp
+            { return write.key }
+        }
+        return nil
+    }
+
+    /// A timestamp above everything served and written; nil if the lease does not cover it.
+    private func writeTimestamp() -> Timestamp? {
+        clock.hybrid.advance(to: floor)
+        guard let timestamp = clock.now(), timestamp <= leaseBound else { return nil }
+        return timestamp
+    }
+
+    private func propose(
+        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
+        at timestamp: Timestamp, origin: UInt64
+    ) -> Outcome {
+        var mutations = MutationList(reserving: 64)
+        for write in commit.writes {
+            if let value = write.value {
+                mutations.put(write.key, value, at: timestamp, by: transaction)
+            } else {
+                mutations.delete(write.key, at: timestamp, by: transaction)
+            }
+        }
+        let command = TabletCommand(
+            generation: descriptor.generation, transaction: transaction, timestamp: timestamp,
+            mutations: mutations.bytes[...])
+        do {
+            try group.propose([command.payload])
+        } catch {
+            return .reply(
+                .failed(.init(.overloaded, "the tablet has too many uncommitted writes")),
+                servedAt: nil)
+        }
+        let keys: InFlightWrites.LatchedKeys =
+            commit.writes.count > InFlightWrites.keysLatchedSingly
+            ? .span(Self.span(of: commit.writes)) : .keys(commit.writes.map(\.key))
+        inFlight.append(
+            InFlightWrites.Command(
+                index: group.lastIndex, term: group.term, timestamp: timestamp,
+                transaction: transaction, origin: origin, keys: keys))
+        return .proposed
+    }
+
+    private static func span(of writes: [TabletRequest.CommitRequest.Write]) -> KeyRange {
+        guard let first = writes.first, let last = writes.last else { return KeyRange(key: []) }
+        return KeyRange(start: first.key, end: last.key + [0])
+    }
+
+    func fail(
+        _ waiter: WaitingRequest, _ reason: TabletReply.Failure.Reason, _ message: String
+    ) {
+        let leader = descriptor.node(of: group.lead) ?? .none
+        output.replies.append(
+            TabletOutput.Reply(
+                origin: waiter.origin,
+                reply: .failed(.init(reason, message, leader: leader)), servedAt: nil))
+    }
+}
+
+extension TabletReply.Failure {
+    static func changed(_ key: KeyBytes) -> Self {
+        .init(.conflict, "\(key.keyDescription) was changed by another transaction")
+    }
+}

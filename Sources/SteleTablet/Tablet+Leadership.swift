@@ -1,0 +1,58 @@
+import SteleBase
+import SteleClock
+import SteleRaft
+
+/// What a change of leadership means for the state that only a leader has.
+extension Tablet {
+    /// Compares with what was known before, and takes up or lays down leadership.
+    package func noteLeadership() {
+        let term = group.isLeader ? group.term : 0
+        guard term != leadingTerm else { return }
+        if leadingTerm != 0 { layDown() }
+        leadingTerm = term
+        if term != 0 { takeUp() }
+    }
+
+    /// Nothing that an earlier leader may have served lies above the bounds that the voters of this
+    /// election granted it, so the floor starts there.
+    private func takeUp() {
+        let bound = Timestamp(rawValue: group.electionBound)
+        floor = max(floor, bound)
+        readLow = max(readLow, bound)
+        clock.hybrid.advance(to: bound)
+    }
+
+    private func layDown() {
+        servingTerm = 0
+        leaseBound = .zero
+        locks.removeAll()
+        awakened = []
+        parked = []
+        for command in inFlight.removeAll() {
+            output.replies.append(
+                TabletOutput.Reply(
+                    origin: command.origin,
+                    reply: .failed(
+                        .init(
+                            .outcomeUnknown, "leadership was lost before the commit was known",
+                            leader: descriptor.node(of: group.lead) ?? .none)),
+                    servedAt: nil))
+        }
+        let waiters = waiting.sorted { $0.key < $1.key }
+        waiting = [:]
+        for (_, waiter) in waiters { fail(waiter, .notLeader, "leadership was lost") }
+    }
+
+    /// Gives up the locks of all transactions that `node` coordinates, because it is gone.
+    ///
+    /// Should it still be there, its commits fail for want of their locks and nothing is harmed.
+    package func releaseLocks(of node: NodeID) {
+        for transaction in locks.transactions(of: node) {
+            handle(
+                TabletRequest(
+                    transaction: transaction, body: .release(near: descriptor.range.start)),
+                origin: 0)
+        }
+        runAwakened()
+    }
+}

@@ -1,0 +1,106 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRaft
+
+/// One replica of a tablet: its Raft group, and the state machine that the group replicates.
+///
+/// Only the leader evaluates requests, and only inside a lease; what it evaluates travels through
+/// the log as finished mutations, which every replica applies unseen.
+///
+/// Invariants:
+/// - **Floor.** Nothing is ever written at or below a timestamp that was served: a read raises
+///   `floor` to its timestamp before it looks, and a write lands above the floor. A new leader's
+///   floor starts above every bound that its voters granted to an earlier one.
+/// - **Latches.** Whoever reads at or above the timestamp of a command in flight waits for it where
+///   their keys meet. Commands in flight never write the same key.
+/// - **Acknowledged means applied.** A commit is answered once its entry is committed and applied
+///   here, so every acknowledged write is visible to a read that begins later.
+/// - **Lease.** `leaseBound` is set by the node before requests are handled; nothing is served or
+///   written above it. A read's answer is released only after the lease was checked once more.
+package final class Tablet {
+    package let descriptor: TabletDescriptor
+    package let replica: ReplicaID
+    package let log: TabletLog
+    package let group: RaftGroup
+    let engine: any StorageEngine
+    let clock: TurnClock
+
+    /// Nothing may be served or written above this; zero is no lease.
+    package var leaseBound = Timestamp.zero
+    /// Nothing may be written at or below this.
+    package internal(set) var floor = Timestamp.zero
+    /// Reads that choose their own timestamp choose none below this: everything acknowledged is.
+    var readLow = Timestamp.zero
+    /// The term in which this replica leads and has applied an entry of its own; 0 otherwise.
+    package internal(set) var servingTerm: Term = 0
+    /// The term in which this replica knew itself as leader; 0 when it does not lead.
+    var leadingTerm: Term = 0
+
+    var locks = LockTable()
+    var inFlight = InFlightWrites()
+    /// Requests that wait for a lock or a latch, by ticket.
+    var waiting: [UInt64: WaitingRequest] = [:]
+    /// Tickets of requests that wait for the lease, or for the clock, in order of arrival.
+    var parked: [UInt64] = []
+    /// Tickets that may go on.
+    var awakened: [UInt64] = []
+    private var lastTicket: UInt64 = 0
+
+    package internal(set) var applied: AppliedState
+    var applies: [Message] = []
+    var applyProgress = ApplyProgress()
+
+    /// What the tablet has to say since its node last collected it.
+    package var output = TabletOutput()
+
+    package init(
+        descriptor: TabletDescriptor, replica: ReplicaID, log: TabletLog, group: RaftGroup,
+        applied: AppliedState, engine: any StorageEngine, clock: TurnClock
+    ) {
+        self.descriptor = descriptor
+        self.replica = replica
+        self.log = log
+        self.group = group
+        self.applied = applied
+        self.engine = engine
+        self.clock = clock
+    }
+
+    /// Whether requests are evaluated here at this moment.
+    package var isServing: Bool {
+        group.isLeader && servingTerm == group.term && leaseBound > .zero
+    }
+
+    func nextTicket() -> UInt64 {
+        lastTicket += 1
+        return lastTicket
+    }
+}
+
+/// A request that could not be answered at once.
+struct WaitingRequest {
+    var request: TabletRequest
+    var origin: UInt64
+    /// Monotonic time after which a wait for a lock fails.
+    var lockDeadline: UInt64?
+    /// Monotonic time after which a request that waits for the lease is sent back.
+    var parkedUntil: UInt64?
+}
+
+/// Effects of a tablet, collected by its node.
+package struct TabletOutput {
+    package struct Reply {
+        /// Names the request, as its node called it.
+        package var origin: UInt64
+        package var reply: TabletReply
+        /// The reply may leave only if the lease still covers this at the end of the turn.
+        package var servedAt: Timestamp?
+    }
+
+    package var replies: [Reply] = []
+    /// The engine failed; the replica can do nothing any more.
+    package var failure: EngineError?
+
+    package init() {}
+}

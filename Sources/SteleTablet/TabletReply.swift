@@ -1,0 +1,56 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+
+/// The leader's answer to a ``TabletRequest``.
+package enum TabletReply: Sendable {
+    /// One per key, in the order asked for; `at` is the timestamp read at.
+    case values([[UInt8]?], at: Timestamp)
+    case page(ScanPage, at: Timestamp)
+    /// One per key. `clock` is the leader's time: the holder's next snapshot is not below it.
+    case locked([Locked], clock: Timestamp)
+    case committed(Timestamp)
+    case released
+    case failed(Failure)
+
+    package struct Locked: Sendable {
+        /// False when the key was skipped because another transaction holds it.
+        package var isLocked: Bool
+        package var value: [UInt8]?
+
+        package init(isLocked: Bool, value: [UInt8]?) {
+            self.isLocked = isLocked
+            self.value = value
+        }
+    }
+
+    /// Why a request was not carried out.
+    package struct Failure: Sendable {
+        package enum Reason: UInt8, Sendable {
+            /// This replica does not lead, or not safely; `leader` may name who does.
+            case notLeader = 1
+            /// The command was proposed and leadership was lost before its fate was known.
+            case outcomeUnknown = 2
+            /// Something that was read, or is to be written, was changed by another transaction.
+            case conflict = 3
+            case deadlock = 4
+            case lockNotAvailable = 5
+            /// A lock that the transaction relies on was lost when the leader changed.
+            case lockLost = 6
+            case overloaded = 7
+            /// The request itself cannot be served: keys of several tablets, a clock far ahead.
+            case invalid = 8
+            case storage = 9
+        }
+
+        package var reason: Reason
+        package var message: String
+        package var leader: NodeID
+
+        package init(_ reason: Reason, _ message: String, leader: NodeID = .none) {
+            self.reason = reason
+            self.message = message
+            self.leader = leader
+        }
+    }
+}

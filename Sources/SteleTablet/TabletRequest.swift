@@ -1,0 +1,140 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleEngine
+
+/// What a coordinator asks of the leader of one tablet.
+///
+/// All keys of a request belong to one tablet. Repeating a request is safe: reads and locks are
+/// idempotent, and a commit looks for itself first.
+package struct TabletRequest: Sendable {
+    package var transaction: TransactionID
+    package var body: Body
+
+    package init(transaction: TransactionID, body: Body) {
+        self.transaction = transaction
+        self.body = body
+    }
+
+    package enum Body: Sendable {
+        case read(keys: [KeyBytes], at: Timestamp?)
+        case scan(ScanRequest)
+        case lock(LockRequest)
+        case commit(CommitRequest)
+        /// Gives up the transaction's locks at the tablet that holds this key.
+        case release(near: KeyBytes)
+    }
+
+    /// A page of a range. Without a timestamp the leader chooses one, at which nothing that was
+    /// acknowledged is missing.
+    package struct ScanRequest: Sendable {
+        package var range: KeyRange
+        package var timestamp: Timestamp?
+        package var limits: ScanLimits
+        package var reverse: Bool
+
+        package init(
+            range: KeyRange, timestamp: Timestamp?, limits: ScanLimits, reverse: Bool
+        ) {
+            self.range = range
+            self.timestamp = timestamp
+            self.limits = limits
+            self.reverse = reverse
+        }
+    }
+
+    /// Locks keys, then reads their newest versions.
+    package struct LockRequest: Sendable {
+        package var keys: [KeyBytes]
+        package var mode: LockMode
+        package var wait: LockWait
+        /// How long to wait for a lock, in microseconds; nil is for ever.
+        package var timeoutMicroseconds: UInt64?
+        /// A key with a version above this fails the request with a conflict.
+        package var snapshot: Timestamp?
+
+        package init(
+            keys: [KeyBytes], mode: LockMode, wait: LockWait, timeoutMicroseconds: UInt64?,
+            snapshot: Timestamp?
+        ) {
+            self.keys = keys
+            self.mode = mode
+            self.wait = wait
+            self.timeoutMicroseconds = timeoutMicroseconds
+            self.snapshot = snapshot
+        }
+    }
+
+    /// A whole transaction on one tablet: one command, one round (DESIGN, section 5, point 3).
+    package struct CommitRequest: Sendable {
+        /// The coordinator's time when it first sent the commit. Nothing of this transaction has a
+        /// version at or below it. Filled in by the node where the request enters.
+        package var begun: Timestamp
+        /// What `readKeys`, `readRanges` were read at.
+        package var readTimestamp: Timestamp
+        /// Keys and ranges that must not have changed since `readTimestamp`.
+        package var readKeys: [KeyBytes]
+        package var readRanges: [KeyRange]
+        /// Locks that the transaction must still hold.
+        package var locks: [KeyBytes]
+        /// Whether a written key must not have changed since `readTimestamp` either.
+        package var firstCommitterWins: Bool
+        /// By ascending key; nil deletes.
+        package var writes: [Write]
+
+        package struct Write: Sendable {
+            package var key: KeyBytes
+            package var value: [UInt8]?
+
+            package init(key: KeyBytes, value: [UInt8]?) {
+                self.key = key
+                self.value = value
+            }
+        }
+
+        package init(
+            readTimestamp: Timestamp = .zero, readKeys: [KeyBytes] = [],
+            readRanges: [KeyRange] = [], locks: [KeyBytes] = [], firstCommitterWins: Bool = false,
+            writes: [Write]
+        ) {
+            self.begun = .zero
+            self.readTimestamp = readTimestamp
+            self.readKeys = readKeys
+            self.readRanges = readRanges
+            self.locks = locks
+            self.firstCommitterWins = firstCommitterWins
+            self.writes = writes
+        }
+    }
+
+    /// The key by which the request finds its tablet.
+    package var routingKey: KeyBytes {
+        switch body {
+        case .read(let keys, _): keys.first ?? []
+        case .scan(let scan): scan.range.start
+        case .lock(let lock): lock.keys.first ?? []
+        case .commit(let commit): commit.writes.first?.key ?? commit.locks.first ?? []
+        case .release(let key): key
+        }
+    }
+
+    /// The first key that lies outside of `range`, if there is one.
+    package func keyOutside(_ range: KeyRange) -> KeyBytes? {
+        func outside(_ key: KeyBytes) -> Bool { !range.contains(key) }
+        switch body {
+        case .read(let keys, _): return keys.first(where: outside)
+        case .scan(let scan): return range.contains(scan.range) ? nil : scan.range.end
+        case .lock(let lock): return lock.keys.first(where: outside)
+        case .commit(let commit):
+            return commit.readKeys.first(where: outside) ?? commit.locks.first(where: outside)
+                ?? commit.readRanges.first { !range.contains($0) }?.end
+                ?? commit.writes.first { outside($0.key) }?.key
+        case .release(let key): return outside(key) ? key : nil
+        }
+    }
+
+    package var isCommit: Bool {
+        if case .commit = body { return true }
+        return false
+    }
+}
