@@ -1,0 +1,25 @@
+import Foundation
+import Testing
+
+/// Scripts that drive whole groups, line by line.
+///
+/// The project's own ones always run; so do those in `STELE_RAFT_SCRIPTS`, or else those that lie
+/// beside the checkout.
+@Suite
+struct RaftScripts {
+    @Test(arguments: scripts)
+    func script(_ script: Script) throws {
+        let environment = InteractionEnvironment()
+        try script.run { environment.handle($0) }
+    }
+
+    private static let scripts: [Script] = {
+        let given: [Script]
+        if let folder = ProcessInfo.processInfo.environment["STELE_RAFT_SCRIPTS"] {
+            given = Script.files(in: URL(filePath: folder))
+        } else {
+            given = Script.shared("interaction")
+        }
+        return given + Script.own("interaction")
+    }()
+}
