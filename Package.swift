@@ -1,0 +1,114 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A target of ours: layers name what they may import, see DESIGN in Stele.docc.
+func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let core: [Target.Dependency] = [
+    "SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet",
+    "SteleTransaction", "SteleCluster",
+]
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "stele",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Stele", targets: ["Stele"]),
+        .library(name: "SteleClient", targets: ["SteleClient"]),
+        .library(name: "StelePostgres", targets: ["StelePostgres"]),
+        .library(name: "SteleSimulation", targets: ["SteleSimulation", "SteleVerify"]),
+        .executable(name: "stele", targets: ["SteleCommand"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Values
+        layer("SteleBase"),
+        layer("SteleClock", ["SteleBase"]),
+        layer("SteleAPI", ["SteleBase", "SteleClock"]),
+
+        // Core: synchronous, no IO
+        layer("SteleRaft", ["SteleBase"]),
+        layer("SteleEngine", ["SteleBase", "SteleClock"]),
+        layer(
+            "SteleTablet", ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine"]),
+        layer(
+            "SteleTransaction",
+            ["SteleBase", "SteleClock", "SteleAPI", "SteleEngine", "SteleTablet"]),
+        layer(
+            "SteleCluster",
+            ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet"]),
+
+        // Edge: files, sockets, C++
+        .target(
+            name: "CRocksDB", linkerSettings: [.linkedLibrary("rocksdb")]),
+        layer("SteleRocksDB", ["SteleBase", "SteleClock", "SteleEngine", "CRocksDB"]),
+        layer("SteleLog", ["SteleBase", "SteleRaft"]),
+        layer("SteleWire", ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft"]),
+        layer(
+            "SteleTransport",
+            ["SteleBase", "SteleAPI", "SteleWire", "SteleCluster", nioCore, nioPosix, logging]),
+
+        // Products
+        layer(
+            "Stele",
+            core + [
+                "SteleRocksDB", "SteleLog", "SteleWire", "SteleTransport", nioCore, nioPosix,
+                nioLocks, logging, lifecycle,
+            ]),
+        layer(
+            "SteleClient",
+            [
+                "SteleBase", "SteleClock", "SteleAPI", "SteleWire", nioCore, nioPosix, nioLocks,
+                logging,
+            ]),
+        .target(name: "CPgQuery", linkerSettings: [.linkedLibrary("pg_query")]),
+        layer("SteleSQL", ["SteleBase", "SteleClock", "SteleAPI", "CPgQuery"]),
+        layer(
+            "StelePostgres",
+            ["SteleBase", "SteleAPI", "SteleSQL", nioCore, nioPosix, nioLocks, logging]),
+        layer("SteleVerify", ["SteleBase", "SteleClock"]),
+        layer("SteleSimulation", core + ["SteleVerify"]),
+        .executableTarget(
+            name: "SteleCommand",
+            dependencies: [
+                "Stele", "SteleBase", "SteleAPI", "SteleClient", "SteleSQL", "StelePostgres",
+                "SteleWire", "SteleSimulation", "SteleVerify", nioCore, logging, lifecycle,
+                arguments,
+            ],
+            swiftSettings: settings),
+
+        // Tests
+        tests("SteleBaseTests", ["SteleBase"]),
+        tests("SteleRaftTests", ["SteleBase", "SteleRaft"]),
+        tests(
+            "SteleEngineTests", ["SteleBase", "SteleClock", "SteleEngine", "SteleRocksDB"]),
+        tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
+        tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,44 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleTablet
+
+/// A database whose kernel is in this process: transactions and single operations on one keyspace.
+package struct KernelBackend: DatabaseBackend {
+    private let port: any RequestPort
+    private let keyspace: Keyspace
+
+    package init(port: any RequestPort, keyspace: Keyspace) {
+        self.port = port
+        self.keyspace = keyspace
+    }
+
+    package func begin(
+        _ options: TransactionOptions
+    ) throws(SteleError) -> any TransactionBackend {
+        TransactionCoordinator(
+            id: try port.nextTransaction(), options: options, port: port, keyspace: keyspace)
+    }
+
+    package func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
+        let reply = await port.send(
+            TabletRequest(
+                transaction: .none, body: .read(keys: [keyspace.key(key)], at: nil)),
+            timeout: Self.timeout)
+        guard case .values(let values, _) = reply, values.count == 1 else {
+            throw reply.unexpected()
+        }
+        return values[0]
+    }
+
+    package func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+        let write = TabletRequest.CommitRequest.Write(key: keyspace.key(key), value: value)
+        let reply = await port.send(
+            TabletRequest(
+                transaction: try port.nextTransaction(), body: .commit(.init(writes: [write]))),
+            timeout: Self.timeout)
+        guard case .committed = reply else { throw reply.unexpected() }
+    }
+
+    private static let timeout = TransactionOptions().timeout
+}

@@ -1,0 +1,30 @@
+import SteleBase
+
+/// The parts of the one keyspace that never mix: each is all keys behind one first byte.
+package enum Keyspace: UInt8, Sendable, CaseIterable {
+    /// Directory, node registry, settings. Held by the system tablet.
+    case system = 0x00
+    /// What users of the key-value interface write.
+    case user = 0x10
+    /// Tables, their catalogue included.
+    case sql = 0x20
+
+    /// The keys of all data tablets: everything above the system keyspace.
+    package static let data = KeyRange(start: [0x01], end: [])
+
+    /// The keys of the system tablet.
+    package static let systemRange = KeyRange(start: [], end: [0x01])
+
+    func key(_ key: KeyBytes) -> KeyBytes {
+        var full: KeyBytes = []
+        full.reserveCapacity(key.count + 1)
+        full.append(rawValue)
+        full.append(contentsOf: key)
+        return full
+    }
+
+    func range(_ range: KeyRange) -> KeyRange {
+        KeyRange(
+            start: key(range.start), end: range.end.isEmpty ? [rawValue + 1] : key(range.end))
+    }
+}

@@ -1,0 +1,39 @@
+import SteleAPI
+import SteleBase
+import SteleTablet
+
+/// The way of a coordinator to the leaders of tablets: one message out, one answer back.
+package protocol RequestPort: Sendable {
+    /// Sends `request` to the leader of its tablet, wherever that is, and waits for the answer.
+    func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply
+
+    /// Sends `request` and does not care for the answer.
+    func post(_ request: TabletRequest)
+
+    /// A transaction id that was never given before and never will be again.
+    func nextTransaction() throws(SteleError) -> TransactionID
+}
+
+extension TabletReply.Failure {
+    /// The error as the caller of a transaction sees it.
+    var error: SteleError {
+        switch reason {
+        case .notLeader: SteleError(.unavailable, message)
+        case .outcomeUnknown: SteleError(.commitOutcomeUnknown, message)
+        case .conflict, .lockLost: SteleError(.conflict, message)
+        case .deadlock: SteleError(.deadlock, message)
+        case .lockNotAvailable: SteleError(.lockNotAvailable, message)
+        case .overloaded: SteleError(.overloaded, message)
+        case .invalid: SteleError(.invalidArgument, message)
+        case .storage: SteleError(.storage, message)
+        }
+    }
+}
+
+extension TabletReply {
+    /// An answer of a kind that does not belong to the request.
+    func unexpected() -> SteleError {
+        if case .failed(let failure) = self { return failure.error }
+        return SteleError(.protocolViolation, "the leader answered something else than was asked")
+    }
+}

@@ -1,0 +1,295 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleTablet
+import Synchronization
+
+/// One transaction from begin to commit: its snapshot, its buffered writes, what it read and locked.
+///
+/// Reads go to the leader; the first one of a snapshot lets the leader choose its timestamp, where
+/// nothing is uncertain. Writes stay here until the commit, which carries everything to the leader
+/// in one request. Under serializable isolation the commit also names all that was read, and fails
+/// if any of it has changed.
+///
+/// Invariants:
+/// - All reads of a snapshot are at one timestamp: calls take effect one at a time, see `Turnstile`.
+/// - After the end, whatever its outcome, every call throws `transactionClosed`.
+package final class TransactionCoordinator: TransactionBackend {
+    package let id: TransactionID
+    package let options: TransactionOptions
+    private let port: any RequestPort
+    private let keyspace: Keyspace
+    private let turnstile = Turnstile()
+    private let state = Mutex(State())
+
+    private struct State {
+        var isOpen = true
+        var buffer = WriteBuffer()
+        /// The snapshot's timestamp; nil until its first read.
+        var readTimestamp: Timestamp?
+        var readKeys: [KeyBytes] = []
+        var readRanges: [KeyRange] = []
+        var locks: [KeyBytes] = []
+    }
+
+    package init(
+        id: TransactionID, options: TransactionOptions, port: any RequestPort, keyspace: Keyspace
+    ) {
+        self.id = id
+        self.options = options
+        self.port = port
+        self.keyspace = keyspace
+    }
+
+    deinit {
+        let lock = state.withLock { $0.isOpen ? $0.locks.first : nil }
+        if let lock { port.post(TabletRequest(transaction: id, body: .release(near: lock))) }
+    }
+
+    // MARK: Reads
+
+    package func beginStatement() {
+        if options.isolation == .readCommitted { state.withLock { $0.readTimestamp = nil } }
+    }
+
+    package func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        var values = [[UInt8]?](repeating: nil, count: keys.count)
+        var missing: [KeyBytes] = []
+        var places: [Int] = []
+        let timestamp = try open { state throws(SteleError) in
+            for (place, key) in keys.enumerated() {
+                let full = keyspace.key(key)
+                if let written = state.buffer.value(of: full) {
+                    values[place] = written
+                } else {
+                    missing.append(full)
+                    places.append(place)
+                }
+            }
+            return state.readTimestamp
+        }
+        guard !missing.isEmpty else { return values }
+        let reply = await send(.read(keys: missing, at: timestamp))
+        guard case .values(let found, let at) = reply, found.count == missing.count else {
+            throw reply.unexpected()
+        }
+        try open { state throws(SteleError) in
+            state.readTimestamp = at
+            if validatesReads { state.readKeys += missing }
+        }
+        for (place, value) in zip(places, found) { values[place] = value }
+        return values
+    }
+
+    package func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SteleError) -> RowPage {
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        let full = keyspace.range(range)
+        if full.isEmpty { return RowPage() }
+        let timestamp = try open { state throws(SteleError) in state.readTimestamp }
+        let reply = await send(
+            .scan(
+                .init(
+                    range: full, timestamp: timestamp, limits: ScanLimits(rows: max(limit, 1)),
+                    reverse: reverse)))
+        guard case .page(let page, let at) = reply else { throw reply.unexpected() }
+        // Only what the page covers may be merged with what was written here.
+        var covered = full
+        var rest: KeyRange?
+        if let resumeKey = page.resumeKey {
+            if reverse {
+                covered.start = resumeKey + [0]
+                rest = KeyRange(start: range.start, end: Array(resumeKey.dropFirst()) + [0])
+            } else {
+                covered.end = resumeKey
+                rest = KeyRange(start: Array(resumeKey.dropFirst()), end: range.end)
+            }
+        }
+        return try open { state throws(SteleError) in
+            state.readTimestamp = at
+            if validatesReads { state.readRanges.append(covered) }
+            let rows = merge(page.rows, with: &state.buffer, in: covered, reverse: reverse)
+            return RowPage(rows: rows, rest: rest)
+        }
+    }
+
+    private func merge(
+        _ rows: [ScanPage.Row], with buffer: inout WriteBuffer, in range: KeyRange, reverse: Bool
+    ) -> [RowPage.Row] {
+        let written = buffer.isEmpty ? [] : buffer.writes(in: range)
+        var merged: [RowPage.Row] = []
+        merged.reserveCapacity(rows.count + written.count)
+        var keys = reverse ? Array(written.reversed()) : Array(written)
+        keys.reverse()
+        func comes(_ key: KeyBytes, before row: ArraySlice<UInt8>) -> Bool {
+            reverse
+                ? row.lexicographicallyPrecedes(key) : key[...].lexicographicallyPrecedes(row)
+        }
+        func appendWritten(_ key: KeyBytes) {
+            if let value = buffer.value(of: key).flatMap({ $0 }) {
+                merged.append(.init(key: key.dropFirst(), value: value[...]))
+            }
+        }
+        for row in rows {
+            while let key = keys.last, comes(key, before: row.key) {
+                appendWritten(key)
+                keys.removeLast()
+            }
+            if let key = keys.last, row.key.elementsEqual(key) {
+                appendWritten(key)
+                keys.removeLast()
+            } else {
+                merged.append(.init(key: row.key.dropFirst(), value: row.value))
+            }
+        }
+        while let key = keys.popLast() { appendWritten(key) }
+        return merged
+    }
+
+    /// Only a serializable transaction that may write has its reads validated; one that only reads
+    /// is consistent by its snapshot alone.
+    private var validatesReads: Bool {
+        options.isolation == .serializable && !options.isReadOnly
+    }
+
+    // MARK: Locks
+
+    package func lock(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SteleError) -> [LockedValue] {
+        guard !keys.isEmpty else { return [] }
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        let full = keys.map(keyspace.key)
+        let snapshot = try open { state throws(SteleError) in
+            options.isolation == .readCommitted ? nil : state.readTimestamp
+        }
+        let request = TabletRequest.Body.lock(
+            .init(
+                keys: full, mode: mode, wait: wait,
+                timeoutMicroseconds: options.lockTimeout.map(\.microseconds), snapshot: snapshot))
+        // Noted before the answer: should it get lost, the locks are released all the same.
+        try open { state throws(SteleError) in state.locks += full }
+        let reply = await withTaskCancellationHandler {
+            await send(request)
+        } onCancel: {
+            port.post(TabletRequest(transaction: id, body: .release(near: full[0])))
+        }
+        if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
+        guard case .locked(let found, let clock) = reply, found.count == full.count else {
+            throw reply.unexpected()
+        }
+        return try open { state throws(SteleError) in
+            if options.isolation != .readCommitted, state.readTimestamp == nil {
+                state.readTimestamp = clock
+            }
+            state.locks.removeLast(full.count)
+            var values: [LockedValue] = []
+            values.reserveCapacity(full.count)
+            for (key, locked) in zip(full, found) {
+                if locked.isLocked { state.locks.append(key) }
+                values.append(
+                    LockedValue(
+                        isLocked: locked.isLocked,
+                        value: state.buffer.value(of: key) ?? locked.value))
+            }
+            return values
+        }
+    }
+
+    // MARK: Writes
+
+    package func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError) {
+        guard !options.isReadOnly else {
+            throw SteleError(.invalidArgument, "a read-only transaction cannot write")
+        }
+        guard key.count <= Limits.keyBytes else { throw .keyTooLong(key.count) }
+        if let value, value.count > Limits.valueBytes { throw .valueTooLong(value.count) }
+        try open { state throws(SteleError) in
+            let total = state.buffer.bytes + key.count + 1 + (value?.count ?? 0)
+            guard total <= Limits.transactionBytes else { throw .transactionTooLarge(total) }
+            state.buffer.write(keyspace.key(key), value)
+        }
+    }
+
+    package func savepoint() -> Savepoint {
+        state.withLock { Savepoint(position: $0.buffer.position) }
+    }
+
+    package func rollback(to savepoint: Savepoint) {
+        state.withLock { $0.buffer.rollback(to: savepoint.position) }
+    }
+
+    // MARK: The end
+
+    @discardableResult
+    package func commit() async throws(SteleError) -> Timestamp {
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        var final = try open { state throws(SteleError) in
+            state.isOpen = false
+            return state
+        }
+        guard !final.buffer.isEmpty else {
+            release(final.locks)
+            return final.readTimestamp ?? .zero
+        }
+        let reply = await send(
+            .commit(
+                .init(
+                    readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
+                    readRanges: final.readRanges, locks: final.locks,
+                    firstCommitterWins: options.isolation == .snapshot,
+                    writes: final.buffer.allWrites())))
+        if case .committed(let timestamp) = reply { return timestamp }
+        release(final.locks)
+        throw reply.unexpected()
+    }
+
+    package func rollback() async {
+        let locks = state.withLock { state in
+            defer { state.isOpen = false }
+            return state.isOpen ? state.locks : []
+        }
+        release(locks)
+    }
+
+    private func release(_ locks: [KeyBytes]) {
+        guard let key = locks.first else { return }
+        port.post(TabletRequest(transaction: id, body: .release(near: key)))
+    }
+
+    private func send(_ body: TabletRequest.Body) async -> TabletReply {
+        await port.send(
+            TabletRequest(transaction: id, body: body), timeout: options.timeout)
+    }
+
+    private func open<R>(
+        _ body: (inout State) throws(SteleError) -> R
+    ) throws(SteleError) -> R {
+        let result: Result<R, SteleError> = state.withLock { state in
+            guard state.isOpen else { return .failure(.transactionClosed) }
+            do throws(SteleError) {
+                return .success(try body(&state))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+}
+
+extension Duration {
+    /// Whole microseconds, negative ones counted as none.
+    package var microseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        let whole = max(seconds, 0).multipliedReportingOverflow(by: 1_000_000)
+        guard !whole.overflow else { return .max / 2 }
+        return UInt64(whole.partialValue) + UInt64(max(attoseconds, 0) / 1_000_000_000_000)
+    }
+}

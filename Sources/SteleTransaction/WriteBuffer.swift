@@ -1,0 +1,80 @@
+import SteleAPI
+import SteleBase
+import SteleTablet
+
+/// What a transaction has written and not committed: the newest write of each key.
+///
+/// Writes are kept in the order in which they came, so that a savepoint is a position; the order of
+/// keys, which scans and the commit need, is made when it is asked for.
+struct WriteBuffer {
+    private var entries: [(key: KeyBytes, value: [UInt8]?)] = []
+    /// The position of each key's newest write.
+    private var newest: [KeyBytes: Int] = [:]
+    private var sortedKeys: [KeyBytes]? = []
+    /// Bytes of all keys and values in `entries`.
+    private(set) var bytes = 0
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    var position: Int { entries.count }
+
+    mutating func write(_ key: KeyBytes, _ value: [UInt8]?) {
+        if newest.updateValue(entries.count, forKey: key) == nil {
+            // Keys that come in order, as in a bulk load, need no sorting.
+            if let last = sortedKeys?.last, !last.precedes(key) { sortedKeys = nil }
+            sortedKeys?.append(key)
+        }
+        entries.append((key, value))
+        bytes += key.count + (value?.count ?? 0)
+    }
+
+    /// The buffered write of `key`: outer nil if there is none, inner nil if it is a deletion.
+    func value(of key: KeyBytes) -> [UInt8]?? {
+        guard let position = newest[key] else { return nil }
+        return .some(entries[position].value)
+    }
+
+    /// The buffered writes of a range, by ascending key.
+    mutating func writes(in range: KeyRange) -> ArraySlice<KeyBytes> {
+        let keys = sorted()
+        let start = Self.lowerBound(keys, range.start)
+        let end = range.end.isEmpty ? keys.count : Self.lowerBound(keys, range.end)
+        return keys[start..<max(start, end)]
+    }
+
+    /// The newest write of each key, by ascending key.
+    mutating func allWrites() -> [TabletRequest.CommitRequest.Write] {
+        sorted().map { key in
+            TabletRequest.CommitRequest.Write(key: key, value: newest[key].flatMap { entries[$0].value })
+        }
+    }
+
+    mutating func rollback(to position: Int) {
+        guard position < entries.count else { return }
+        entries.removeLast(entries.count - position)
+        newest.removeAll(keepingCapacity: true)
+        bytes = 0
+        for (place, entry) in entries.enumerated() {
+            newest[entry.key] = place
+            bytes += entry.key.count + (entry.value?.count ?? 0)
+        }
+        sortedKeys = nil
+    }
+
+    private mutating func sorted() -> [KeyBytes] {
+        if let sortedKeys { return sortedKeys }
+        let keys = newest.keys.sorted { $0.precedes($1) }
+        sortedKeys = keys
+        return keys
+    }
+
+    private static func lowerBound(_ keys: [KeyBytes], _ key: KeyBytes) -> Int {
+        var low = 0
+        var high = keys.count
+        while low < high {
+            let middle = (low + high) / 2
+            if keys[middle].precedes(key) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,92 @@
+import SteleBase
+import Testing
+
+@Suite struct CRC32CTests {
+    @Test func `agrees with the vectors of RFC 3720`() {
+        #expect(CRC32C.of([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
+        #expect(CRC32C.of([UInt8](repeating: 0xFF, count: 32)) == 0x62A8_AB43)
+        #expect(CRC32C.of([UInt8](0..<32)) == 0x46DD_794E)
+        #expect(CRC32C.of([UInt8]((0..<32).reversed())) == 0x113F_DB5C)
+        #expect(CRC32C.of(Array("123456789".utf8)) == 0xE306_9283)
+    }
+
+    @Test func `continues where an earlier part ended`() {
+        let bytes = [UInt8](0..<100)
+        for split in 0...100 {
+            let first = CRC32C.of(bytes[..<split])
+            #expect(CRC32C.of(bytes[split...], after: first) == CRC32C.of(bytes))
+        }
+    }
+}
+
+@Suite struct KeyRangeTests {
+    @Test func `prefix ranges end at the next prefix`() {
+        #expect(KeyRange(prefix: [1, 2]) == KeyRange(start: [1, 2], end: [1, 3]))
+        #expect(KeyRange(prefix: [1, 0xFF]) == KeyRange(start: [1, 0xFF], end: [2]))
+        #expect(KeyRange(prefix: [0xFF]) == KeyRange(start: [0xFF], end: []))
+    }
+
+    @Test func `containment and overlap respect open ends`() {
+        let low = KeyRange(start: [], end: [5])
+        let high = KeyRange(start: [5], end: [])
+        #expect(low.contains([4, 0xFF]) && !low.contains([5]))
+        #expect(high.contains([5]) && high.contains([0xFF, 0xFF]))
+        #expect(!low.overlaps(high))
+        #expect(KeyRange.all.contains(low) && KeyRange.all.contains(high))
+        #expect(!low.contains(KeyRange.all) && !high.contains(KeyRange.all))
+        #expect(low.intersection(KeyRange(start: [3], end: [])) == KeyRange(start: [3], end: [5]))
+        #expect(low.intersection(high).isEmpty)
+    }
+}
+
+@Suite struct ByteCodingTests {
+    @Test func `every part reads back, and every truncation is an error`() throws {
+        var writer = ByteWriter()
+        writer.write(UInt32(0xDEAD_BEEF))
+        writer.writeVarint(300)
+        writer.writeVarint(.max)
+        writer.writeString("stele")
+        writer.write(true)
+        let bytes = writer.bytes
+        func read(_ bytes: ArraySlice<UInt8>) throws {
+            var reader = ByteReader(bytes)
+            #expect(try reader.read(UInt32.self) == 0xDEAD_BEEF)
+            #expect(try reader.readVarint() == 300)
+            #expect(try reader.readVarint() == .max)
+            #expect(try reader.readString() == "stele")
+            #expect(try reader.readBool())
+            try reader.expectEnd()
+        }
+        try read(bytes[...])
+        for count in 0..<bytes.count {
+            #expect(throws: DecodingError.self) { try read(bytes[..<count]) }
+        }
+    }
+
+    @Test func `an overlong varint and a count beyond the input are refused`() {
+        var overlong = ByteReader([UInt8](repeating: 0xFF, count: 11))
+        #expect(throws: DecodingError.self) { try overlong.readVarint() }
+        var count = ByteReader([0xFF, 0xFF, 0xFF, 0x7F, 1, 2])
+        #expect(throws: DecodingError.self) { try count.readCount() }
+    }
+}
+
+@Suite struct SeededRandomTests {
+    @Test func `the same seed gives the same numbers within bounds`() {
+        var first = SeededRandom(seed: 42)
+        var second = SeededRandom(seed: 42)
+        for _ in 0..<1_000 {
+            let value = first.uniform(10...19)
+            #expect((10...19).contains(value))
+            #expect(second.uniform(10...19) == value)
+        }
+    }
+}
+
+#if os(Linux) || os(macOS)
+    @Suite struct InvariantTests {
+        @Test func `a broken invariant ends the process`() async {
+            await #expect(processExitsWith: .failure) { invariant(false, "for the test") }
+        }
+    }
+#endif
