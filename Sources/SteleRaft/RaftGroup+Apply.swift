@@ -20,10 +20,12 @@ extension RaftGroup {
     /// Puts a committed change of the membership into force; the owner calls it when it applies the
     /// entry.
     ///
-    /// A change that does not fit the configuration in force is skipped, on all replicas alike. So
-    /// must be an entry that the owner cannot decode.
+    /// A change that does not fit the configuration in force is skipped, on all replicas alike; so
+    /// must be an entry that the owner cannot decode. With `index`, that of the entry, a change is
+    /// skipped also if a snapshot that was received in the meantime contains it.
     @discardableResult
-    package func applyConfChange(_ change: ConfChange) -> ConfState {
+    package func applyConfChange(_ change: ConfChange, at index: LogIndex? = nil) -> ConfState {
+        if let index, index <= membershipIndex { return tracker.membership.confState }
         let changer = ConfChanger(tracker, lastIndex: log.lastIndex)
         if let next = try? changer.apply(change) { switchMembership(to: next) }
         return tracker.membership.confState

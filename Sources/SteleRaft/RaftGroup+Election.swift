@@ -58,9 +58,7 @@ extension RaftGroup {
 
     func startElection(_ kind: Campaign) {
         // An unapplied configuration change might have removed this replica, or its voters.
-        guard role != .leader, isPromotable, term < .max - 1, !hasUnappliedConfChange else {
-            return
-        }
+        guard role != .leader, isPromotable, !hasUnappliedConfChange else { return }
         runCampaign(kind)
     }
 
@@ -116,7 +114,10 @@ extension RaftGroup {
             || (isPreVote && message.term > term)
         let candidate = LogPosition(index: message.index, term: message.logTerm)
         guard canVote, log.isUpToDate(candidate) else {
-            send(Message(type: response, to: message.from, term: term, reject: true))
+            // A replica that was never in any term has none to refuse in.
+            if term > 0 {
+                send(Message(type: response, to: message.from, term: term, reject: true))
+            }
             return
         }
         // A granted pre-vote names the term asked for, which the candidate is not in yet.

@@ -91,6 +91,7 @@ extension RaftGroup {
             return false
         }
         log.restore(snapshot)
+        membershipIndex = snapshot.index
         switchMembership(to: ConfChanger(tracker, lastIndex: log.lastIndex).restore(state))
         return true
     }

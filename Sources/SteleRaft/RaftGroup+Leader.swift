@@ -124,10 +124,11 @@ extension RaftGroup {
         if tracker.progress[slot].match < log.lastIndex || tracker.progress[slot].state == .probe {
             sendAppend(toSlot: slot, evenIfEmpty: true)
         }
-        guard let round = ReadIndexQueue.round(in: message.context) else { return }
+        guard let newest = readQueue.newestRound,
+            let round = ReadIndexQueue.round(in: message.context), round <= newest
+        else { return }
         tracker.progress[slot].acknowledgedRead = max(
             tracker.progress[slot].acknowledgedRead, round)
-        guard readQueue.newestRound != nil else { return }
         for read in readQueue.confirm(through: tracker.confirmedRead) {
             answer(read.request, at: read.index)
         }

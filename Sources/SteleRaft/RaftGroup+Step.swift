@@ -98,10 +98,10 @@ extension RaftGroup {
 extension Message {
     /// Whether a correct replica could have sent this, as far as the message itself shows.
     var isWellFormed: Bool {
-        if type.needsTerm, term == 0 || term == .max { return false }
+        if type.needsTerm, term == 0 { return false }
+        if term > Message.ceiling || index > Message.ceiling { return false }
         switch type {
         case .append:
-            guard index <= .max - UInt64(entries.count) - 1 else { return false }
             var previous = logTerm
             for (offset, entry) in entries.enumerated() {
                 guard entry.index == index + 1 + UInt64(offset) else { return false }
@@ -113,7 +113,7 @@ extension Message {
             return logTerm <= term
         case .snapshot:
             guard let snapshot, snapshot.confState.isValid else { return false }
-            return snapshot.index > 0 && snapshot.index < .max && snapshot.term > 0
+            return snapshot.index > 0 && snapshot.index <= Message.ceiling && snapshot.term > 0
                 && snapshot.term <= term
         case .propose: return !entries.isEmpty && term == 0
         case .readIndex: return term == 0
@@ -121,6 +121,9 @@ extension Message {
         default: return true
         }
     }
+
+    /// No group gets to terms or indices above this, so arithmetic on them cannot overflow.
+    private static let ceiling: UInt64 = 1 << 62
 }
 
 extension ConfState {

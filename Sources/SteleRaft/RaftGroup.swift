@@ -45,6 +45,8 @@ package final class RaftGroup {
 
     /// No further configuration change is proposed until this index is applied.
     var pendingConfIndex: LogIndex = 0
+    /// The index of the snapshot that the membership came with, if any did.
+    var membershipIndex: LogIndex = 0
     /// Payload bytes proposed by this leader and not applied yet.
     var uncommittedBytes = 0
     var readQueue = ReadIndexQueue()

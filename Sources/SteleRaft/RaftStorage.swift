@@ -19,6 +19,10 @@ package enum RaftStorageError: Error, Hashable, Sendable {
 /// those that are not durable and asks only for the others.
 package protocol RaftStorage: AnyObject {
     /// The hard state and membership to start from.
+    ///
+    /// The term should not be below that of the last entry: a group that starts from a snapshot
+    /// made elsewhere starts in the snapshot's term. The membership is the one as of the applied
+    /// index that the group is configured with.
     func initialState() -> (HardState, ConfState)
 
     /// Entries `from ..< upTo`, cut off before the one that would exceed `maxBytes`, but not empty.

@@ -176,6 +176,9 @@ final class InteractionEnvironment {
         guard !isBootstrap || snapshot.index > 1 else {
             throw Failure("index must be specified as > 1 due to bootstrap")
         }
+        guard configuration.readOnlyOption == .safe || configuration.checkQuorum else {
+            throw Failure("CheckQuorum must be enabled when ReadOnlyOption is ReadOnlyLeaseBased")
+        }
         for _ in 0..<count {
             let storage = MemoryStorage()
             if isBootstrap {

@@ -9,6 +9,8 @@ struct Directive {
     }
 
     var line: Int
+    /// Everything from the end of the directive before through the `----` of this one.
+    var head: String
     var text: String
     var command: String
     var arguments: [Argument]
@@ -40,9 +42,11 @@ struct Script: CustomTestStringConvertible, Sendable {
             .components(separatedBy: "\n")[...]
         var directives: [Directive] = []
         var number = 0
+        var head = ""
         func next() -> String? {
             guard let line = lines.popFirst() else { return nil }
             number += 1
+            head += line + "\n"
             return line
         }
         while let first = next() {
@@ -61,15 +65,17 @@ struct Script: CustomTestStringConvertible, Sendable {
             guard isComplete else {
                 throw SyntaxError(description: "line \(start): no ---- follows \(trimmed)")
             }
+            let directiveHead = head
             var expected: [String] = []
             while let line = next() {
                 if line.trimmingCharacters(in: .whitespaces).isEmpty { break }
                 expected.append(line)
             }
+            head = ""
             let (command, arguments) = try Script.parse(trimmed, line: start)
             directives.append(
                 Directive(
-                    line: start, text: trimmed, command: command, arguments: arguments,
+                    line: start, head: directiveHead, text: trimmed, command: command, arguments: arguments,
                     input: input.joined(separator: "\n"),
                     expected: expected.joined(separator: "\n")))
         }
@@ -148,6 +154,15 @@ struct Script: CustomTestStringConvertible, Sendable {
             return !text.isEmpty && !levels.contains { text.hasPrefix($0) }
         }
         return lines.isEmpty ? ["ok"] : lines
+    }
+
+    /// Replaces what the script should print by what it does print, for a look at the difference.
+    func rewrite(_ handle: (Directive) throws -> String) throws {
+        let blocks = try directives().map { directive in
+            let output = try handle(directive)
+            return directive.head + (output.hasSuffix("\n") ? output : output + "\n")
+        }
+        try blocks.joined(separator: "\n").write(to: url, atomically: true, encoding: .utf8)
     }
 
     /// Runs the directives in order and reports the first whose output differs.

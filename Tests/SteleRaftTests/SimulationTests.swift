@@ -1,0 +1,24 @@
+import Foundation
+import Testing
+
+@testable import SteleRaft
+
+/// Whole groups under faults, each seed another history.
+@Suite
+struct SimulationTests {
+    /// As many as `STELE_RAFT_SEEDS` says, else 50.
+    private static let seeds: Range<UInt64> = {
+        let wanted = ProcessInfo.processInfo.environment["STELE_RAFT_SEEDS"]
+        return 0..<(wanted.flatMap { UInt64($0) } ?? 50)
+    }()
+
+    @Test(arguments: seeds)
+    func groupStaysSafeAndRecovers(seed: UInt64) throws {
+        let group = SimulatedGroup(seed: seed)
+        try group.run(steps: 3_000)
+        try group.heal()
+        #expect(group.committedEntries > 50, "hardly anything was committed")
+        #expect(group.terms > 1, "no leader was ever replaced")
+        #expect(group.answeredReads > 0, "no read was answered")
+    }
+}
