@@ -52,7 +52,7 @@ package final class MemoryEngine: StorageEngine {
         var reader = try MutationReader(list, from: offset)
         let start = reader.offset
         var mutations: [Mutation] = []
-        while reader.offset - start <= maxBytes, let mutation = try reader.next() {
+        while reader.offset - start <= max(maxBytes, 0), let mutation = try reader.next() {
             mutations.append(mutation)
         }
         commit(mutations, bytes: reader.offset - start, applied: nil)

@@ -1,0 +1,82 @@
+// The open store: database, families, and the iterators that point reads and scans reuse.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include "CRocksDB.h"
+#include "Failure.hpp"
+#include "VersionKey.hpp"
+
+namespace stele {
+
+// An empty Swift array may come as a null pointer, which a Slice must not hold.
+inline rocksdb::Slice slice(stele_bytes bytes) {
+    if (bytes.data == nullptr) return rocksdb::Slice();
+    return rocksdb::Slice(reinterpret_cast<const char *>(bytes.data), bytes.count);
+}
+
+inline stele_bytes bytes(const rocksdb::Slice &slice) {
+    return stele_bytes{reinterpret_cast<const uint8_t *>(slice.data()), slice.size()};
+}
+
+// The order of the handles: what rocksdb::DB::Open is given. Numbers of plain families are those
+// of the mutation list.
+enum Family : size_t {
+    kLocks = STELE_LOCKS,
+    kTransactions = STELE_TRANSACTIONS,
+    kLocal = STELE_LOCAL,
+    kData = 4,
+    kFamilyCount = 5,
+};
+
+constexpr const char *kFamilyNames[kFamilyCount] = {"default", "locks", "txns", "local", "data"};
+
+inline bool isPlainFamily(uint8_t family) { return family >= kLocks && family <= kLocal; }
+
+// An iterator over `data` with its scratch memory, reused from read to read.
+struct Cursor {
+    std::mutex mutex;
+    std::unique_ptr<rocksdb::Iterator> iterator;
+    // What the iterator shows: the engine's counters when it was last renewed.
+    uint64_t writes = 0;
+    uint64_t clears = 0;
+    std::string user;
+    std::string bound;
+    std::string rows;
+};
+
+}  // namespace stele
+
+// Invariant: `writes` and `clears` are raised after a write is visible and before its caller is
+// told, so a reader that sees an old number only misses writes that run at the same time.
+struct stele_engine {
+    stele::VersionComparator comparator;
+    std::shared_ptr<const rocksdb::SliceTransform> prefix;
+    std::shared_ptr<rocksdb::Cache> cache;
+    std::unique_ptr<rocksdb::DB> db;
+    std::vector<rocksdb::ColumnFamilyHandle *> families;
+
+    std::atomic<uint64_t> writes{0};
+    std::atomic<uint64_t> clears{0};
+    // For reads of one key: bloom filters in use, bounded to the key's versions.
+    stele::Cursor keyCursor;
+    // For ranges: in total order.
+    stele::Cursor rangeCursor;
+
+    ~stele_engine();
+
+    // Options for reads of one key, and of ranges.
+    rocksdb::ReadOptions keyReads() const;
+    rocksdb::ReadOptions rangeReads() const;
+    // Lets go of the memtables and files that reused iterators pin.
+    void dropIterators();
+};

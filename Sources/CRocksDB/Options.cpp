@@ -1,0 +1,67 @@
+#include "Options.hpp"
+
+#include <algorithm>
+
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+namespace stele {
+
+rocksdb::DBOptions databaseOptions() {
+    rocksdb::DBOptions options;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    options.atomic_flush = true;
+    // The log is the Raft log; what was not flushed comes from there, after a close too.
+    options.avoid_flush_during_shutdown = true;
+    options.max_background_jobs = 2;
+    options.bytes_per_sync = 1 << 20;
+    // There is one writer.
+    options.allow_concurrent_memtable_write = false;
+    // The event loop releases iterators, and must not delete files then.
+    options.avoid_unnecessary_blocking_io = true;
+    // The first background error is final; the node restarts.
+    options.max_bgerror_resume_count = 0;
+    options.info_log_level = rocksdb::WARN_LEVEL;
+    options.keep_log_file_num = 2;
+    options.max_log_file_size = 1 << 20;
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    return options;
+}
+
+rocksdb::ColumnFamilyOptions familyOptions(
+    const stele_engine &engine, const stele_options &options, size_t family) {
+    rocksdb::ColumnFamilyOptions result;
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = engine.cache;
+    table.block_size = 16 << 10;
+    table.format_version = 5;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    // In the cache, so that memory stays bounded; those of new files are pinned there.
+    table.cache_index_and_filter_blocks = true;
+    table.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
+
+    result.write_buffer_size = options.write_buffer_bytes;
+    // Room for writes to go on while one memtable is being flushed and another one is waiting.
+    result.max_write_buffer_number = 4;
+    result.level_compaction_dynamic_level_bytes = true;
+    result.level0_slowdown_writes_trigger = 40;
+    result.level0_stop_writes_trigger = 200;
+    result.compression_per_level.assign(7, rocksdb::kLZ4Compression);
+    result.compression_per_level[0] = rocksdb::kNoCompression;
+    result.compression_per_level[1] = rocksdb::kNoCompression;
+
+    if (family == kData) {
+        result.comparator = &engine.comparator;
+        result.prefix_extractor = engine.prefix;
+        result.memtable_prefix_bloom_size_ratio = 0.02;
+        table.whole_key_filtering = false;
+    } else {
+        result.write_buffer_size = std::max<uint64_t>(options.write_buffer_bytes / 2, 1 << 20);
+    }
+    result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    return result;
+}
+
+}  // namespace stele

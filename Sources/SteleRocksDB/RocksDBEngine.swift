@@ -1,0 +1,194 @@
+internal import CRocksDB
+import SteleBase
+import SteleClock
+import SteleEngine
+import Synchronization
+
+/// The storage engine on RocksDB: one database in one directory, without a write-ahead log.
+///
+/// Reads, one writer at a time and ``flush()`` may run in parallel on any threads. ``close()`` waits
+/// for a write or a flush that is running, and reads must have ended.
+package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
+    // Safety: `handle` changes in `close()` alone, after which by contract nothing is called; what
+    // it points to is made for calls in parallel, with the writer's batch behind `writer` and
+    // flushes behind `flushing`.
+
+    /// What can be set when a store is opened.
+    package struct Options: Hashable, Sendable {
+        /// What the cache of uncompressed blocks, with indexes and filters, may take up.
+        package var blockCacheBytes: Int
+        /// Unflushed bytes of versions at which RocksDB flushes without being told to.
+        package var writeBufferBytes: Int
+
+        package init(blockCacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20) {
+            self.blockCacheBytes = blockCacheBytes
+            self.writeBufferBytes = writeBufferBytes
+        }
+    }
+
+    /// The path that the store was opened at.
+    package let directory: String
+
+    private var handle: OpaquePointer?
+    private let writer: Mutex<Writer>
+    private let flushing = Mutex(())
+    private let failure = Mutex<EngineError?>(nil)
+    private let appliedBytes = Atomic<Int>(0)
+    private let flushedBytes = Atomic<Int>(0)
+
+    /// Opens the store in `directory`, or creates it if there is nothing yet.
+    package init(directory: String, options: Options = Options()) throws(EngineError) {
+        var handle: OpaquePointer?
+        var batch: OpaquePointer?
+        var message: UnsafeMutablePointer<CChar>?
+        let path = Array(directory.utf8)
+        var code = path.withBytes { path in
+            stele_engine_open(
+                path,
+                stele_options(
+                    block_cache_bytes: UInt64(max(options.blockCacheBytes, 0)),
+                    write_buffer_bytes: UInt64(max(options.writeBufferBytes, 1 << 20))),
+                &handle, &message)
+        }
+        if code == STELE_OK { code = stele_batch_create(handle, &batch, &message) }
+        guard code == STELE_OK, let handle, let batch else {
+            if let handle { stele_engine_close(handle) }
+            throw EngineError(code: code, message: message, directory: directory)
+        }
+        self.directory = directory
+        self.handle = handle
+        self.writer = Mutex(Writer(batch: batch))
+    }
+
+    deinit { close() }
+
+    package func apply(
+        _ lists: [ArraySlice<UInt8>], applied: AppliedState?
+    ) throws(EngineError) {
+        try checkNotFailed()
+        try writer.withLock { writer throws(EngineError) in
+            var bytes = 0
+            for list in lists {
+                _ = try add(list, from: 0, maxBytes: .max, to: writer)
+                bytes += list.count
+            }
+            if let applied { try add(applied, to: writer) }
+            try commit(writer, bytes: bytes)
+        }
+    }
+
+    package func applyPart(
+        of list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int
+    ) throws(EngineError) -> Int {
+        try checkNotFailed()
+        return try writer.withLock { writer throws(EngineError) in
+            let next = try add(list, from: offset, maxBytes: maxBytes, to: writer)
+            try commit(writer, bytes: next - max(offset, 1))
+            return next
+        }
+    }
+
+    package var unflushedBytes: Int {
+        appliedBytes.load(ordering: .relaxed) - flushedBytes.load(ordering: .relaxed)
+    }
+
+    package func flush() throws(EngineError) {
+        try checkNotFailed()
+        try flushing.withLock { _ throws(EngineError) in
+            let applied = appliedBytes.load(ordering: .acquiring)
+            let handle = try open()
+            try check { stele_engine_flush(handle, &$0) }
+            flushedBytes.store(applied, ordering: .relaxed)
+        }
+    }
+
+    package func close() {
+        flushing.withLock { _ in
+            writer.withLock { writer in
+                guard let handle else { return }
+                stele_batch_free(writer.batch)
+                stele_engine_close(handle)
+                self.handle = nil
+            }
+        }
+    }
+
+    /// The open store.
+    func open() throws(EngineError) -> OpaquePointer {
+        guard let handle else { throw EngineError(.io, "\(directory): the store is closed") }
+        return handle
+    }
+
+    /// Makes one call of the shim and throws what it reports.
+    func check(
+        _ call: (inout UnsafeMutablePointer<CChar>?) -> stele_code
+    ) throws(EngineError) {
+        var message: UnsafeMutablePointer<CChar>?
+        let code = call(&message)
+        if code == STELE_OK { return }
+        let error = EngineError(code: code, message: message, directory: directory)
+        if error.isFatal { failure.withLock { $0 = $0 ?? error } }
+        throw error
+    }
+
+    /// After a fatal error, of a read too, nothing more is written: the node has to restart.
+    private func checkNotFailed() throws(EngineError) {
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}
+
+/// The one batch that mutations are collected in.
+///
+/// Invariant: it is empty between calls.
+private struct Writer: @unchecked Sendable {
+    // Safety: only used under the lock of the mutex that holds it.
+    let batch: OpaquePointer
+}
+
+extension RocksDBEngine {
+    private func add(
+        _ list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int, to writer: Writer
+    ) throws(EngineError) -> Int {
+        guard offset >= 0 else {
+            throw EngineError(.invalidArgument, "offset \(offset) lies outside a list")
+        }
+        _ = try open()
+        var next = 0
+        do throws(EngineError) {
+            try check { message in
+                list.withBytes { list in
+                    stele_batch_add(
+                        writer.batch, list, offset, max(maxBytes, 0), &next, &message)
+                }
+            }
+        } catch {
+            stele_batch_clear(writer.batch)
+            throw error
+        }
+        return next
+    }
+
+    private func add(_ applied: AppliedState, to writer: Writer) throws(EngineError) {
+        _ = try open()
+        let key = applied.localKey.bytes
+        let value = applied.localValue
+        do throws(EngineError) {
+            try check { message in
+                key.withBytes { key in
+                    value.withBytes { value in
+                        stele_batch_put_local(writer.batch, key, value, &message)
+                    }
+                }
+            }
+        } catch {
+            stele_batch_clear(writer.batch)
+            throw error
+        }
+    }
+
+    private func commit(_ writer: Writer, bytes: Int) throws(EngineError) {
+        _ = try open()
+        try check { stele_batch_commit(writer.batch, &$0) }
+        appliedBytes.add(bytes, ordering: .releasing)
+    }
+}
