@@ -1,0 +1,117 @@
+import Foundation
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRocksDB
+
+/// The engines that the conformance suite runs on.
+enum EngineKind: String, CaseIterable, Sendable {
+    case memory
+    case rocksDB
+}
+
+/// Runs `body` on a fresh engine, and removes afterwards what that left on disk.
+func withEngine(_ kind: EngineKind, _ body: (any StorageEngine) throws -> Void) throws {
+    switch kind {
+    case .memory:
+        try body(MemoryEngine())
+    case .rocksDB:
+        try withTemporaryDirectory { directory in
+            let engine = try RocksDBEngine(directory: directory + "/store", options: .small)
+            defer { engine.close() }
+            try body(engine)
+        }
+    }
+}
+
+/// Runs `body` with the path of a new directory, and removes it afterwards.
+func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
+    let directory = FileManager.default.temporaryDirectory
+        .appendingPathComponent("stele-engine-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    try body(directory.path)
+}
+
+extension RocksDBEngine.Options {
+    /// Memtables so small that RocksDB flushes by itself in the middle of a test.
+    static let small = Self(blockCacheBytes: 4 << 20, writeBufferBytes: 1 << 20)
+}
+
+/// The bytes of a list that `build` fills.
+func mutations(_ build: (inout MutationList) -> Void) -> ArraySlice<UInt8> {
+    var list = MutationList()
+    build(&list)
+    return list.bytes[...]
+}
+
+func key(_ text: String) -> KeyBytes { Array(text.utf8) }
+
+func time(_ value: UInt64) -> Timestamp { Timestamp(rawValue: value) }
+
+let writerID = TransactionID(7)
+
+extension StorageEngine {
+    /// Applies one list, with no applied index.
+    func apply(_ build: (inout MutationList) -> Void) throws {
+        try apply([mutations(build)], applied: nil)
+    }
+
+    func page(
+        _ range: KeyRange = .all, at timestamp: Timestamp = .max,
+        limits: ScanLimits = ScanLimits(), reverse: Bool = false
+    ) throws -> ScanPage {
+        var page = ScanPage()
+        try scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
+        return page
+    }
+
+    /// Every row of a range, page by page.
+    func rows(
+        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool
+    ) throws -> [PlainRow] {
+        var rows: [PlainRow] = []
+        var rest = range
+        while true {
+            let page = try page(rest, at: timestamp, limits: limits, reverse: reverse)
+            rows += page.plainRows
+            guard let resumeKey = page.resumeKey else { return rows }
+            if reverse { rest.end = resumeKey + [0] } else { rest.start = resumeKey }
+        }
+    }
+
+    func appliedState(tablet: TabletID, replica: ReplicaID) throws -> AppliedState? {
+        let key = LocalKey(tablet: tablet, replica: replica, item: .applied).bytes
+        guard let value = try value(of: key, in: .local) else { return nil }
+        return try AppliedState(tablet: tablet, replica: replica, localValue: value)
+    }
+}
+
+/// A row that owns its bytes, to compare.
+struct PlainRow: Hashable {
+    var key: KeyBytes
+    var value: [UInt8]
+    var timestamp: Timestamp
+}
+
+extension ScanPage {
+    var plainRows: [PlainRow] {
+        rows.map {
+            PlainRow(key: Array($0.key), value: Array($0.value), timestamp: $0.timestamp)
+        }
+    }
+
+    /// The keys as text.
+    var keys: [String] { rows.map { String(decoding: $0.key, as: UTF8.self) } }
+}
+
+struct PlainPair: Hashable {
+    var key: [UInt8]
+    var value: [UInt8]
+}
+
+extension StorageEngine {
+    func plainPairs(of range: KeyRange, in family: PlainFamily) throws -> [PlainPair] {
+        try pairs(of: range, in: family).map { PlainPair(key: $0.key, value: $0.value) }
+    }
+}
