@@ -120,9 +120,15 @@ extension NodeCore {
     /// The earliest time at which a lost leader is to be replaced from here.
     func nextCampaign() -> UInt64? { states.compactMap(\.campaignAt).min() }
 
-    /// Starts elections in place of leaders whose node is gone.
+    /// Starts elections in place of leaders whose node is gone, and where there is nobody to ask.
     func campaignWhereDue() {
         for index in tablets.indices {
+            if tablets[index].descriptor.replicas.count == 1, tablets[index].group.lead == .none,
+                isClockUsable
+            {
+                setVotePermission(index)
+                tablets[index].group.campaign()
+            }
             guard let due = states[index].campaignAt, due <= clock.monotonic else { continue }
             states[index].campaignAt = nil
             if tablets[index].group.lead == .none {

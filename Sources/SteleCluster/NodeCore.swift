@@ -386,6 +386,8 @@ package final class NodeCore {
         guard leader != states[index].leader else { return }
         states[index].leader = leader
         if leader != .none { states[index].campaignAt = nil }
+        // A new leader needs grants whose bounds reach above its floor; it does not wait for them.
+        if leader == configuration.node { heartbeat() }
         redirectRequests(of: tablet.descriptor.id, to: leader)
     }
 

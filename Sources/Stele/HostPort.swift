@@ -1,0 +1,20 @@
+import SteleAPI
+import SteleBase
+import SteleTablet
+import SteleTransaction
+
+/// How coordinators reach the node: one event into its inbox, one continuation back.
+struct HostPort: RequestPort {
+    let host: NodeHost
+    let numbers: TransactionNumbers
+
+    func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
+        await withUnsafeContinuation { host.post(.submit(request, timeout, $0)) }
+    }
+
+    func post(_ request: TabletRequest) {
+        host.post(.submit(request, .seconds(1), nil))
+    }
+
+    func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }
+}

@@ -1,0 +1,41 @@
+import Logging
+import SteleAPI
+
+/// How a ``Node`` is set up.
+///
+///     NodeConfiguration(directory: "data")                              // alone, embedded
+///     NodeConfiguration(
+///         directory: "/var/lib/shop", listen: "127.0.0.1:7400",
+///         join: ["127.0.0.1:7400", "127.0.0.1:7401", "127.0.0.1:7402"])  // one of three
+public struct NodeConfiguration: Sendable {
+    /// Where the node keeps everything it must not forget. Created if it does not exist.
+    public var directory: String
+    /// `host:port` for peers, clients and administration; nil listens nowhere. Port 0 takes any.
+    public var listen: String?
+    /// The addresses of the nodes that are to form a cluster, this one's too or not.
+    ///
+    /// Empty makes a new directory a cluster of one node at once; otherwise the node waits until one
+    /// of them is told to initialise the cluster.
+    public var join: [String]
+    /// Where the node's Postgres front can be reached, as far as it has one; only told to others.
+    public var postgresAddress: String?
+    /// Free words on where the node stands, such as `region=eu,zone=a`; only told to others.
+    public var locality: String
+    /// Bytes of memory for the block cache of the store.
+    public var cacheBytes: Int
+    public var logger: Logger
+
+    public init(
+        directory: String, listen: String? = nil, join: [String] = [],
+        postgresAddress: String? = nil, locality: String = "", cacheBytes: Int = 128 << 20,
+        logger: Logger = Logger(label: "stele")
+    ) {
+        self.directory = directory
+        self.listen = listen
+        self.join = join
+        self.postgresAddress = postgresAddress
+        self.locality = locality
+        self.cacheBytes = cacheBytes
+        self.logger = logger
+    }
+}

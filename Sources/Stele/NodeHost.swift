@@ -1,0 +1,276 @@
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import SteleAPI
+import SteleBase
+import SteleCluster
+import SteleEngine
+import SteleLog
+import SteleRaft
+import SteleTablet
+import SteleTransport
+
+/// Gives a ``NodeCore`` its turns and carries out what it wants done.
+///
+/// Lives on one event loop: what the loop delivers is collected, then one turn runs over all of it.
+/// The log syncs on a thread of its own and the store flushes in a small pool; both report back
+/// through the inbox.
+///
+/// Invariant: after the first failure of the log or the store no turn runs any more, so nothing is
+/// acknowledged that might not be durable.
+final class NodeHost: @unchecked Sendable {
+    // Safety: everything but `inbox` is touched on `loop` only.
+    let loop: any EventLoop
+    let executor: LoopExecutor
+    private let pool: NIOThreadPool
+    private let logger: Logger
+    private let numbers: TransactionNumbers
+    private let inbox = NIOLockedValueBox(Inbox())
+
+    private var clocks = SystemClocks()
+    private var core: NodeCore?
+    private var log: RaftLog?
+    private var engine: (any StorageEngine)?
+    private var transport: Transport?
+    private var waiters: [UInt64: UnsafeContinuation<TabletReply, Never>] = [:]
+    private var lastToken: UInt64 = 0
+    private var needsTurn = false
+    private var wakeAt: UInt64 = .max
+    private var timer: Scheduled<Void>?
+    private var timerAt: UInt64 = .max
+    private var fetchesUnderWay: Set<TabletID> = []
+    private var onFailure: ((SteleError) -> Void)?
+    private var isStopped = false
+
+    private struct Inbox {
+        var events: [Event] = []
+        var isScheduled = false
+    }
+
+    /// What may happen between two turns.
+    enum Event {
+        case submit(TabletRequest, Duration, UnsafeContinuation<TabletReply, Never>?)
+        case synced(UInt64)
+        case failed(SteleError)
+        case flushed
+        case fetched(TabletID, [Entry])
+        case messages([PeerMessage], NodeID)
+        case connected(NodeID)
+        case disconnected(NodeID)
+    }
+
+    init(
+        loop: any EventLoop, executor: LoopExecutor, pool: NIOThreadPool, logger: Logger,
+        numbers: TransactionNumbers
+    ) {
+        self.loop = loop
+        self.executor = executor
+        self.pool = pool
+        self.logger = logger
+        self.numbers = numbers
+    }
+
+    /// Begins to give `core` its turns. On the loop.
+    func start(
+        core: NodeCore, log: RaftLog, engine: any StorageEngine, transport: Transport?,
+        onFailure: @escaping (SteleError) -> Void
+    ) {
+        self.core = core
+        self.log = log
+        self.engine = engine
+        self.transport = transport
+        self.onFailure = onFailure
+        executor.setAfterJobs { [unowned self] in pump() }
+        needsTurn = true
+        pump()
+    }
+
+    /// Adds an event from any thread and sees to it that a turn follows.
+    func post(_ event: Event) {
+        let mustSchedule = inbox.withLockedValue { inbox in
+            inbox.events.append(event)
+            defer { inbox.isScheduled = true }
+            return !inbox.isScheduled
+        }
+        if mustSchedule { loop.execute { self.pump() } }
+    }
+
+    // MARK: Turns
+
+    /// Runs jobs and turns until neither has anything left, then lets the loop go on.
+    private func pump() {
+        for _ in 0..<32 {
+            executor.runJobs()
+            if !runTurn() {
+                armTimer()
+                return
+            }
+        }
+        // There is more, but sockets and timers have a right to their turn too.
+        loop.execute { self.pump() }
+    }
+
+    /// Runs one turn if there is a reason for it.
+    private func runTurn() -> Bool {
+        let events = inbox.withLockedValue { inbox in
+            defer { inbox = Inbox() }
+            return inbox.events
+        }
+        guard let core, !isStopped else {
+            refuse(events)
+            return false
+        }
+        let now = clocks.read()
+        guard needsTurn || !events.isEmpty || now.monotonic >= wakeAt else { return false }
+        core.transactionsUsed = max(core.transactionsUsed, numbers.used)
+        core.beginTurn(monotonic: now.monotonic, physical: now.physical)
+        for event in events { handle(event, core) }
+        guard !isStopped else { return false }
+        carryOut(core.endTurn(monotonic: SystemClocks.monotonic()))
+        return !isStopped
+    }
+
+    private func handle(_ event: Event, _ core: NodeCore) {
+        switch event {
+        case .submit(let request, let timeout, let waiter):
+            lastToken += 1
+            if let waiter { waiters[lastToken] = waiter }
+            core.submit(
+                request, token: lastToken, timeoutMicroseconds: timeout.microseconds)
+        case .synced(let token):
+            core.logSynced(token)
+            if let record = core.durableRecord { numbers.extend(to: record.transactionBound) }
+        case .failed(let error): fail(error)
+        case .flushed: core.flushed()
+        case .fetched(let tablet, let entries):
+            fetchesUnderWay.remove(tablet)
+            core.entriesFetched(entries, of: tablet)
+        case .messages(let messages, let node): core.receive(messages, from: node)
+        case .connected(let node): core.peerConnected(node)
+        case .disconnected(let node): core.peerDisconnected(node)
+        }
+    }
+
+    private func carryOut(_ effects: NodeEffects) {
+        if let failure = effects.failure {
+            return fail(SteleError(.storage, failure.message))
+        }
+        if let (token, batch) = effects.log {
+            log?.append(batch) { [weak self] result in
+                switch result {
+                case .success: self?.post(.synced(token))
+                case .failure(let error):
+                    self?.post(.failed(SteleError(.storage, "\(error)")))
+                }
+            }
+        }
+        for outbox in effects.messages { transport?.send(outbox) }
+        for (token, reply) in effects.replies {
+            waiters.removeValue(forKey: token)?.resume(returning: reply)
+        }
+        for fetch in effects.fetches { self.fetch(fetch) }
+        if effects.flush { flush() }
+        needsTurn = effects.needsAnotherTurn
+        wakeAt = effects.wakeAt
+    }
+
+    private func flush() {
+        guard let engine else { return }
+        pool.submit { [weak self] state in
+            guard state == .active else { return }
+            do {
+                try engine.flush()
+                self?.post(.flushed)
+            } catch {
+                self?.post(.failed(SteleError(.storage, "\(error)")))
+            }
+        }
+    }
+
+    private func fetch(_ fetch: EntryFetch) {
+        guard let log, fetchesUnderWay.insert(fetch.tablet).inserted else { return }
+        pool.submit { [weak self] state in
+            guard state == .active else { return }
+            do {
+                let entries = try log.entries(
+                    of: fetch.tablet, replica: fetch.replica, from: fetch.from,
+                    upTo: fetch.upTo, maxBytes: fetch.maxBytes)
+                self?.post(.fetched(fetch.tablet, entries))
+            } catch {
+                self?.post(.failed(SteleError(.storage, "\(error)")))
+            }
+        }
+    }
+
+    private func armTimer() {
+        guard !isStopped, wakeAt < timerAt || timer == nil, wakeAt != .max else { return }
+        timer?.cancel()
+        timerAt = wakeAt
+        let now = SystemClocks.monotonic()
+        let delay = Int64(clamping: wakeAt > now ? wakeAt - now : 0)
+        timer = loop.scheduleTask(in: .microseconds(delay)) { [weak self] in
+            guard let self else { return }
+            self.timer = nil
+            self.timerAt = .max
+            self.pump()
+        }
+    }
+
+    // MARK: The end
+
+    private func fail(_ error: SteleError) {
+        guard !isStopped else { return }
+        logger.critical("the node stops: \(error.message)")
+        halt(error)
+        onFailure?(error)
+    }
+
+    /// Ends all turns; whoever waits for an answer learns that there will be none. On the loop.
+    private func halt(_ error: SteleError) {
+        isStopped = true
+        timer?.cancel()
+        executor.setAfterJobs(nil)
+        let reply = TabletReply.failed(.init(.outcomeUnknown, error.message))
+        for (_, waiter) in waiters.sorted(by: { $0.key < $1.key }) {
+            waiter.resume(returning: reply)
+        }
+        waiters = [:]
+    }
+
+    private func refuse(_ events: [Event]) {
+        for case .submit(_, _, let waiter) in events {
+            waiter?.resume(returning: .failed(.init(.notLeader, "the node is stopped")))
+        }
+    }
+
+    /// Stops in good order: the node's record and all that was applied become durable. On the loop.
+    ///
+    /// - Returns: a future that succeeds when nothing is under way any more.
+    func stop() -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        guard let core, let log, !isStopped else {
+            isStopped = true
+            promise.succeed()
+            return promise.futureResult
+        }
+        let record = core.durableRecord == nil ? nil : core.finalRecord().bytes
+        halt(SteleError(.stopped, "the node was stopped"))
+        self.core = nil
+        guard let record else {
+            promise.succeed()
+            return promise.futureResult
+        }
+        let engine = self.engine
+        log.append(LogBatch(nodeRecord: record)) { _ in
+            self.pool.submit { _ in
+                try? engine?.flush()
+                promise.succeed()
+            }
+        }
+        return promise.futureResult
+    }
+
+    /// For whom asks what the node knows at this moment. On the loop.
+    func withCore<R>(_ body: (NodeCore) -> R) -> R? { core.map(body) }
+}

@@ -1,0 +1,186 @@
+import SteleAPI
+import SteleBase
+import SteleCluster
+import SteleTablet
+import SteleTransaction
+import SteleWire
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Who a node is: kept in the file `identity` of its directory, written once and, when a cluster
+/// takes the node in, a second time.
+///
+/// Format: `STELE` and a version byte, the directory's unique id, the membership if there is one
+/// (length and bytes), CRC32C of everything before it.
+struct NodeIdentity: Sendable {
+    private static let magic = Array("STELE".utf8)
+    private static let version: UInt8 = 1
+    private static let fileName = "identity"
+
+    /// Tells this directory from all others.
+    var directoryID: UniqueID
+    /// The cluster as it was formed; nil as long as the node belongs to none.
+    var membership: ClusterMembership?
+
+    /// The node's id in the cluster it belongs to.
+    var node: NodeID {
+        membership?.nodes.first { $0.uniqueID == directoryID }?.id ?? .none
+    }
+
+    /// The identity of `directory`; a new one, written at once, if there is none yet.
+    static func load(from directory: String) throws(SteleError) -> NodeIdentity {
+        let path = directory + "/" + fileName
+        if let bytes = try readFile(path) { return try NodeIdentity(bytes: bytes, path: path) }
+        var random = SystemRandomNumberGenerator()
+        let identity = NodeIdentity(directoryID: UniqueID(from: &random), membership: nil)
+        try identity.store(in: directory)
+        return identity
+    }
+
+    /// Replaces the file as a whole, and returns once that is durable.
+    func store(in directory: String) throws(SteleError) {
+        var writer = ByteWriter()
+        writer.writeRaw(Self.magic)
+        writer.write(Self.version)
+        writer.write(directoryID.high)
+        writer.write(directoryID.low)
+        var content = ByteWriter()
+        membership?.encode(into: &content)
+        writer.writeBytes(content.bytes)
+        writer.write(CRC32C.of(writer.bytes))
+        try replaceFile(directory, Self.fileName, writer.bytes)
+    }
+
+    private init(directoryID: UniqueID, membership: ClusterMembership?) {
+        self.directoryID = directoryID
+        self.membership = membership
+    }
+
+    private init(bytes: [UInt8], path: String) throws(SteleError) {
+        guard bytes.count > 4, bytes.starts(with: Self.magic) else {
+            throw SteleError(.configuration, "\(path) is not the identity of a Stele node")
+        }
+        guard bytes[Self.magic.count] == Self.version else {
+            throw SteleError(
+                .configuration,
+                "\(path) is of version \(bytes[Self.magic.count]); this program knows \(Self.version)"
+            )
+        }
+        do {
+            var check = ByteReader(bytes[(bytes.count - 4)...])
+            guard try check.read(UInt32.self) == CRC32C.of(bytes[..<(bytes.count - 4)]) else {
+                throw DecodingError("the checksum does not match")
+            }
+            var reader = ByteReader(bytes[(Self.magic.count + 1)..<(bytes.count - 4)])
+            let high = try reader.read(UInt64.self)
+            directoryID = UniqueID(high: high, low: try reader.read(UInt64.self))
+            let content = try reader.readBytes()
+            try reader.expectEnd()
+            if !content.isEmpty {
+                var inner = ByteReader(content)
+                membership = try ClusterMembership(from: &inner)
+                try inner.expectEnd()
+            }
+        } catch {
+            throw SteleError(.storage, "\(path) is damaged: \(error)")
+        }
+    }
+}
+
+extension ClusterMembership {
+    /// The tablets of a fresh cluster of `nodes`: one for the system, one for all data.
+    ///
+    /// The system tablet has up to five replicas, the data tablet up to three.
+    static func freshTablets(on nodes: [NodeID]) -> [TabletDescriptor] {
+        func replicas(_ most: Int) -> [TabletDescriptor.Replica] {
+            nodes.sorted().prefix(most).map { .init(node: $0, id: ReplicaID($0.rawValue)) }
+        }
+        return [
+            TabletDescriptor(
+                id: .system, range: Keyspace.systemRange, generation: 1, replicas: replicas(5)),
+            TabletDescriptor(
+                id: .firstData, range: Keyspace.data, generation: 1, replicas: replicas(3)),
+        ]
+    }
+
+    /// The tablets' descriptors, which travel as opaque bytes.
+    func tabletDescriptors() throws(DecodingError) -> [TabletDescriptor] {
+        var descriptors: [TabletDescriptor] = []
+        for bytes in tablets {
+            var reader = ByteReader(bytes)
+            descriptors.append(try TabletDescriptor(from: &reader))
+            try reader.expectEnd()
+        }
+        return descriptors
+    }
+}
+
+/// The content of a file; nil if there is none.
+private func readFile(_ path: String) throws(SteleError) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+        if errno == ENOENT { return nil }
+        throw failure("cannot open \(path)")
+    }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4_096)
+    while true {
+        let count = read(descriptor, &chunk, chunk.count)
+        if count < 0 { throw failure("cannot read \(path)") }
+        if count == 0 { return bytes }
+        bytes.append(contentsOf: chunk[..<count])
+    }
+}
+
+/// Writes a file beside the old one, syncs it, puts it in its place, and syncs the directory.
+private func replaceFile(
+    _ directory: String, _ name: String, _ bytes: [UInt8]
+) throws(SteleError) {
+    let path = directory + "/" + name
+    let temporary = path + ".new"
+    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw failure("cannot create \(temporary)") }
+    var written = 0
+    while written < bytes.count {
+        let count = bytes[written...].withUnsafeBytes {
+            write(descriptor, $0.baseAddress, $0.count)
+        }
+        guard count > 0 else {
+            close(descriptor)
+            throw failure("cannot write \(temporary)")
+        }
+        written += count
+    }
+    let isSynced = fsync(descriptor) == 0
+    close(descriptor)
+    guard isSynced else { throw failure("cannot sync \(temporary)") }
+    guard rename(temporary, path) == 0 else { throw failure("cannot rename \(temporary)") }
+    let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard parent >= 0 else { throw failure("cannot open \(directory)") }
+    defer { close(parent) }
+    guard fsync(parent) == 0 else { throw failure("cannot sync \(directory)") }
+}
+
+/// Creates a directory and those above it, as far as they do not exist.
+func makeDirectory(_ path: String) throws(SteleError) {
+    var prefix = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+        prefix += part + "/"
+        if mkdir(prefix, 0o700) != 0, errno != EEXIST {
+            throw failure("cannot create the directory \(prefix)")
+        }
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+        throw SteleError(.configuration, "\(path) is not a directory")
+    }
+}
+
+private func failure(_ what: String) -> SteleError {
+    SteleError(.configuration, "\(what): \(String(cString: strerror(errno)))")
+}

@@ -1,0 +1,45 @@
+import SteleAPI
+import SteleBase
+import Synchronization
+
+/// Hands out transaction ids from the range that the node's record on disk reserves.
+///
+/// Invariant: no number at or above the durable bound is given, so that a restart repeats none.
+final class TransactionNumbers: Sendable {
+    private struct State {
+        var node = NodeID.none
+        var next: UInt64 = 0
+        var bound: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    func start(node: NodeID, at first: UInt64) {
+        state.withLock {
+            $0.node = node
+            $0.next = first
+        }
+    }
+
+    /// Numbers below `bound` are reserved on disk.
+    func extend(to bound: UInt64) { state.withLock { $0.bound = max($0.bound, bound) } }
+
+    /// The next number to be given.
+    var used: UInt64 { state.withLock { $0.next } }
+
+    func next() throws(SteleError) -> TransactionID {
+        let result: Result<TransactionID, SteleError> = state.withLock { state in
+            guard state.node != .none else {
+                return .failure(
+                    SteleError(.notInitialized, "the node does not belong to a cluster yet"))
+            }
+            guard state.next < state.bound else {
+                return .failure(
+                    SteleError(.overloaded, "the log is too slow to number transactions"))
+            }
+            defer { state.next += 1 }
+            return .success(TransactionID(node: state.node, sequence: state.next))
+        }
+        return try result.get()
+    }
+}
