@@ -123,7 +123,7 @@ extension NodeCore {
     /// Starts elections in place of leaders whose node is gone, and where there is nobody to ask.
     func campaignWhereDue() {
         for index in tablets.indices {
-            if tablets[index].descriptor.replicas.count == 1, tablets[index].group.lead == .none,
+            if tablets[index].descriptor.replicas.count == 1, tablets[index].group.role == .follower,
                 isClockUsable
             {
                 setVotePermission(index)
