@@ -1,0 +1,133 @@
+import ArgumentParser
+import Foundation
+import SteleAPI
+import SteleClient
+
+/// A cluster of real processes on this machine: each node is a `stele start` of its own.
+struct Demo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs a cluster of processes on this machine until Ctrl-C.")
+    @Option(help: "How many nodes.") var nodes = 3
+    @Option(help: "Keep the data here; with data in it, the cluster comes back as it was.")
+    var data: String?
+    @Option(help: "The first node's port; the others count up.") var port = 7400
+    @Option(help: "The first node's Postgres port; the others count up.") var postgresPort = 5433
+
+    func validate() throws {
+        guard (1...9).contains(nodes) else { throw ValidationError("--nodes takes 1 to 9") }
+        for first in [port, postgresPort] {
+            guard first > 0, first + nodes - 1 <= 65_535 else {
+                throw ValidationError("\(first) is no port to count up from")
+            }
+        }
+    }
+
+    func run() async throws {
+        let directory = try data ?? Self.temporaryDirectory()
+        let processes = DemoProcesses(
+            (1...nodes).map { node in
+                DemoProcesses.Node(
+                    number: node, directory: "\(directory)/node\(node)",
+                    address: address(node), postgres: postgres(node),
+                    join: (1...nodes).map(address))
+            })
+        let interrupts = Interrupts()
+        do {
+            try processes.start()
+            try await form(processes)
+            printLine(greeting(directory, processes))
+            await processes.watch(until: interrupts)
+        } catch {
+            processes.stop()
+            if data == nil { try? FileManager.default.removeItem(atPath: directory) }
+            throw error
+        }
+        printLine("stopping")
+        processes.stop()
+        if data == nil { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
+    /// Waits until the nodes answer, initialises the cluster if it is new, waits until it serves.
+    private func form(_ processes: DemoProcesses) async throws {
+        let deadline = Date().addingTimeInterval(30)
+        for node in 1...nodes {
+            try await retry(until: deadline, processes) {
+                try await connect([address(node)]) { _ = try await $0.status() }
+            }
+        }
+        try await retry(until: deadline, processes) {
+            try await connect([address(1)]) { client in
+                if try await client.status().nodes.isEmpty { try await client.initialize() }
+            }
+        }
+        for node in 1...nodes {
+            try await retry(until: deadline, processes) {
+                try await connect([address(node)]) {
+                    _ = try await $0.database.get("", as: [UInt8].self)
+                }
+            }
+        }
+    }
+
+    private func connect(
+        _ addresses: [String], _ body: (SteleClient) async throws -> Void
+    ) async throws {
+        let client = try await SteleClient.connect(to: addresses)
+        do {
+            try await body(client)
+        } catch {
+            await client.close()
+            throw error
+        }
+        await client.close()
+    }
+
+    private func retry(
+        until deadline: Date, _ processes: DemoProcesses, _ body: () async throws -> Void
+    ) async throws {
+        while true {
+            do {
+                return try await body()
+            } catch {
+                if let failure = processes.firstFailure() { throw failure }
+                guard Date() < deadline else { throw error }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+    }
+
+    private func address(_ node: Int) -> String { "127.0.0.1:\(port + node - 1)" }
+
+    private func postgres(_ node: Int) -> String { "127.0.0.1:\(postgresPort + node - 1)" }
+
+    private func greeting(_ directory: String, _ processes: DemoProcesses) -> String {
+        var lines = ["", "A Stele cluster of \(nodes) is up; data in \(directory)", ""]
+        for node in processes.nodes {
+            lines.append(
+                "  node \(node.number)   \(node.address)   pid \(processes.pid(of: node.number))   "
+                    + "psql -h 127.0.0.1 -p \(postgresPort + node.number - 1) -U postgres postgres")
+        }
+        lines += [
+            "",
+            "  stele status --host \(address(1))",
+            "  stele kv put greeting hello --host \(address(1))",
+            "  pgbench -h 127.0.0.1 -p \(postgresPort) -U postgres -i -s 1 postgres",
+            "",
+            "A node that was killed comes back with the command that this program then prints.",
+            "Ctrl-C stops the cluster" + (data == nil ? " and removes its data." : "."),
+        ]
+        return lines.joined(separator: "\n")
+    }
+
+    private static func temporaryDirectory() throws -> String {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("stele-demo-\(UUID().uuidString)").path
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw SteleError(.configuration, "cannot create the directory \(path)")
+        }
+        return path
+    }
+}

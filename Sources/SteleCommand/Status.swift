@@ -1,0 +1,39 @@
+import ArgumentParser
+import SteleClient
+import SteleWire
+
+/// Shows the nodes of a cluster and who leads its tablets, as one node sees it.
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows the nodes and the leader of each tablet.")
+    @OptionGroup var target: HostOption
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func run() async throws {
+        let report = try await target.withClient { try await $0.status() }
+        printLine(json ? report.json : Self.table(report))
+    }
+
+    static func table(_ report: StatusReport) -> String {
+        var lines = ["node  address                postgres               pid      live"]
+        for node in report.nodes {
+            lines.append(
+                column("\(node.id)", 6) + column(node.address, 23) + column(node.postgres, 23)
+                    + column("\(node.pid)", 9) + (node.isLive ? "yes" : "no"))
+        }
+        lines.append("")
+        lines.append("tablet  leader  replicas       range")
+        for tablet in report.tablets {
+            let replicas = tablet.replicas.map(String.init).joined(separator: ",")
+            lines.append(
+                column("\(tablet.id)", 8)
+                    + column(tablet.leader == 0 ? "none" : "\(tablet.leader)", 8)
+                    + column(replicas, 15) + "[\(tablet.start), \(tablet.end))")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func column(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(1, width - text.count))
+    }
+}
