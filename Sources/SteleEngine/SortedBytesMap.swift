@@ -4,8 +4,8 @@ import SteleBase
 /// sorted chunks.
 ///
 /// A plain sorted array would move everything behind each insertion; here that is one chunk. The
-/// map is a value, and a copy shares every chunk that is not changed afterwards, which is what makes
-/// a durable image of the memory engine cheap.
+/// map is a value, and a copy shares every chunk that is not changed afterwards, which is what
+/// makes a durable image of the memory engine cheap.
 ///
 /// Invariants: no chunk is empty; keys ascend strictly within a chunk and from chunk to chunk.
 struct SortedBytesMap<Value: Sendable>: Sendable {

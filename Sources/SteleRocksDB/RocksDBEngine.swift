@@ -6,8 +6,8 @@ import Synchronization
 
 /// The storage engine on RocksDB: one database in one directory, without a write-ahead log.
 ///
-/// Reads, one writer at a time and ``flush()`` may run in parallel on any threads. ``close()`` waits
-/// for a write or a flush that is running, and reads must have ended.
+/// Reads, one writer at a time and ``flush()`` may run in parallel on any threads. ``close()``
+/// waits for a write or a flush that is running, and reads must have ended.
 package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
     // Safety: `handle` changes in `close()` alone, after which by contract nothing is called; what
     // it points to is made for calls in parallel, with the writer's batch behind `writer` and

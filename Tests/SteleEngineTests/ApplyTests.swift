@@ -39,7 +39,9 @@ import Testing
                 list.put([index], [index], at: time(1), by: writerID)
                 if index % 7 == 0 { list.delete([index], at: time(2), by: writerID) }
                 if index % 5 == 0 { list.put([index], [index], in: .transactions) }
-                if index % 20 == 0 { list.clear(KeyRange(start: [index / 2], end: [index / 2 + 1])) }
+                if index % 20 == 0 {
+                    list.clear(KeyRange(start: [index / 2], end: [index / 2 + 1]))
+                }
             }
         }
         try withEngine(.memory) { whole in
@@ -91,7 +93,9 @@ import Testing
 
         var bad: [ArraySlice<UInt8>] = [[], [0], [2] + good.dropFirst(), good + [0], good + [6]]
         bad += [good + [3, 0, 0, 0, 0, 0, 0, 0, 0, 0], good + [4, 4, 0, 0, 0, 0]]
-        bad += [good + [1, 255, 255, 255, 255, 255, 255, 255, 255] + [UInt8](repeating: 0, count: 20)]
+        bad += [
+            good + [1, 255, 255, 255, 255, 255, 255, 255, 255] + [UInt8](repeating: 0, count: 20)
+        ]
         for end in 1..<good.count where !boundaries.contains(end) { bad.append(good[..<end]) }
 
         try withEngine(kind) { engine in

@@ -79,13 +79,15 @@ import Testing
                 }
             }
             #expect(try engine.page(at: time(5)).plainRows.map(\.key) == keys)
-            #expect(try engine.page(at: .max, reverse: true).plainRows.map(\.key) == keys.reversed())
+            #expect(
+                try engine.page(at: .max, reverse: true).plainRows.map(\.key) == keys.reversed())
             for (index, key) in keys.enumerated() {
                 #expect(try engine.newestVersion(of: key, at: time(5))?.value == [UInt8(index)])
                 let before = KeyRange(start: [], end: key)
                 let expected = key.isEmpty ? keys : Array(keys[..<index])
-                #expect(try engine.page(before, reverse: true).plainRows.map(\.key).reversed()
-                    == expected)
+                #expect(
+                    try engine.page(before, reverse: true).plainRows.map(\.key).reversed()
+                        == expected)
                 #expect(try engine.page(before).plainRows.map(\.key) == expected)
             }
         }
@@ -96,7 +98,8 @@ import Testing
         try withEngine(kind) { engine in
             try engine.apply { list in
                 for index: UInt8 in 0..<10 {
-                    list.put([index], [UInt8](repeating: index, count: 83), at: time(1), by: writerID)
+                    list.put(
+                        [index], [UInt8](repeating: index, count: 83), at: time(1), by: writerID)
                 }
             }
             let all = try engine.page(reverse: reverse)
@@ -110,7 +113,8 @@ import Testing
             #expect(try engine.page(limits: ScanLimits(bytes: 400), reverse: reverse).count == 4)
             #expect(try engine.page(limits: ScanLimits(bytes: 0), reverse: reverse).count == 1)
             #expect(try engine.page(limits: ScanLimits(rows: 0), reverse: reverse).count == 1)
-            #expect(try engine.page(limits: ScanLimits(rows: 10), reverse: reverse).resumeKey == nil)
+            #expect(
+                try engine.page(limits: ScanLimits(rows: 10), reverse: reverse).resumeKey == nil)
             for limits in [ScanLimits(rows: 3), ScanLimits(bytes: 250), ScanLimits(rows: 1)] {
                 let rows = try engine.rows(.all, at: .max, limits: limits, reverse: reverse)
                 #expect(rows == all.plainRows)
@@ -193,7 +197,8 @@ import Testing
                 #expect(try engine.value(of: key("l"), in: family) == [])
                 #expect(try engine.value(of: key("m"), in: family) == nil)
             }
-            #expect(try engine.plainPairs(of: .all, in: .locks).map(\.key) == [[], key("k"), key("l")])
+            #expect(
+                try engine.plainPairs(of: .all, in: .locks).map(\.key) == [[], key("k"), key("l")])
             #expect(
                 try engine.plainPairs(of: KeyRange(key: key("k")), in: .local)
                     == [PlainPair(key: key("k"), value: [2])])

@@ -64,7 +64,8 @@ import Testing
         func sizes(_ path: String) throws -> [String: UInt64] {
             var sizes: [String: UInt64] = [:]
             for name in try FileManager.default.contentsOfDirectory(atPath: path) {
-                let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + name)
+                let attributes = try? FileManager.default.attributesOfItem(
+                    atPath: path + "/" + name)
                 sizes[name] = attributes?[.size] as? UInt64
             }
             return sizes
