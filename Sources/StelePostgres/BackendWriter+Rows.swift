@@ -1,0 +1,44 @@
+import SteleSQL
+
+// Result rows. Values go from the engine's datums straight into the outgoing buffer, in the form
+// that the client asked for.
+
+extension BackendWriter {
+    /// Describes the columns of the rows that follow, or would follow.
+    package mutating func rowDescription(_ columns: [ResultColumn]) {
+        message("T") {
+            $0.int16(Int16(truncatingIfNeeded: columns.count))
+            for column in columns {
+                $0.string(column.name)
+                $0.int32(Int32(bitPattern: column.tableOID))
+                $0.int16(column.attributeNumber)
+                $0.int32(Int32(bitPattern: column.type.oid))
+                $0.int16(column.type.size)
+                $0.int32(column.type.modifier)
+                $0.int16(column.format)
+            }
+        }
+    }
+
+    /// One row, with as many values as `columns`.
+    package mutating func dataRow(_ values: [Datum], _ columns: [ResultColumn]) {
+        message("D") {
+            $0.int16(Int16(truncatingIfNeeded: values.count))
+            for (value, column) in zip(values, columns) { $0.value(value, column) }
+        }
+    }
+
+    private mutating func value(_ value: Datum, _ column: ResultColumn) {
+        if case .null = value { return int32(-1) }
+        let start = bytes.count
+        int32(0)
+        let length = append {
+            if column.format == 1 {
+                value.appendBinary(to: &$0, as: column.type)
+            } else {
+                value.appendText(to: &$0, as: column.type)
+            }
+        }
+        setInt32(Int32(truncatingIfNeeded: length), at: start)
+    }
+}
