@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char *kFormatKey = "stele-format";
 constexpr const char *kFormat = "1";
+// What opening writes, many times over.
+constexpr uint64_t kLeastFreeBytes = 4 << 20;
 
 // Keeps a read-only look from writing a log file.
 class SilentLogger final : public rocksdb::Logger {
@@ -141,6 +143,20 @@ Failure inspect(
     return result.isFailure() ? result : openFailureOf(status);
 }
 
+// RocksDB with its assertions on, as some systems ship it, ends the process when it cannot write
+// while it opens a store; so a full device is found out before.
+Failure makeDirectory(const std::string &directory) {
+    rocksdb::Env *env = rocksdb::Env::Default();
+    rocksdb::Status status = env->CreateDirIfMissing(directory);
+    if (!status.ok()) return openFailureOf(status);
+    uint64_t free = 0;
+    status = env->GetFreeSpace(directory, &free);
+    if (!status.ok()) return openFailureOf(status);
+    if (free >= kLeastFreeBytes) return Failure();
+    return failure(
+        STELE_NO_SPACE, "only " + std::to_string(free) + " bytes are free on the device");
+}
+
 Failure writeFormat(stele_engine &engine) {
     std::string format;
     rocksdb::Status status = engine.db->Get(rocksdb::ReadOptions(), kFormatKey, &format);
@@ -177,6 +193,8 @@ stele_code stele_engine_open(
         created->cache = rocksdb::NewLRUCache(options.block_cache_bytes);
 
         stele::Failure result = stele::inspect(*created, path, options);
+        if (result.isFailure()) return result;
+        result = stele::makeDirectory(path);
         if (result.isFailure()) return result;
         rocksdb::DB *opened = nullptr;
         const rocksdb::Status status = rocksdb::DB::Open(
