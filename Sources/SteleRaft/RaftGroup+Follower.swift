@@ -5,10 +5,9 @@ extension RaftGroup {
     func stepFollower(_ message: Message) throws(RaftError) {
         switch message.type {
         case .propose:
-            guard lead != .none, lead != id, !configuration.disableProposalForwarding else {
+            guard !configuration.disableProposalForwarding, forwardToLeader(message) else {
                 throw .proposalDropped
             }
-            forwardToLeader(message)
         case .append:
             hear(from: message.from)
             handleAppend(message)
@@ -18,8 +17,7 @@ extension RaftGroup {
         case .snapshot:
             hear(from: message.from)
             handleSnapshot(message)
-        case .transferLeader, .readIndex:
-            if lead != .none, lead != id { forwardToLeader(message) }
+        case .transferLeader, .readIndex: forwardToLeader(message)
         case .readIndexResponse:
             readStates.append(ReadState(index: message.index, context: message.context))
         case .forgetLeader:
@@ -37,11 +35,17 @@ extension RaftGroup {
         lead = leader
     }
 
-    private func forwardToLeader(_ message: Message) {
+    /// Passes a request on that was made here; false if that cannot be.
+    ///
+    /// What another replica passed on goes no further, so that requests cannot circle.
+    @discardableResult
+    private func forwardToLeader(_ message: Message) -> Bool {
+        let isOwn = message.to == .none
+        guard isOwn, lead != .none, lead != id else { return false }
         var forwarded = message
         forwarded.to = lead
-        forwarded.term = 0
         send(forwarded)
+        return true
     }
 
     private func handleAppend(_ message: Message) {

@@ -9,6 +9,11 @@ extension RaftGroup {
         default: break
         }
         guard let slot = tracker.slot(of: message.from) else { return }
+        if message.from == id {
+            // A leader tells itself one thing only: that its entries are durable.
+            let isOwn = message.type == .appendResponse && !message.reject
+            guard isOwn || message.type == .transferLeader else { return }
+        }
         switch message.type {
         case .appendResponse: handleAppendResponse(message, slot: slot)
         case .heartbeatResponse: handleHeartbeatResponse(message, slot: slot)

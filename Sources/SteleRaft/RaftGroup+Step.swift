@@ -18,9 +18,8 @@ extension RaftGroup {
 
     /// Whether the message is for this replica; only responses can come from itself.
     private func isAddressed(_ message: Message) -> Bool {
-        if message.to != .none, message.to != id { return false }
-        if message.from == id, message.type.needsTerm { return message.type.isResponse }
-        return true
+        message.to == id
+            && (message.from != id || !message.type.needsTerm || message.type.isResponse)
     }
 
     /// Handles a message that this replica trusts.
@@ -98,7 +97,7 @@ extension RaftGroup {
 extension Message {
     /// Whether a correct replica could have sent this, as far as the message itself shows.
     var isWellFormed: Bool {
-        if type.needsTerm, term == 0 { return false }
+        if type.needsTerm, term == 0 || from == .none { return false }
         if term > Message.ceiling || index > Message.ceiling { return false }
         switch type {
         case .append:
