@@ -9,7 +9,7 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let name: String
 
-        init(_ name: String) { self.name = name }
+        package init(_ name: String) { self.name = name }
 
         public var description: String { name }
 

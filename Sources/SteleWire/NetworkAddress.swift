@@ -1,0 +1,32 @@
+import SteleAPI
+
+/// `host:port`, the form in which addresses are written everywhere; `[::1]:7400` for IPv6.
+package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// - Throws: ``SteleError/Code/configuration`` if `text` is no address.
+    package init(parsing text: String) throws(SteleError) {
+        let problem = SteleError(.configuration, "\"\(text)\" is no address of the form HOST:PORT")
+        guard let colon = text.lastIndex(of: ":"),
+            let port = UInt16(text[text.index(after: colon)...])
+        else { throw problem }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw problem
+        }
+        guard !host.isEmpty else { throw problem }
+        self.init(host: String(host), port: Int(port))
+    }
+
+    package var description: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}

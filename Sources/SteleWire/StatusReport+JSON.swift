@@ -1,0 +1,48 @@
+import SteleBase
+
+extension StatusReport {
+    /// One line of JSON. Keys are text: printable ASCII as it is, any other byte as `\xNN`.
+    ///
+    /// What is not known is `null`: a tablet's leader, a node's Postgres front or process.
+    public var json: String {
+        let nodes = self.nodes.map { node in
+            "{\"id\":\(node.id.rawValue),\"address\":\(node.address.json),"
+                + "\"postgres\":\(node.postgres.isEmpty ? "null" : node.postgres.json),"
+                + "\"pid\":\(node.pid == 0 ? "null" : "\(node.pid)"),\"live\":\(node.isLive),"
+                + "\"locality\":\(node.locality.json)}"
+        }
+        let tablets = self.tablets.map { tablet in
+            let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
+            let leader = tablet.leader == .none ? "null" : "\(tablet.leader.rawValue)"
+            return "{\"id\":\(tablet.id.rawValue),\"start\":\(tablet.start.readable.json),"
+                + "\"end\":\(tablet.end.readable.json),\"leader\":\(leader),"
+                + "\"replicas\":[\(replicas)]}"
+        }
+        return "{\"cluster\":\(cluster.description.json),"
+            + "\"nodes\":[\(nodes.joined(separator: ","))],"
+            + "\"tablets\":[\(tablets.joined(separator: ","))]}"
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The key's form for people, without the quotation marks.
+    fileprivate var readable: String { String(keyDescription.dropFirst().dropLast()) }
+}
+
+extension String {
+    /// The text as a JSON string.
+    fileprivate var json: String {
+        var text = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\"": text += "\\\""
+            case "\\": text += "\\\\"
+            case "\u{0}"..<"\u{20}":
+                let digits = String(scalar.value, radix: 16)
+                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
+    }
+}

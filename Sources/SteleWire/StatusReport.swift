@@ -1,0 +1,123 @@
+import SteleBase
+
+/// A cluster as one of its nodes sees it at one moment.
+public struct StatusReport: Hashable, Sendable {
+    /// A member of the cluster.
+    public struct Node: Hashable, Sendable {
+        /// The node's number within the cluster.
+        public var id: NodeID
+        /// `host:port` for peers, clients and administration.
+        public var address: String
+        /// `host:port` of the Postgres front; empty if there is none.
+        public var postgres: String
+        /// The process, 0 if it is not known.
+        public var pid: UInt32
+        /// Whether it was heard of lately.
+        public var isLive: Bool
+        /// Where it stands, such as `region=eu,zone=a`; may be empty.
+        public var locality: String
+
+        package init(
+            id: NodeID, address: String, postgres: String = "", pid: UInt32 = 0,
+            isLive: Bool, locality: String = ""
+        ) {
+            self.id = id
+            self.address = address
+            self.postgres = postgres
+            self.pid = pid
+            self.isLive = isLive
+            self.locality = locality
+        }
+    }
+
+    /// A contiguous range of keys and who holds it.
+    public struct Tablet: Hashable, Sendable {
+        /// The tablet's number, never used again.
+        public var id: TabletID
+        /// The first key, empty from the smallest key on.
+        public var start: KeyBytes
+        /// The first key that belongs to it no more; empty to the end of the keyspace.
+        public var end: KeyBytes
+        /// The node that leads it, ``NodeID/none`` if that is not known.
+        public var leader: NodeID
+        /// The nodes that hold a copy.
+        public var replicas: [NodeID]
+
+        package init(
+            id: TabletID, start: KeyBytes, end: KeyBytes, leader: NodeID, replicas: [NodeID]
+        ) {
+            self.id = id
+            self.start = start
+            self.end = end
+            self.leader = leader
+            self.replicas = replicas
+        }
+    }
+
+    /// Tells this cluster apart from all others; ``UniqueID/none`` of a node that is in none yet.
+    public var cluster: UniqueID
+    /// By ascending id.
+    public var nodes: [Node]
+    /// By ascending start.
+    public var tablets: [Tablet]
+
+    package init(cluster: UniqueID, nodes: [Node], tablets: [Tablet]) {
+        self.cluster = cluster
+        self.nodes = nodes
+        self.tablets = tablets
+    }
+}
+
+extension StatusReport {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(cluster)
+        writer.writeVarint(UInt64(nodes.count))
+        for node in nodes {
+            writer.writeVarint(node.id.rawValue)
+            writer.writeString(node.address)
+            writer.writeString(node.postgres)
+            writer.write(node.pid)
+            writer.write(node.isLive)
+            writer.writeString(node.locality)
+        }
+        writer.writeVarint(UInt64(tablets.count))
+        for tablet in tablets {
+            writer.writeVarint(tablet.id.rawValue)
+            writer.writeBytes(tablet.start)
+            writer.writeBytes(tablet.end)
+            writer.writeVarint(tablet.leader.rawValue)
+            writer.writeVarint(UInt64(tablet.replicas.count))
+            for replica in tablet.replicas { writer.writeVarint(replica.rawValue) }
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingError) {
+        let cluster = try reader.readUniqueID()
+        var nodes: [Node] = []
+        for _ in 0..<(try reader.readCount(ofAtLeast: 9)) {
+            let id = NodeID(try reader.readVarint())
+            let address = try reader.readString()
+            let postgres = try reader.readString()
+            let pid = try reader.read(UInt32.self)
+            let isLive = try reader.readBool()
+            nodes.append(
+                Node(
+                    id: id, address: address, postgres: postgres, pid: pid, isLive: isLive,
+                    locality: try reader.readString()))
+        }
+        var tablets: [Tablet] = []
+        for _ in 0..<(try reader.readCount(ofAtLeast: 5)) {
+            let id = TabletID(try reader.readVarint())
+            let start = try reader.readKey()
+            let end = try reader.readKey()
+            let leader = NodeID(try reader.readVarint())
+            var replicas: [NodeID] = []
+            for _ in 0..<(try reader.readCount()) {
+                replicas.append(NodeID(try reader.readVarint()))
+            }
+            tablets.append(
+                Tablet(id: id, start: start, end: end, leader: leader, replicas: replicas))
+        }
+        self.init(cluster: cluster, nodes: nodes, tablets: tablets)
+    }
+}
