@@ -1,0 +1,169 @@
+import SteleSQL
+import StelePostgres
+import Synchronization
+import Testing
+
+/// Back-pressure, cancelling, and ends of connections.
+@Suite struct FlowTests {
+    typealias Client = ClientMessages
+
+    @Test func aClientThatNeverReadsHoldsItsStatementAndNoMemory() async {
+        let inbox = PostgresInbox()
+        let log = FakeLog()
+        let transport = FakeTransport(afterSend: { if $0 > 200_000 { inbox.setWritable(false) } })
+        _ = inbox.receive(Client.startup() + Client.query("rows 1000000"))
+        let task = run(inbox, transport, log)
+        while transport.bytes.count < 200_000 { await Task.yield() }
+        for _ in 0..<1_000 { await Task.yield() }
+        let sent = transport.bytes.count
+        #expect(sent < 400_000)
+        inbox.close()
+        await task.value
+        #expect(transport.bytes.count == sent)
+        #expect(log.all.last == "close")
+    }
+
+    @Test func aStatementGoesOnOnceTheClientReads() async {
+        let inbox = PostgresInbox()
+        // Each piece fills the network, which takes it a moment later.
+        let transport = FakeTransport(afterSend: { _ in
+            inbox.setWritable(false)
+            Task { inbox.setWritable(true) }
+        })
+        _ = inbox.receive(Client.startup() + Client.query("rows 20000"))
+        inbox.endInput()
+        await run(inbox, transport, FakeLog()).value
+        let lines = ServerMessages(transport.bytes).lines
+        #expect(lines.count == 20_000 + 8)
+        #expect(lines.suffix(2) == ["C SELECT 20000", "Z I"])
+        #expect(transport.writeCount > 8)
+    }
+
+    @Test func manyAnswersWithoutSyncAreBoundedToo() async {
+        let inbox = PostgresInbox()
+        let transport = FakeTransport(afterSend: { if $0 > 100_000 { inbox.setWritable(false) } })
+        _ = inbox.receive(Client.startup() + Client.parse("s", "rows 1"))
+        let task = run(inbox, transport, FakeLog())
+        let piece = Array(
+            repeatElement(Client.bind("", "s") + Client.execute(), count: 1_000).joined())
+        var accepted = 0
+        while inbox.receive(piece), accepted < 1_000 {
+            accepted += 1
+            await Task.yield()
+        }
+        #expect(accepted < 1_000)
+        #expect(transport.bytes.count < 300_000)
+        inbox.close()
+        await task.value
+    }
+
+    @Test func receivingPausesAndResumes() async {
+        let inbox = PostgresInbox()
+        let transport = FakeTransport()
+        #expect(inbox.receive(Client.startup()))
+        let big = Client.query(String(repeating: ";", count: PostgresInbox.pauseBytes))
+        #expect(!inbox.receive(big))
+        inbox.endInput()
+        await run(inbox, transport, FakeLog()).value
+        #expect(transport.resumes == 1)
+        #expect(ServerMessages(transport.bytes).lines.last == "Z I")
+    }
+
+    @Test func aCancelRequestNeedsTheRightKey() async {
+        let log = FakeLog()
+        let service = fakeService(log)
+        let inbox = PostgresInbox()
+        let transport = FakeTransport()
+        _ = inbox.receive(Client.startup() + Client.query("wait"))
+        let task = Task {
+            await PostgresConnection(inbox: inbox, transport: transport, service: service).run()
+        }
+        while !log.all.contains("waiting") { await Task.yield() }
+        for (key, isRight) in [((1, 5), false), ((2, 0x0102_0304), false), ((1, 0x0102_0304), true)]
+            as [((Int32, Int32), Bool)]
+        {
+            #expect(!ServerMessages(transport.bytes).lines.contains { $0.hasPrefix("E") })
+            let canceller = PostgresInbox()
+            let silence = FakeTransport()
+            _ = canceller.receive(Client.cancel(key.0, key.1))
+            await PostgresConnection(
+                inbox: canceller, transport: silence, service: service
+            ).run()
+            #expect(silence.bytes.isEmpty)
+            #expect(silence.isClosed)
+            for _ in 0..<100 where !isRight { await Task.yield() }
+        }
+        _ = inbox.receive(Client.terminate)
+        await task.value
+        #expect(
+            ServerMessages(transport.bytes).lines.suffix(2) == [
+                "E ERROR 57014 canceling statement due to user request", "Z I",
+            ])
+    }
+
+    @Test func aShutdownEndsIdleAndBusySessionsWithOneError() async {
+        let log = FakeLog()
+        let service = fakeService(log)
+        var tasks: [Task<Void, Never>] = []
+        let transports = [FakeTransport(), FakeTransport(), FakeTransport()]
+        let inputs = [[], Client.query("wait"), Client.query("copy")]
+        for (transport, input) in zip(transports, inputs) {
+            let inbox = PostgresInbox()
+            _ = inbox.receive(Client.startup() + input)
+            tasks.append(
+                Task {
+                    await PostgresConnection(
+                        inbox: inbox, transport: transport, service: service
+                    ).run()
+                })
+        }
+        while !(log.all.contains("waiting") && log.all.contains("query copy"))
+            || service.sessionCount < 3
+        { await Task.yield() }
+        await service.shutDown()
+        for task in tasks { await task.value }
+        for transport in transports {
+            let errors = ServerMessages(transport.bytes).lines.filter { $0.hasPrefix("E") }
+            #expect(
+                errors == ["E FATAL 57P01 terminating connection due to administrator command"])
+            #expect(transport.isClosed)
+        }
+        let late = FakeTransport()
+        await PostgresConnection(
+            inbox: PostgresInbox(), transport: late, service: service
+        ).run()
+        #expect(late.isClosed)
+    }
+
+    @Test func aLostClientCancelsItsStatement() async {
+        let log = FakeLog()
+        let inbox = PostgresInbox()
+        _ = inbox.receive(Client.startup() + Client.query("wait"))
+        let task = run(inbox, FakeTransport(), log)
+        while !log.all.contains("waiting") { await Task.yield() }
+        inbox.close()
+        await task.value
+        #expect(log.all.last == "close")
+    }
+
+    @Test func answersLeaveBeforeALaterStatementWaits() async {
+        let log = FakeLog()
+        let inbox = PostgresInbox()
+        let transport = FakeTransport()
+        _ = inbox.receive(Client.startup() + Client.query("rows 1") + Client.query("wait"))
+        let task = run(inbox, transport, log)
+        while !log.all.contains("waiting") { await Task.yield() }
+        #expect(ServerMessages(transport.bytes).lines.suffix(2) == ["C SELECT 1", "Z I"])
+        inbox.close()
+        await task.value
+    }
+
+    private func run(
+        _ inbox: PostgresInbox, _ transport: FakeTransport, _ log: FakeLog
+    ) -> Task<Void, Never> {
+        let service = fakeService(log)
+        return Task {
+            await PostgresConnection(inbox: inbox, transport: transport, service: service).run()
+        }
+    }
+}
