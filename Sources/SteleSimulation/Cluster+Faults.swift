@@ -1,0 +1,104 @@
+import SteleBase
+
+/// What goes wrong, and when: every kind of fault comes at random times about its mean interval.
+extension SimulatedCluster {
+    func startFaults() {
+        repeatFault(scenario.crashInterval) { [self] in crashOne() }
+        repeatFault(scenario.crashAllInterval) { [self] in
+            for node in nodes { crashAndRestart(node) }
+        }
+        repeatFault(scenario.partitionInterval) { [self] in partition() }
+        repeatFault(scenario.resetInterval) { [self] in
+            result.counts.resets += 1
+            let link = Int(faultRandom.below(UInt64(max(links.count, 1))))
+            guard links.indices.contains(link) else { return }
+            trace.note(.fault, at: now, UInt64(link), 0, "connection \(link) is reset")
+            disconnect(link, noticedWithin: faultRandom.oneIn(3) ? 100_000 : 1_000)
+        }
+        repeatFault(scenario.pauseInterval) { [self] in pause() }
+    }
+
+    private func repeatFault(_ interval: UInt64, _ fault: @escaping () -> Void) {
+        guard interval > 0 else { return }
+        after(faultRandom.uniform(interval / 4...interval * 7 / 4)) { [self] in
+            guard !isHealed else { return }
+            fault()
+            repeatFault(interval, fault)
+        }
+    }
+
+    private func randomNode() -> SimulatedNode {
+        nodes[Int(faultRandom.below(UInt64(nodes.count)))]
+    }
+
+    /// Mostly a leader, since that is where it hurts.
+    private func victim() -> SimulatedNode {
+        let leaders = nodes.filter { node in
+            node.core?.tablets.contains { $0.isServing } ?? false
+        }
+        guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return randomNode() }
+        return leaders[Int(faultRandom.below(UInt64(leaders.count)))]
+    }
+
+    private func crashOne() { crashAndRestart(victim()) }
+
+    private func crashAndRestart(_ node: SimulatedNode) {
+        guard node.isUp else { return }
+        crash(node)
+        let delay =
+            faultRandom.oneIn(2)
+            ? faultRandom.uniform(1_000...50_000) : faultRandom.uniform(50_000...2_500_000)
+        after(delay) { [self] in start(node) }
+    }
+
+    private func pause() {
+        let node = victim()
+        guard node.isUp, node.pausedUntil <= now else { return }
+        result.counts.pauses += 1
+        let length = faultRandom.uniform(20_000...2_000_000)
+        node.pausedUntil = now + length
+        trace.note(.fault, at: now, UInt64(node.place), length, "\(node.id) is paused")
+        after(length, on: node) { [self] in scheduleTurn(node, in: 0) }
+    }
+
+    /// Cuts the nodes apart in one of several ways, for a while.
+    private func partition() {
+        result.counts.partitions += 1
+        let one = victim().place
+        let other = (one + 1 + Int(faultRandom.below(UInt64(nodes.count - 1)))) % nodes.count
+        var cuts: [(from: Int, to: Int)] = []
+        let kind = faultRandom.below(5)
+        switch kind {
+        case 0:
+            for peer in nodes.indices where peer != one { cuts += [(one, peer), (peer, one)] }
+        case 1: for peer in nodes.indices where peer != one { cuts.append((one, peer)) }
+        case 2: for peer in nodes.indices where peer != one { cuts.append((peer, one)) }
+        case 3: cuts = [(one, other), (other, one)]
+        default: cuts = [(one, other)]
+        }
+        trace.note(.fault, at: now, kind, UInt64(one), "cut \(cuts)")
+        for cut in cuts { setBlocked(true, from: cut.from, to: cut.to) }
+        after(faultRandom.uniform(100_000...2_500_000)) { [self] in
+            trace.note(.fault, at: now, kind, UInt64(one), "cut ends \(cuts)")
+            for cut in cuts { setBlocked(false, from: cut.from, to: cut.to) }
+        }
+    }
+
+    /// Ends all faults, for good.
+    func heal() {
+        isHealed = true
+        trace.note(.fault, at: now, 0, 0, "all faults end")
+        network.lossPerMille = 0
+        network.duplicatePerMille = 0
+        network.reorderPerMille = 0
+        for link in links.indices {
+            setBlocked(false, from: links[link].low, to: links[link].high)
+            setBlocked(false, from: links[link].high, to: links[link].low)
+        }
+        for node in nodes {
+            node.pausedUntil = min(node.pausedUntil, now)
+            start(node)
+            scheduleTurn(node, in: 0)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import SteleBase
+import SteleClock
+import SteleTablet
+
+/// A request of a client that a node has taken in.
+struct OutstandingRequest {
+    var place: Int
+    var life: Int
+    var reply: (TabletReply?) -> Void
+}
+
+/// The clients' way into the nodes.
+extension SimulatedCluster {
+    /// Submits a request to a node; `reply` is called once, with nil if the node crashes first.
+    func submit(
+        _ request: TabletRequest, to node: SimulatedNode, timeout: UInt64,
+        _ reply: @escaping (TabletReply?) -> Void
+    ) {
+        guard node.isUp else { return reply(nil) }
+        lastToken += 1
+        outstanding[lastToken] = OutstandingRequest(
+            place: node.place, life: node.life, reply: reply)
+        give(.request(request, token: lastToken, timeout: timeout), to: node)
+    }
+
+    /// Hands a node's answer to whoever waits for it.
+    func answer(_ token: UInt64, _ reply: TabletReply) {
+        trace.note(.reply, at: now, token, reply.traceCode, "reply \(token): \(reply)")
+        guard let request = outstanding.removeValue(forKey: token) else {
+            return fail("request \(token) was answered twice")
+        }
+        if case .failed(let failure) = reply, failure.reason == .storage {
+            return fail("a request failed in storage: \(failure.message)")
+        }
+        request.reply(reply)
+    }
+
+    /// A node is gone, and with it the answers to what it was asked.
+    func loseRequests(of node: SimulatedNode) {
+        let tokens = outstanding.keys.filter { outstanding[$0]?.place == node.place }.sorted()
+        for token in tokens { outstanding.removeValue(forKey: token)?.reply(nil) }
+    }
+}
+
+extension TabletReply {
+    /// Tells replies apart in a trace.
+    fileprivate var traceCode: UInt64 {
+        switch self {
+        case .values(let values, let timestamp):
+            values.reduce(timestamp.rawValue) { $0 &* 31 &+ Trace.digest($1 ?? []) }
+        case .page(let page, let timestamp): timestamp.rawValue &+ Trace.digest(page.bytes)
+        case .locked(_, let clock): clock.rawValue
+        case .committed(let timestamp): timestamp.rawValue
+        case .released: 1
+        case .failed(let failure): UInt64(failure.reason.rawValue) &+ 2
+        }
+    }
+
+    /// How a commit ended, as far as its client can tell.
+    var commitOutcome: CommitOutcome {
+        switch self {
+        case .committed(let timestamp): .committed(timestamp)
+        case .failed(let failure) where failure.reason == .outcomeUnknown: .unknown
+        default: .failed
+        }
+    }
+}
+
+/// What a client knows about its commit.
+enum CommitOutcome {
+    case committed(Timestamp)
+    case failed
+    case unknown
+}

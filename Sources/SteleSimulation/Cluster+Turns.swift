@@ -1,0 +1,172 @@
+import SteleBase
+import SteleCluster
+import SteleEngine
+import SteleRaft
+import SteleTablet
+
+/// The host of a node: turns, and everything that their effects ask for.
+extension SimulatedCluster {
+    /// Hands something to a node, in a turn that is due soon.
+    func give(_ input: NodeInput, to node: SimulatedNode) {
+        guard node.isUp else { return }
+        node.inbox.append(input)
+        scheduleTurn(node, in: nodeRandom.below(40))
+    }
+
+    /// Makes sure that a turn begins in `delay` microseconds, or as soon as the process runs again.
+    func scheduleTurn(_ node: SimulatedNode, in delay: UInt64) {
+        guard node.isUp, !node.isTurnOpen else { return }
+        let time = max(now + delay, node.pausedUntil)
+        if let due = node.turnAt, due <= time { return }
+        node.turnAt = time
+        after(time - now, on: node) { [self] in
+            guard node.turnAt == time, !node.isTurnOpen else { return }
+            node.turnAt = nil
+            if node.pausedUntil > now { return scheduleTurn(node, in: 0) }
+            beginTurn(node)
+        }
+    }
+
+    private func beginTurn(_ node: SimulatedNode) {
+        guard let core = node.core else { return }
+        result.counts.turns += 1
+        core.transactionsUsed = max(core.transactionsUsed, node.nextTransaction)
+        let monotonic = node.clock.monotonic(at: now)
+        core.beginTurn(monotonic: monotonic, physical: node.clock.physical(at: now))
+        handIn(node, core)
+        if !isHealed, scenario.turnStallOdds > 0, faultRandom.oneIn(scenario.turnStallOdds) {
+            // The process stops here, and finds more input when it goes on: it is still the same
+            // turn, with the time at which it began.
+            node.isTurnOpen = true
+            result.counts.stalls += 1
+            let length = faultRandom.uniform(10_000...1_000_000)
+            trace.note(.fault, at: now, UInt64(node.place), length, "\(node.id) stalls in a turn")
+            after(length, on: node) { [self] in
+                node.isTurnOpen = false
+                handIn(node, core)
+                endTurn(node, core, begun: monotonic)
+            }
+        } else {
+            endTurn(node, core, begun: monotonic)
+        }
+    }
+
+    private func handIn(_ node: SimulatedNode, _ core: NodeCore) {
+        let inputs = node.inbox
+        node.inbox = []
+        for input in inputs {
+            switch input {
+            case .frame(let from, let bytes):
+                var reader = ByteReader(bytes)
+                var messages: [PeerMessage] = []
+                while !reader.isAtEnd {
+                    guard let message = try? PeerMessage(from: &reader) else {
+                        return fail("\(node.id) cannot read a frame of \(nodes[from].id)")
+                    }
+                    messages.append(message)
+                }
+                core.receive(messages, from: nodes[from].id)
+            case .connected(let peer): core.peerConnected(nodes[peer].id)
+            case .disconnected(let peer): core.peerDisconnected(nodes[peer].id)
+            case .synced(let token): core.logSynced(token)
+            case .flushed: core.flushed()
+            case .fetched(let tablet, let entries): core.entriesFetched(entries, of: tablet)
+            case .request(let request, let token, let timeout):
+                core.submit(request, token: token, timeoutMicroseconds: timeout)
+            }
+        }
+    }
+
+    private func endTurn(_ node: SimulatedNode, _ core: NodeCore, begun: UInt64) {
+        let monotonic = defect == .endsTurnsWithOldTime ? begun : node.clock.monotonic(at: now)
+        let effects = core.endTurn(monotonic: monotonic)
+        trace.note(.turn, at: now, UInt64(node.place), effects.wakeAt, "\(node.id) turn")
+        if let failure = effects.failure { return fail("\(node.id): store failed: \(failure)") }
+        if let (token, batch) = effects.log { write(batch, token: token, node) }
+        for outbox in effects.messages { send(outbox, from: node) }
+        for fetch in effects.fetches { self.fetch(fetch, node) }
+        if effects.flush { flush(node) }
+        checkAfterTurn(node, core)
+        for (token, reply) in effects.replies { answer(token, reply) }
+        if effects.needsAnotherTurn || !node.inbox.isEmpty {
+            scheduleTurn(node, in: 5)
+        } else if effects.wakeAt < .max {
+            let due = node.clock.trueTime(ofMonotonic: effects.wakeAt)
+            if due < .max { scheduleTurn(node, in: max(due, now + 1) - now) }
+        }
+    }
+
+    // MARK: Disk
+
+    private func write(_ batch: LogBatch, token: UInt64, _ node: SimulatedNode) {
+        node.log.write(batch, token: token)
+        trace.note(
+            .log, at: now, UInt64(node.place), token,
+            "\(node.id) log \(token): \(batch.summary)")
+        for part in batch.parts {
+            for entry in part.entries { trace.fold(entry.payload) }
+        }
+        if defect == .reportsSyncEarly { give(.synced(token), to: node) }
+        syncNext(node)
+    }
+
+    /// Syncs what waits, mostly the oldest batch alone and sometimes several at once.
+    private func syncNext(_ node: SimulatedNode) {
+        guard !node.isSyncing, node.log.isBusy else { return }
+        node.isSyncing = true
+        var delay = diskRandom.uniform(scenario.disk.minimumSync...scenario.disk.maximumSync)
+        if !isHealed, scenario.disk.stallOdds > 0, diskRandom.oneIn(scenario.disk.stallOdds) {
+            delay = diskRandom.uniform(50_000...2_000_000)
+            result.counts.stalls += 1
+            trace.note(.fault, at: now, UInt64(node.place), delay, "\(node.id) disk stalls")
+        }
+        after(delay, on: node) { [self] in
+            node.isSyncing = false
+            let count = diskRandom.oneIn(4) ? node.log.unsyncedCount : 1
+            if let token = node.log.sync(count), defect != .reportsSyncEarly {
+                give(.synced(token), to: node)
+            }
+            syncNext(node)
+        }
+    }
+
+    private func fetch(_ fetch: EntryFetch, _ node: SimulatedNode) {
+        result.counts.fetches += 1
+        after(diskRandom.uniform(20...2_000), on: node) { [self] in
+            // A small page now and then, so that reading goes on in several steps.
+            let bytes = diskRandom.oneIn(2) ? fetch.maxBytes : 200
+            let entries = node.log.entries(
+                of: fetch.tablet, from: fetch.from, upTo: fetch.upTo, maxBytes: bytes)
+            give(.fetched(fetch.tablet, entries), to: node)
+        }
+    }
+
+    private func flush(_ node: SimulatedNode) {
+        result.counts.flushes += 1
+        let flush = node.engine.beginFlush()
+        if defect == .reportsFlushEarly { give(.flushed, to: node) }
+        after(diskRandom.uniform(500...200_000), on: node) { [self] in
+            node.engine.completeFlush(flush)
+            if defect != .reportsFlushEarly { give(.flushed, to: node) }
+        }
+    }
+}
+
+extension LogBatch {
+    /// A form for people.
+    var summary: String {
+        let record = nodeRecord == nil ? "" : "record "
+        return record
+            + parts.map { part in
+                var text = "\(part.tablet)"
+                if let state = part.hardState {
+                    text += " term \(state.term) vote \(state.vote) commit \(state.commit)"
+                }
+                if let first = part.entries.first, let last = part.entries.last {
+                    text += " entries \(first.index)...\(last.index)"
+                }
+                if let position = part.compacted { text += " compacted \(position.index)" }
+                return text
+            }.joined(separator: "; ")
+    }
+}

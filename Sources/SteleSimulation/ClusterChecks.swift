@@ -1,0 +1,237 @@
+import SteleBase
+import SteleClock
+import SteleCluster
+import SteleEngine
+import SteleRaft
+import SteleTablet
+
+/// What must hold at every moment of a run, whatever goes wrong.
+///
+/// - In true time, a tablet is served by one replica at most: nobody serves in a term once somebody
+///   has served in a later one, and a term has one leader.
+/// - A replica gives one vote a term, also across a restart.
+/// - All replicas apply the same entries at the same indices, each transaction once, at ascending
+///   timestamps, and the applied index of a running replica never falls.
+/// - Everything that was read is what the final history holds at that timestamp.
+struct ClusterChecks {
+    /// An entry that some replica has applied.
+    struct Applied {
+        var term: Term
+        var digest: UInt64
+        var transaction = TransactionID.none
+        var timestamp = Timestamp.zero
+        var mutations: ArraySlice<UInt8> = []
+    }
+
+    struct TabletHistory {
+        let id: TabletID
+        /// By index, from 1 on.
+        var applied: [Applied] = []
+        var lastTimestamp = Timestamp.zero
+        /// Who leads, by term.
+        var leaders: [Term: ReplicaID] = [:]
+        /// The latest term in which the tablet was served.
+        var servedTerm: Term = 0
+    }
+
+    private struct Vote: Hashable {
+        var tablet: TabletID
+        var replica: ReplicaID
+        var term: Term
+    }
+
+    struct ServedRead {
+        var key: KeyBytes
+        var timestamp: Timestamp
+        var value: [UInt8]?
+    }
+
+    private(set) var tablets: [TabletHistory]
+    private var votes: [Vote: ReplicaID] = [:]
+    /// For each node, the applied index of each tablet that was looked at.
+    private var seen: [NodeID: [TabletID: LogIndex]] = [:]
+    private var commitIndex: [TransactionID: (tablet: TabletID, timestamp: Timestamp)] = [:]
+    private var reads: [ServedRead] = []
+
+    init(tablets: [TabletID]) { self.tablets = tablets.map { TabletHistory(id: $0) } }
+
+    /// A node took up a replica, with what its store holds.
+    mutating func started(_ node: SimulatedNode, _ tablet: Tablet) {
+        seen[node.id, default: [:]][tablet.descriptor.id] = tablet.applied.index
+    }
+
+    /// Notes a read that a client was answered.
+    mutating func served(_ keys: [KeyBytes], _ values: [[UInt8]?], at timestamp: Timestamp) {
+        for (key, value) in zip(keys, values) {
+            reads.append(ServedRead(key: key, timestamp: timestamp, value: value))
+        }
+    }
+
+    /// A message is about to leave.
+    mutating func sent(
+        _ message: PeerMessage, by node: SimulatedNode, _ cluster: SimulatedCluster
+    ) {
+        guard case .raft(let tablet, let raft, _) = message, raft.type == .voteResponse,
+            !raft.reject
+        else { return }
+        let vote = Vote(tablet: tablet, replica: raft.from, term: raft.term)
+        if let known = votes[vote], known != raft.to {
+            cluster.fail("\(raft.from) votes for \(known) and \(raft.to) in term \(raft.term)")
+        }
+        votes[vote] = raft.to
+    }
+
+    /// Looks at a replica after a turn. Returns true when it serves in a term that is new.
+    mutating func look(at tablet: Tablet, of node: SimulatedNode) -> (isNew: Bool, failure: String?)
+    {
+        guard let place = tablets.firstIndex(where: { $0.id == tablet.descriptor.id }) else {
+            return (false, nil)
+        }
+        if let failure = lookAtApplied(tablet, of: node, place) { return (false, failure) }
+        let term = tablet.group.term
+        if tablet.group.isLeader {
+            let known = tablets[place].leaders[term] ?? tablet.replica
+            if known != tablet.replica {
+                return (false, "\(known) and \(tablet.replica) both lead in term \(term)")
+            }
+            tablets[place].leaders[term] = known
+        }
+        guard tablet.isServing else { return (false, nil) }
+        if term < tablets[place].servedTerm {
+            return (
+                false,
+                "\(node.id) serves \(tablet.descriptor.id) in term \(term), after term "
+                    + "\(tablets[place].servedTerm) was served"
+            )
+        }
+        let isNew = term > tablets[place].servedTerm
+        tablets[place].servedTerm = term
+        return (isNew, nil)
+    }
+
+    private mutating func lookAtApplied(
+        _ tablet: Tablet, of node: SimulatedNode, _ place: Int
+    ) -> String? {
+        let id = tablet.descriptor.id
+        let last = seen[node.id]?[id] ?? 0
+        guard tablet.applied.index >= last else {
+            return "\(node.id): applied index of \(id) fell from \(last) to \(tablet.applied.index)"
+        }
+        guard tablet.applied.index > last else { return nil }
+        let log = node.log.written.replica(of: id)
+        for index in last + 1...tablet.applied.index {
+            guard let entry = log?.entry(at: index) else {
+                return "\(node.id) applied entry \(index) of \(id), which its log does not hold"
+            }
+            if let failure = applied(entry, by: node, place) { return failure }
+        }
+        seen[node.id, default: [:]][id] = tablet.applied.index
+        return nil
+    }
+
+    private mutating func applied(
+        _ entry: Entry, by node: SimulatedNode, _ place: Int
+    ) -> String? {
+        let id = tablets[place].id
+        let count = LogIndex(tablets[place].applied.count)
+        let digest = Trace.digest(entry.payload)
+        if entry.index <= count {
+            let known = tablets[place].applied[Int(entry.index) - 1]
+            return known.term == entry.term && known.digest == digest
+                ? nil
+                : "\(node.id) applied another entry at \(entry.index) of \(id): term "
+                    + "\(entry.term) instead of \(known.term)"
+        }
+        guard entry.index == count + 1 else {
+            return "\(node.id) applied entry \(entry.index) of \(id) before \(count + 1)"
+        }
+        var new = Applied(term: entry.term, digest: digest)
+        defer { tablets[place].applied.append(new) }
+        guard !entry.payload.isEmpty else { return nil }
+        guard let command = try? TabletCommand(payload: entry.payload) else {
+            return "entry \(entry.index) of \(id) cannot be read"
+        }
+        new.transaction = command.transaction
+        new.timestamp = command.timestamp
+        new.mutations = command.mutations
+        guard command.timestamp > tablets[place].lastTimestamp else {
+            return "entry \(entry.index) of \(id) is not later than the one before"
+        }
+        tablets[place].lastTimestamp = command.timestamp
+        guard commitIndex[command.transaction] == nil else {
+            return "\(command.transaction) was applied twice"
+        }
+        commitIndex[command.transaction] = (id, command.timestamp)
+        return nil
+    }
+}
+
+extension ClusterChecks {
+    /// When a transaction committed, if any replica has applied it.
+    func commitTimestamp(of transaction: TransactionID) -> Timestamp? {
+        commitIndex[transaction]?.timestamp
+    }
+
+    /// How many terms had a leader.
+    var leaderships: Int { tablets.reduce(0) { $0 + $1.leaders.count } }
+
+    /// What is wrong at the end, when all replicas have applied everything.
+    func finalFailure(_ nodes: [SimulatedNode]) -> String? {
+        let reference = MemoryEngine()
+        do {
+            for tablet in tablets {
+                let lists = tablet.applied.map(\.mutations).filter { !$0.isEmpty }
+                try reference.apply(lists, applied: nil)
+            }
+            for read in reads {
+                let expected = try reference.newestVersion(of: read.key, at: read.timestamp)
+                guard expected?.value == read.value else {
+                    return "a read of \(read.key.keyDescription) at \(read.timestamp) gave "
+                        + "\(read.value.map { "\($0)" } ?? "nothing"), but it holds "
+                        + "\(expected?.value.map { "\($0)" } ?? "nothing") there"
+                }
+            }
+            let expected = try Self.content(of: reference)
+            for node in nodes where try Self.content(of: node.engine) != expected {
+                return "the store of \(node.id) differs from what was applied"
+            }
+        } catch {
+            return "a store failed in the end: \(error)"
+        }
+        return nil
+    }
+
+    /// A digest of all versions of all keys.
+    private static func content(of engine: MemoryEngine) throws -> UInt64 {
+        var page = ScanPage()
+        try engine.scan(
+            .all, at: .max, limits: ScanLimits(bytes: .max), reverse: false, into: &page)
+        var trace = Trace(observer: nil)
+        for row in page.rows {
+            trace.fold(row.key)
+            for version in try engine.versions(of: Array(row.key), above: .zero, limit: .max) {
+                trace.fold(version.timestamp.rawValue)
+                trace.fold(version.transaction.rawValue)
+                trace.fold(version.value ?? [])
+            }
+        }
+        return trace.hash
+    }
+}
+
+extension SimulatedCluster {
+    /// Looks at all replicas of a node after one of its turns.
+    func checkAfterTurn(_ node: SimulatedNode, _ core: NodeCore) {
+        for tablet in core.tablets {
+            let (isNew, failure) = checks.look(at: tablet, of: node)
+            if let failure { return fail(failure) }
+            guard isNew else { continue }
+            result.counts.leaderships += 1
+            trace.note(
+                .applied, at: now, UInt64(node.place), tablet.group.term,
+                "\(node.id) serves \(tablet.descriptor.id) in term \(tablet.group.term)")
+            // Whoever else believes in a lease of an earlier term would show it in a turn of now.
+            for other in nodes where other.place != node.place { scheduleTurn(other, in: 0) }
+        }
+    }
+}

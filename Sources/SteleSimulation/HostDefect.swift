@@ -1,0 +1,17 @@
+/// A fault planted into the simulated host, to prove that the simulator finds what it should.
+///
+/// The product code stays as it is: each defect is something that a real host could get wrong.
+package enum HostDefect: String, Hashable, Sendable, CaseIterable {
+    /// Everything is as it should be.
+    case none
+    /// Reports log records as synced when they are only written.
+    case reportsSyncEarly
+    /// One node's monotonic clock runs three times too slow.
+    case slowMonotonicClock
+    /// Ends turns with the time at which they began, so reads are released without the last check.
+    case endsTurnsWithOldTime
+    /// Reports a flush of the store as done when it has only begun.
+    case reportsFlushEarly
+    /// Starts nodes without the record that they left in their log.
+    case losesNodeRecord
+}

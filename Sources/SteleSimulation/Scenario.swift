@@ -1,0 +1,135 @@
+import SteleBase
+
+/// Which faults a run meets, and how often: everything about a run besides its seed.
+///
+/// All times are in microseconds of true time; an interval of 0 means never.
+public struct Scenario: Hashable, Sendable {
+    public var name: String
+    public var nodes = 3
+    /// Processes that work at the same time.
+    public var clients = 6
+    /// How long faults and load go on before the cluster is healed.
+    public var duration: UInt64 = 6_000_000
+    /// The mean pause of a client between two operations.
+    public var thinkTime: UInt64 = 15_000
+    public var network = NetworkProfile()
+    public var clocks = ClockLimits(driftPerMillion: 0, offset: 0)
+    public var disk = DiskProfile()
+
+    /// Mean intervals between faults of each kind.
+    public var crashInterval: UInt64 = 0
+    public var crashAllInterval: UInt64 = 0
+    public var partitionInterval: UInt64 = 0
+    public var resetInterval: UInt64 = 0
+    public var pauseInterval: UInt64 = 0
+    /// One turn in so many stops in the middle for up to a second; 0 is none.
+    public var turnStallOdds: UInt64 = 0
+
+    public init(name: String) { self.name = name }
+
+    /// Whether anything is meant to go wrong.
+    public var hasFaults: Bool {
+        crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
+            + turnStallOdds + network.lossPerMille + disk.stallOdds > 0
+    }
+}
+
+/// How messages travel.
+public struct NetworkProfile: Hashable, Sendable {
+    public var minimumDelay: UInt64 = 50
+    public var maximumDelay: UInt64 = 400
+    /// Frames lost, doubled or overtaken, of a thousand each. Connections keep their order and lose
+    /// nothing unless they break; with any of these set, frames travel one by one instead.
+    public var lossPerMille: UInt64 = 0
+    public var duplicatePerMille: UInt64 = 0
+    public var reorderPerMille: UInt64 = 0
+
+    public init() {}
+
+    var isConnectionless: Bool { lossPerMille + duplicatePerMille + reorderPerMille > 0 }
+}
+
+/// How the disk behaves.
+public struct DiskProfile: Hashable, Sendable {
+    public var minimumSync: UInt64 = 50
+    public var maximumSync: UInt64 = 1_500
+    /// One sync in so many takes up to two seconds; 0 is none.
+    public var stallOdds: UInt64 = 0
+    /// Bytes applied that call for a flush of the store.
+    public var flushThreshold = 32 << 10
+    /// Entries of each replica that a restarting node finds in memory.
+    public var recoveredTail = 1_000
+
+    public init() {}
+}
+
+extension Scenario {
+    /// The names that ``named(_:seed:)`` knows.
+    public static let names = [
+        "calm", "crash", "partition", "pause", "reset", "lossy", "swarm",
+    ]
+
+    /// A scenario by name; nil if there is none of that name. Details are drawn from the seed.
+    public static func named(_ name: String, seed: UInt64) -> Scenario? {
+        guard names.contains(name) else { return nil }
+        var random = SeededRandom(seed: seed ^ 0x5CE4_A810)
+        var scenario = Scenario(name: name)
+        scenario.drawEnvironment(&random)
+        switch name {
+        case "crash": scenario.drawCrashes(&random)
+        case "partition": scenario.partitionInterval = random.uniform(600_000...2_000_000)
+        case "pause": scenario.drawPauses(&random)
+        case "reset": scenario.resetInterval = random.uniform(150_000...800_000)
+        case "lossy": scenario.drawLoss(&random)
+        case "swarm": scenario.drawSwarm(&random)
+        default: break
+        }
+        return scenario
+    }
+
+    /// Delays, clocks and sizes, which differ from run to run in every scenario.
+    private mutating func drawEnvironment(_ random: inout SeededRandom) {
+        clients = Int(random.uniform(4...9))
+        thinkTime = random.uniform(5_000...30_000)
+        network.maximumDelay = [300, 1_000, 5_000, 25_000][Int(random.below(4))]
+        clocks.driftPerMillion = [0, 100, 1_000][Int(random.below(3))]
+        clocks.offset = [0, 1_000, 50_000, 120_000][Int(random.below(4))]
+        disk.maximumSync = [200, 1_500, 10_000, 30_000][Int(random.below(4))]
+        disk.flushThreshold = [2_000, 16_000, 1 << 20][Int(random.below(3))]
+        disk.recoveredTail = [0, 3, 1_000][Int(random.below(3))]
+    }
+
+    /// At least two families of faults, so that they meet.
+    private mutating func drawSwarm(_ random: inout SeededRandom) {
+        var families = 0
+        while families < 2 {
+            for family in 0..<6 where random.oneIn(2) {
+                families += 1
+                switch family {
+                case 0: drawCrashes(&random)
+                case 1: partitionInterval = random.uniform(600_000...2_500_000)
+                case 2: drawPauses(&random)
+                case 3: resetInterval = random.uniform(200_000...1_500_000)
+                case 4: disk.stallOdds = random.uniform(50...500)
+                default: if random.oneIn(3) { drawLoss(&random) }
+                }
+            }
+        }
+    }
+
+    private mutating func drawCrashes(_ random: inout SeededRandom) {
+        crashInterval = random.uniform(800_000...3_000_000)
+        if random.oneIn(3) { crashAllInterval = random.uniform(2_000_000...5_000_000) }
+    }
+
+    private mutating func drawPauses(_ random: inout SeededRandom) {
+        pauseInterval = random.uniform(500_000...2_000_000)
+        turnStallOdds = random.uniform(200...1_500)
+    }
+
+    private mutating func drawLoss(_ random: inout SeededRandom) {
+        network.lossPerMille = random.uniform(0...80)
+        network.duplicatePerMille = random.uniform(1...100)
+        network.reorderPerMille = random.uniform(0...200)
+    }
+}

@@ -1,0 +1,159 @@
+import SteleBase
+import SteleCluster
+import SteleEngine
+import SteleRaft
+import SteleTablet
+import SteleVerify
+
+/// A cluster in one thread on virtual time: nodes, network, disks, clients and faults, all driven by
+/// one queue of events and one seed.
+///
+/// Invariant: nothing here depends on anything but scenario and seed. Each part draws from a random
+/// generator of its own, so that a change in one does not reshuffle the others more than it must.
+final class SimulatedCluster {
+    let scenario: Scenario
+    let defect: HostDefect
+    let descriptors: [TabletDescriptor]
+    /// True time in microseconds.
+    var now: UInt64 = 0
+    var queue = EventQueue<() -> Void>()
+    var nodes: [SimulatedNode] = []
+    var links: [NetworkLink] = []
+    var network: NetworkProfile
+    var trace: Trace
+    var checks: ClusterChecks
+    var result: SimulationResult
+    var isHealed = false
+    var isDone = false
+
+    /// Requests that clients wait for, by token.
+    var outstanding: [UInt64: OutstandingRequest] = [:]
+    var lastToken: UInt64 = 0
+    var workload = WorkloadState()
+    var finalTasks = 0
+
+    var nodeRandom: SeededRandom
+    var networkRandom: SeededRandom
+    var diskRandom: SeededRandom
+    var faultRandom: SeededRandom
+    var clientRandom: SeededRandom
+
+    init(
+        seed: UInt64, scenario: Scenario, defect: HostDefect, observer: ((String) -> Void)?
+    ) {
+        self.scenario = scenario
+        self.defect = defect
+        network = scenario.network
+        trace = Trace(observer: observer)
+        result = SimulationResult(seed: seed, scenario: scenario)
+        var random = SeededRandom(seed: seed)
+        nodeRandom = random.split()
+        networkRandom = random.split()
+        diskRandom = random.split()
+        faultRandom = random.split()
+        clientRandom = random.split()
+        let replicas = (1...UInt64(scenario.nodes)).map {
+            TabletDescriptor.Replica(node: NodeID($0), id: ReplicaID($0))
+        }
+        descriptors = [
+            TabletDescriptor(
+                id: .system, range: KeyRange(start: [0], end: [1]), generation: 1,
+                replicas: replicas),
+            TabletDescriptor(
+                id: .firstData, range: KeyRange(start: [1], end: []), generation: 1,
+                replicas: replicas),
+        ]
+        checks = ClusterChecks(tablets: descriptors.map(\.id))
+        for place in 0..<scenario.nodes {
+            nodes.append(
+                SimulatedNode(
+                    place: place, nodes: scenario.nodes, clock: newClock(of: place)))
+        }
+        makeLinks()
+    }
+
+    func newClock(of place: Int) -> SimulatedClock {
+        SimulatedClock(
+            limits: scenario.clocks, startingAt: now,
+            slowness: defect == .slowMonotonicClock && place == 0 ? 3 : 1, &nodeRandom)
+    }
+
+    /// Does `action` in `delay` microseconds.
+    func after(_ delay: UInt64, _ action: @escaping () -> Void) {
+        queue.schedule(action, at: now + delay)
+    }
+
+    /// Does `action` later, unless the node has crashed or was started anew by then.
+    func after(_ delay: UInt64, on node: SimulatedNode, _ action: @escaping () -> Void) {
+        let life = node.life
+        after(delay) { if node.life == life { action() } }
+    }
+
+    /// Ends the run as a bad one; only the first failure counts.
+    func fail(_ message: String) {
+        if result.failure == nil {
+            result.failure = message
+            trace.note(.fault, at: now, 0, 0, "FAILURE: \(message)")
+        }
+    }
+
+    /// Lets virtual time pass until the run is over.
+    func runToEnd() {
+        while !isDone, result.failure == nil, let (time, action) = queue.next() {
+            now = time
+            action()
+        }
+        result.virtualTime = now
+        result.traceHash = trace.hash
+        // Scheduled actions refer to the cluster, which refers to them.
+        queue = EventQueue()
+        outstanding = [:]
+    }
+
+    // MARK: Life and death of nodes
+
+    /// Starts a node from what is on its disk.
+    func start(_ node: SimulatedNode) {
+        guard !node.isUp else { return }
+        node.life += 1
+        var configuration = NodeCoreConfiguration(
+            node: node.id, tablets: descriptors, members: nodes.map(\.id),
+            seed: nodeRandom.next())
+        configuration.flushThreshold = scenario.disk.flushThreshold
+        var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
+        if defect == .losesNodeRecord { recovered.nodeRecord = nil }
+        do {
+            let core = try NodeCore(
+                configuration: configuration, engine: node.engine, recovered: recovered,
+                monotonic: node.clock.monotonic(at: now), physical: node.clock.physical(at: now))
+            node.core = core
+            node.nextTransaction = core.firstTransaction
+            trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")
+            for tablet in core.tablets { checks.started(node, tablet) }
+        } catch {
+            return fail("\(node.id) cannot start: \(error)")
+        }
+        scheduleTurn(node, in: 0)
+    }
+
+    /// Kills a node: what its disk has not synced is lost, except for a prefix that made it anyway.
+    func crash(_ node: SimulatedNode) {
+        guard node.isUp else { return }
+        trace.note(.crash, at: now, UInt64(node.place), 0, "\(node.id) crashes")
+        result.counts.crashes += 1
+        node.life += 1
+        node.core = nil
+        node.inbox = []
+        node.turnAt = nil
+        node.isTurnOpen = false
+        node.pausedUntil = 0
+        node.isSyncing = false
+        node.engine.crash()
+        let unsynced = UInt64(node.log.unsyncedCount)
+        node.log.crash(survivors: Int(diskRandom.below(unsynced + 1)))
+        closeLinks(of: node)
+        loseRequests(of: node)
+        // A machine that boots again counts from somewhere else, and its wall clock was set anew.
+        if faultRandom.oneIn(2) { node.clock = newClock(of: node.place) }
+    }
+}

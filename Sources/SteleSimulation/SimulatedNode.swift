@@ -1,0 +1,67 @@
+import SteleBase
+import SteleCluster
+import SteleEngine
+import SteleRaft
+import SteleTablet
+
+/// Something that a node's host hands to its core in the next turn.
+enum NodeInput {
+    case frame(from: Int, bytes: [UInt8])
+    case connected(Int)
+    case disconnected(Int)
+    case synced(UInt64)
+    case flushed
+    case fetched(TabletID, [Entry])
+    case request(TabletRequest, token: UInt64, timeout: UInt64)
+}
+
+/// A node with its disk, its clocks and what its host knows. Only the disk outlives a crash.
+///
+/// Nodes are named by their place, 0 first; ``id`` is that plus one.
+final class SimulatedNode {
+    let place: Int
+    let engine = MemoryEngine()
+    var log = SimulatedLog()
+    var clock: SimulatedClock
+    /// nil while the node is down.
+    var core: NodeCore?
+    /// Counts starts and crashes: what was meant for an earlier life is dropped.
+    var life = 0
+
+    /// What has arrived since the last turn.
+    var inbox: [NodeInput] = []
+    /// When the next turn is due; nil if none is.
+    var turnAt: UInt64?
+    /// Whether a turn was begun and has not ended, because the process stopped in the middle.
+    var isTurnOpen = false
+    /// True time until which the process stands still.
+    var pausedUntil: UInt64 = 0
+
+    /// Whether the oldest unsynced batch is on its way to the platter.
+    var isSyncing = false
+    /// For each peer, the session over which frames leave; 0 while there is none.
+    var sessions: [UInt64]
+    /// For each peer, the newest session that was seen to close.
+    var closedSessions: [UInt64]
+    /// The next transaction number to hand out.
+    var nextTransaction: UInt64 = 0
+
+    init(place: Int, nodes: Int, clock: SimulatedClock) {
+        self.place = place
+        self.clock = clock
+        sessions = Array(repeating: 0, count: nodes)
+        closedSessions = Array(repeating: 0, count: nodes)
+    }
+
+    var id: NodeID { NodeID(UInt64(place) + 1) }
+
+    var isUp: Bool { core != nil }
+
+    /// A new transaction, if the node may number one: its numbers must be reserved on disk.
+    func takeTransaction() -> TransactionID? {
+        guard let record = core?.durableRecord, nextTransaction + 1 < record.transactionBound
+        else { return nil }
+        nextTransaction += 1
+        return TransactionID(node: id, sequence: nextTransaction)
+    }
+}

@@ -1,0 +1,208 @@
+import SteleBase
+import SteleTablet
+import SteleVerify
+
+/// A whole cluster on virtual time, in one thread, from one seed.
+///
+/// A run sets up some accounts, lets clients work while faults happen, ends all faults, and then
+/// demands that the cluster works again: everything can be read and written, all replicas agree,
+/// nothing acknowledged is missing, and what the clients saw is linearizable.
+public enum Simulation {
+    /// Runs one seed in one scenario.
+    ///
+    /// - Parameter observer: is told every event, as a line of text.
+    public static func run(
+        seed: UInt64, scenario: Scenario, observer: ((String) -> Void)? = nil
+    ) -> SimulationResult {
+        run(seed: seed, scenario: scenario, defect: .none, observer: observer)
+    }
+
+    /// The same, with a defect planted into the simulated host.
+    package static func run(
+        seed: UInt64, scenario: Scenario, defect: HostDefect,
+        observer: ((String) -> Void)? = nil
+    ) -> SimulationResult {
+        let cluster = SimulatedCluster(
+            seed: seed, scenario: scenario, defect: defect, observer: observer)
+        cluster.begin()
+        cluster.runToEnd()
+        cluster.judge()
+        return cluster.result
+    }
+}
+
+extension SimulatedCluster {
+    /// How long the cluster may take to come up, or to work again after the last fault.
+    private static let patience: UInt64 = 10_000_000
+
+    func begin() {
+        for node in nodes {
+            after(nodeRandom.below(100_000)) { [self] in start(node) }
+        }
+        after(50_000) { [self] in openAccounts() }
+        let deadline = Self.patience
+        after(deadline) { [self] in
+            if !workload.isRunning && !isHealed { fail("liveness: the cluster never came up") }
+        }
+    }
+
+    /// Writes the opening balances; load and faults begin once that is done.
+    private func openAccounts() {
+        let node = nodes[Int(clientRandom.below(UInt64(nodes.count)))]
+        guard let transaction = node.takeTransaction() else {
+            return after(20_000) { [self] in openAccounts() }
+        }
+        let writes = WorkloadKeys.allAccounts.map {
+            TabletRequest.CommitRequest.Write(
+                key: $0, value: WorkloadKeys.encode(WorkloadKeys.openingBalance))
+        }
+        let request = TabletRequest(
+            transaction: transaction, body: .commit(.init(writes: writes)))
+        submit(request, to: node, timeout: 1_000_000) { [self] reply in
+            guard case .committed = note(reply, of: transaction) else { return openAccounts() }
+            startClients()
+            startFaults()
+            after(scenario.duration) { [self] in finish() }
+        }
+    }
+
+    // MARK: The end
+
+    private func finish() {
+        heal()
+        let deadline = now + Self.patience
+        after(Self.patience) { [self] in
+            guard !isDone else { return }
+            fail("liveness: \(workload.busyClients) clients and \(finalTasks) final requests are "
+                + "not done \(Self.patience / 1_000_000) s after the last fault")
+        }
+        after(500_000) { [self] in
+            workload.isRunning = false
+            startFinalTasks()
+            waitForAgreement(until: deadline)
+        }
+    }
+
+    /// Every node reaches every tablet; every register can be read and every lock is free.
+    private func startFinalTasks() {
+        for node in nodes {
+            for tablet in descriptors {
+                probe(tablet.range.start + [0x70, UInt8(node.place)], at: node)
+            }
+        }
+        for register in usedRegisters { readFinally(register) }
+        lockFinally()
+    }
+
+    private func probe(_ key: KeyBytes, at node: SimulatedNode) {
+        finalTasks += 1
+        retry { [self] again in
+            guard let transaction = node.takeTransaction() else { return again() }
+            let write = TabletRequest.CommitRequest.Write(key: key, value: [1])
+            let request = TabletRequest(
+                transaction: transaction, body: .commit(.init(writes: [write])))
+            submit(request, to: node, timeout: 1_000_000) { [self] reply in
+                if case .committed = note(reply, of: transaction) {
+                    finalTasks -= 1
+                } else {
+                    again()
+                }
+            }
+        }
+    }
+
+    private func readFinally(_ register: Int) {
+        finalTasks += 1
+        let process = workload.nextProcess
+        workload.nextProcess += 1
+        let key = WorkloadKeys.register(register)
+        let node = nodes[register % nodes.count]
+        retry { [self] again in
+            result.history.invoke(
+                .read(key: register, value: nil), process: process, time: now * 1_000)
+            let request = TabletRequest(transaction: .none, body: .read(keys: [key], at: nil))
+            submit(request, to: node, timeout: 1_000_000) { [self] reply in
+                guard case .values(let values, let timestamp)? = reply else {
+                    result.history.complete(.fail, process: process, time: now * 1_000)
+                    return again()
+                }
+                checks.served([key], values, at: timestamp)
+                result.history.complete(
+                    .ok, .read(key: register, value: WorkloadKeys.decode(values[0])),
+                    process: process, time: now * 1_000)
+                finalTasks -= 1
+            }
+        }
+    }
+
+    /// Locks all accounts and the newest registers at once, which shows any lock that was forgotten.
+    private func lockFinally() {
+        let registers = usedRegisters.suffix(40).map(WorkloadKeys.register)
+        for keys in [WorkloadKeys.allAccounts + registers.filter { $0[0] == 1 },
+            registers.filter { $0[0] == 0 },
+        ] {
+            finalTasks += 1
+            retry { [self] again in
+                let node = nodes[Int(clientRandom.below(UInt64(nodes.count)))]
+                guard let transaction = node.takeTransaction() else { return again() }
+                let lock = TabletRequest.LockRequest(
+                    keys: keys, mode: .exclusive, wait: .wait, timeoutMicroseconds: 1_000_000,
+                    snapshot: nil)
+                let request = TabletRequest(transaction: transaction, body: .lock(lock))
+                submit(request, to: node, timeout: 1_000_000) { [self] reply in
+                    let release = TabletRequest(
+                        transaction: transaction, body: .release(near: keys[0]))
+                    submit(release, to: node, timeout: 1_000_000) { _ in }
+                    if case .locked? = reply { finalTasks -= 1 } else { again() }
+                }
+            }
+        }
+    }
+
+    private func retry(_ attempt: @escaping (_ again: @escaping () -> Void) -> Void) {
+        attempt { [self] in after(50_000) { [self] in retry(attempt) } }
+    }
+
+    /// The run is over when everything is done and all replicas have applied the same.
+    private func waitForAgreement(until deadline: UInt64) {
+        let isAgreed = descriptors.indices.allSatisfy { tablet in
+            let indices = nodes.map { $0.core?.tablets[tablet].applied.index }
+            return indices.allSatisfy { $0 == indices[0] && $0 != nil }
+        }
+        if isAgreed, finalTasks == 0, workload.busyClients == 0, outstanding.isEmpty {
+            isDone = true
+        } else {
+            after(20_000) { [self] in waitForAgreement(until: deadline) }
+        }
+    }
+
+    // MARK: The verdict
+
+    /// Judges what can only be judged at the end.
+    func judge() {
+        guard result.failure == nil else { return }
+        guard isDone else { return fail("the run came to a stop") }
+        for (transaction, outcome) in workload.outcomes {
+            let timestamp = checks.commitTimestamp(of: transaction)
+            switch outcome {
+            case .committed(let told) where timestamp != told:
+                return fail(
+                    "\(transaction) was acknowledged at \(told), but is "
+                        + "\(timestamp.map { "at \($0)" } ?? "nowhere") in the log")
+            case .failed where timestamp != nil:
+                return fail("\(transaction) was reported as failed, but is in the log")
+            default: break
+            }
+        }
+        if let failure = checks.finalFailure(nodes) { return fail(failure) }
+        switch RegisterChecker().check(result.history) {
+        case .linearizable: break
+        case .notLinearizable(let example): return fail("not linearizable: \(example)")
+        case .undecided(let key): return fail("the history of key \(key) is too long to check")
+        }
+        if result.counts.commits < 20 || result.counts.reads < 20 {
+            return fail("too little was acknowledged: \(result.counts)")
+        }
+        if scenario.hasFaults, result.counts.faults == 0 { return fail("no fault happened") }
+    }
+}

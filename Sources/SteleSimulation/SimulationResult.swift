@@ -1,0 +1,49 @@
+import SteleVerify
+
+/// What came of one simulated run.
+public struct SimulationResult: Sendable {
+    public var seed: UInt64
+    public var scenario: Scenario
+    /// The same seed and scenario give the same hash, as long as the code is the same.
+    public var traceHash: UInt64 = 0
+    /// The first thing that went wrong; nil in a good run.
+    public var failure: String?
+    /// What the clients did and saw of single keys.
+    public var history = History()
+    /// True time that passed in the run, in microseconds.
+    public var virtualTime: UInt64 = 0
+    public var counts = SimulationCounts()
+
+    public var isGood: Bool { failure == nil }
+}
+
+/// How much happened in a run.
+public struct SimulationCounts: Hashable, Sendable {
+    public var reads = 0
+    /// Commits that were acknowledged.
+    public var commits = 0
+    /// Operations that certainly failed.
+    public var failed = 0
+    /// Operations whose outcome was never told.
+    public var unknown = 0
+    /// Consistent reads of all accounts.
+    public var snapshots = 0
+    public var crashes = 0
+    public var partitions = 0
+    public var resets = 0
+    public var pauses = 0
+    public var stalls = 0
+    public var lostFrames = 0
+    public var turns = 0
+    public var flushes = 0
+    public var fetches = 0
+    /// Terms in which a tablet was served.
+    public var leaderships = 0
+
+    public init() {}
+
+    /// Faults of all kinds.
+    public var faults: Int {
+        crashes + partitions + resets + pauses + stalls + lostFrames
+    }
+}
