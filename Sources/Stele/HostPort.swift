@@ -9,11 +9,11 @@ struct HostPort: RequestPort {
     let numbers: TransactionNumbers
 
     func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
-        await withUnsafeContinuation { host.post(.submit(request, timeout, $0)) }
+        await withUnsafeContinuation { host.post(.submit(request, timeout, .task($0))) }
     }
 
     func post(_ request: TabletRequest) {
-        host.post(.submit(request, .seconds(1), nil))
+        host.post(.submit(request, .seconds(1), .nobody))
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }

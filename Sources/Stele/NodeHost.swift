@@ -33,7 +33,7 @@ final class NodeHost: @unchecked Sendable {
     private var log: RaftLog?
     private var engine: (any StorageEngine)?
     private var transport: Transport?
-    private var waiters: [UInt64: UnsafeContinuation<TabletReply, Never>] = [:]
+    private var waiters: [UInt64: Waiter] = [:]
     private var lastToken: UInt64 = 0
     private var needsTurn = false
     private var wakeAt: UInt64 = .max
@@ -48,9 +48,25 @@ final class NodeHost: @unchecked Sendable {
         var isScheduled = false
     }
 
+    /// Who gets the answer to a request.
+    enum Waiter {
+        case task(UnsafeContinuation<TabletReply, Never>)
+        /// Called on the loop, at the end of the turn that has the answer.
+        case callback(@Sendable (TabletReply) -> Void)
+        case nobody
+
+        func resume(_ reply: TabletReply) {
+            switch self {
+            case .task(let continuation): continuation.resume(returning: reply)
+            case .callback(let callback): callback(reply)
+            case .nobody: break
+            }
+        }
+    }
+
     /// What may happen between two turns.
     enum Event {
-        case submit(TabletRequest, Duration, UnsafeContinuation<TabletReply, Never>?)
+        case submit(TabletRequest, Duration, Waiter)
         case synced(UInt64)
         case failed(SteleError)
         case flushed
@@ -135,7 +151,7 @@ final class NodeHost: @unchecked Sendable {
         switch event {
         case .submit(let request, let timeout, let waiter):
             lastToken += 1
-            if let waiter { waiters[lastToken] = waiter }
+            if case .nobody = waiter {} else { waiters[lastToken] = waiter }
             core.submit(
                 request, token: lastToken, timeoutMicroseconds: timeout.microseconds)
         case .synced(let token):
@@ -167,7 +183,7 @@ final class NodeHost: @unchecked Sendable {
         }
         for outbox in effects.messages { transport?.send(outbox) }
         for (token, reply) in effects.replies {
-            waiters.removeValue(forKey: token)?.resume(returning: reply)
+            waiters.removeValue(forKey: token)?.resume(reply)
         }
         for fetch in effects.fetches { self.fetch(fetch) }
         if effects.flush { flush() }
@@ -233,14 +249,14 @@ final class NodeHost: @unchecked Sendable {
         executor.setAfterJobs(nil)
         let reply = TabletReply.failed(.init(.outcomeUnknown, error.message))
         for (_, waiter) in waiters.sorted(by: { $0.key < $1.key }) {
-            waiter.resume(returning: reply)
+            waiter.resume(reply)
         }
         waiters = [:]
     }
 
     private func refuse(_ events: [Event]) {
         for case .submit(_, _, let waiter) in events {
-            waiter?.resume(returning: .failed(.init(.notLeader, "the node is stopped")))
+            waiter.resume(.failed(.init(.notLeader, "the node is stopped")))
         }
     }
 

@@ -30,6 +30,13 @@ package enum PeerMessage: Sendable {
         /// Nothing may be served or written above this on the strength of the grant.
         package var bound: Timestamp
         package var boot: UInt64
+
+        package init(sentAt: UInt64, epoch: GrantEpoch, bound: Timestamp, boot: UInt64) {
+            self.sentAt = sentAt
+            self.epoch = epoch
+            self.bound = bound
+            self.boot = boot
+        }
     }
 }
 

@@ -26,7 +26,7 @@ package struct KernelBackend: DatabaseBackend {
                 transaction: .none, body: .read(keys: [keyspace.key(key)], at: nil)),
             timeout: Self.timeout)
         guard case .values(let values, _) = reply, values.count == 1 else {
-            throw reply.unexpected()
+            throw reply.error
         }
         return values[0]
     }
@@ -37,7 +37,7 @@ package struct KernelBackend: DatabaseBackend {
             TabletRequest(
                 transaction: try port.nextTransaction(), body: .commit(.init(writes: [write]))),
             timeout: Self.timeout)
-        guard case .committed = reply else { throw reply.unexpected() }
+        guard case .committed = reply else { throw reply.error }
     }
 
     private static let timeout = TransactionOptions().timeout

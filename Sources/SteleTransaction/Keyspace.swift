@@ -15,7 +15,8 @@ package enum Keyspace: UInt8, Sendable, CaseIterable {
     /// The keys of the system tablet.
     package static let systemRange = KeyRange(start: [], end: [0x01])
 
-    func key(_ key: KeyBytes) -> KeyBytes {
+    /// The full key of a key within this part.
+    package func key(_ key: KeyBytes) -> KeyBytes {
         var full: KeyBytes = []
         full.reserveCapacity(key.count + 1)
         full.append(rawValue)
@@ -23,7 +24,8 @@ package enum Keyspace: UInt8, Sendable, CaseIterable {
         return full
     }
 
-    func range(_ range: KeyRange) -> KeyRange {
+    /// The full range of a range within this part.
+    package func range(_ range: KeyRange) -> KeyRange {
         KeyRange(
             start: key(range.start), end: range.end.isEmpty ? [rawValue + 1] : key(range.end))
     }

@@ -31,8 +31,8 @@ extension TabletReply.Failure {
 }
 
 extension TabletReply {
-    /// An answer of a kind that does not belong to the request.
-    func unexpected() -> SteleError {
+    /// The error that this answer is, or that it is for not being of the kind asked for.
+    package var error: SteleError {
         if case .failed(let failure) = self { return failure.error }
         return SteleError(.protocolViolation, "the leader answered something else than was asked")
     }

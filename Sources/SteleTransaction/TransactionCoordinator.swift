@@ -74,7 +74,7 @@ package final class TransactionCoordinator: TransactionBackend {
         guard !missing.isEmpty else { return values }
         let reply = await send(.read(keys: missing, at: timestamp))
         guard case .values(let found, let at) = reply, found.count == missing.count else {
-            throw reply.unexpected()
+            throw reply.error
         }
         try open { state throws(SteleError) in
             state.readTimestamp = at
@@ -97,7 +97,7 @@ package final class TransactionCoordinator: TransactionBackend {
                 .init(
                     range: full, timestamp: timestamp, limits: ScanLimits(rows: max(limit, 1)),
                     reverse: reverse)))
-        guard case .page(let page, let at) = reply else { throw reply.unexpected() }
+        guard case .page(let page, let at) = reply else { throw reply.error }
         // Only what the page covers may be merged with what was written here.
         var covered = full
         var rest: KeyRange?
@@ -182,7 +182,7 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         guard case .locked(let found, let clock) = reply, found.count == full.count else {
-            throw reply.unexpected()
+            throw reply.error
         }
         return try open { state throws(SteleError) in
             if options.isolation != .readCommitted, state.readTimestamp == nil {
@@ -248,7 +248,7 @@ package final class TransactionCoordinator: TransactionBackend {
                     writes: final.buffer.allWrites())))
         if case .committed(let timestamp) = reply { return timestamp }
         release(final.locks)
-        throw reply.unexpected()
+        throw reply.error
     }
 
     package func rollback() async {

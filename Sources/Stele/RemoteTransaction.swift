@@ -1,0 +1,85 @@
+import SteleAPI
+import SteleBase
+import SteleWire
+
+/// A transaction that a client drives from afar: its steps take effect in order, one at a time.
+///
+/// Once a step's local effects could not be applied, everything but a rollback fails, so that a
+/// commit can never leave some of the writes out.
+final class RemoteTransaction: @unchecked Sendable {
+    // Safety: touched on the node's loop only; its task runs on the loop's executor.
+    private let backend: any TransactionBackend
+    private let executor: LoopExecutor
+    private var queue: [(step: TransactionStep, answer: ClientService.Answer)] = []
+    private var isRunning = false
+    private var failure: SteleError?
+    private var savepoints: [UInt64: Savepoint] = [:]
+
+    init(_ backend: any TransactionBackend, executor: LoopExecutor) {
+        self.backend = backend
+        self.executor = executor
+    }
+
+    func enqueue(_ step: TransactionStep, _ answer: @escaping ClientService.Answer) {
+        queue.append((step, answer))
+        guard !isRunning else { return }
+        isRunning = true
+        Task(executorPreference: executor) { await self.run() }
+    }
+
+    /// The client is gone.
+    func abandon() {
+        Task(executorPreference: executor) { await self.backend.rollback() }
+    }
+
+    private func run() async {
+        while !queue.isEmpty {
+            let (step, answer) = queue.removeFirst()
+            do {
+                answer(try await perform(step))
+            } catch {
+                answer(.failed(error))
+            }
+        }
+        isRunning = false
+    }
+
+    private func perform(_ step: TransactionStep) async throws(SteleError) -> ClientReply.Body {
+        if step.action == .rollback {
+            await backend.rollback()
+            return .done
+        }
+        if let failure { throw failure }
+        do {
+            for effect in step.effects { try apply(effect) }
+        } catch {
+            failure = error
+            await backend.rollback()
+            throw error
+        }
+        switch step.action {
+        case .none: return .done
+        case .get(let keys): return .values(try await backend.get(keys))
+        case .scan(let scan):
+            return .page(
+                try await backend.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
+        case .lock(let keys, let mode, let wait):
+            return .locked(try await backend.lock(keys, mode, wait))
+        case .commit: return .committed(try await backend.commit())
+        case .rollback: return .done
+        }
+    }
+
+    private func apply(_ effect: TransactionStep.Effect) throws(SteleError) {
+        switch effect {
+        case .write(let key, let value): try backend.write(key, value)
+        case .beginStatement: backend.beginStatement()
+        case .savepoint(let number): savepoints[number] = backend.savepoint()
+        case .rollbackTo(let number):
+            guard let savepoint = savepoints[number] else {
+                throw SteleError(.protocolViolation, "there is no savepoint \(number)")
+            }
+            backend.rollback(to: savepoint)
+        }
+    }
+}

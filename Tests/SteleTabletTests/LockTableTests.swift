@@ -1,0 +1,166 @@
+import SteleAPI
+import SteleBase
+import SteleTablet
+import Testing
+
+@Suite struct LockTableTests {
+    private let a = TransactionID(1)
+    private let b = TransactionID(2)
+    private let c = TransactionID(3)
+
+    @Test func `an exclusive lock keeps others out and passes on in order of arrival`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .exclusive, for: a))
+        #expect(table.acquire([1], .exclusive, for: a))
+        #expect(!table.acquire([1], .shared, for: b))
+        #expect(table.wait(for: [1], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == nil)
+        #expect(table.release(a) == [20])
+        #expect(table.holds([1], b) && !table.holds([1], c))
+        #expect(table.release(b) == [30])
+        #expect(table.release(c) == [])
+        #expect(table.isEmpty)
+    }
+
+    @Test func `shared locks are granted together, but do not overtake a waiting writer`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .shared, for: a))
+        #expect(table.acquire([1], .shared, for: b))
+        #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == nil)
+        let d = TransactionID(4)
+        #expect(!table.acquire([1], .shared, for: d))
+        #expect(table.wait(for: [1], .shared, transaction: d, ticket: 40) == nil)
+        #expect(table.release(a) == [])
+        #expect(table.release(b) == [30])
+        #expect(table.release(c) == [40])
+    }
+
+    @Test func `a sole reader may become a writer, and one of two goes to the front`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .shared, for: a))
+        #expect(table.acquire([1], .exclusive, for: a))
+        #expect(!table.acquire([1], .shared, for: b))
+        #expect(table.release(a) == [])
+        #expect(table.acquire([1], .shared, for: a))
+        #expect(table.acquire([1], .shared, for: b))
+        #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == nil)
+        #expect(table.wait(for: [1], .exclusive, transaction: a, ticket: 10) == nil)
+        #expect(table.release(b) == [10])
+        #expect(table.release(a) == [30])
+    }
+
+    @Test func `a cycle of two names the younger, whose end lets the other go on`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .exclusive, for: a))
+        #expect(table.acquire([2], .exclusive, for: b))
+        #expect(table.wait(for: [1], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [2], .exclusive, transaction: a, ticket: 10) == b)
+        #expect(table.cancelWait(of: b)?.ticket == 20)
+        #expect(table.release(b) == [10])
+        #expect(table.holds([2], a))
+    }
+
+    @Test func `two readers who both want to write are a deadlock`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .shared, for: a))
+        #expect(table.acquire([1], .shared, for: b))
+        #expect(table.wait(for: [1], .exclusive, transaction: a, ticket: 10) == nil)
+        #expect(table.wait(for: [1], .exclusive, transaction: b, ticket: 20) == b)
+    }
+
+    @Test func `a cycle over three is found when it closes`() {
+        let table = TableBox()
+        for (key, owner) in [([UInt8(1)], a), ([2], b), ([3], c)] {
+            #expect(table.acquire(key, .exclusive, for: owner))
+        }
+        #expect(table.wait(for: [2], .exclusive, transaction: a, ticket: 10) == nil)
+        #expect(table.wait(for: [3], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == c)
+    }
+
+    @Test func `a wait that is given up makes room for the next`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .shared, for: a))
+        #expect(table.wait(for: [1], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [1], .shared, transaction: c, ticket: 30) == nil)
+        let cancelled = table.cancelWait(of: b)
+        #expect(cancelled?.ticket == 20 && cancelled?.granted == [30])
+        #expect(table.cancelWait(of: b) == nil)
+    }
+
+    @Test func `random use never leaves a key with an owner and a stranded queue`() {
+        for seed in 0..<200 as Range<UInt64> {
+            var random = SeededRandom(seed: seed)
+            let table = TableBox()
+            var waiting: Set<TransactionID> = []
+            var ticketOwner: [UInt64: TransactionID] = [:]
+            func granted(_ tickets: [UInt64]) {
+                for ticket in tickets {
+                    if let owner = ticketOwner[ticket] { waiting.remove(owner) }
+                }
+            }
+            for ticket in 0..<300 as Range<UInt64> {
+                let transaction = TransactionID(random.below(6) + 1)
+                if waiting.contains(transaction) || random.oneIn(4) {
+                    waiting.remove(transaction)
+                    if let cancelled = table.cancelWait(of: transaction) {
+                        granted(cancelled.granted)
+                    }
+                    granted(table.release(transaction))
+                    continue
+                }
+                let key = [UInt8(random.below(3))]
+                let mode: LockMode = random.oneIn(2) ? .shared : .exclusive
+                if table.acquire(key, mode, for: transaction) { continue }
+                ticketOwner[ticket] = transaction
+                waiting.insert(transaction)
+                var victim = table.wait(
+                    for: key, mode, transaction: transaction, ticket: ticket)
+                while let loser = victim {
+                    waiting.remove(loser)
+                    if let cancelled = table.cancelWait(of: loser) { granted(cancelled.granted) }
+                    granted(table.release(loser))
+                    victim = waiting.contains(transaction)
+                        ? table.victimOfCycle(from: transaction) : nil
+                }
+            }
+            for transaction in (1...6).map({ TransactionID($0) }) {
+                if let cancelled = table.cancelWait(of: transaction) { granted(cancelled.granted) }
+                granted(table.release(transaction))
+                waiting.remove(transaction)
+            }
+            #expect(table.isEmpty, "seed \(seed)")
+        }
+    }
+}
+
+/// A table by reference, so that expectations can call what changes it.
+private final class TableBox {
+    private var table = LockTable()
+
+    var isEmpty: Bool { table.isEmpty }
+
+    func acquire(_ key: KeyBytes, _ mode: LockMode, for transaction: TransactionID) -> Bool {
+        table.acquire(key, mode, for: transaction)
+    }
+
+    func holds(_ key: KeyBytes, _ transaction: TransactionID) -> Bool {
+        table.holds(key, transaction)
+    }
+
+    func wait(
+        for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
+    ) -> TransactionID? {
+        table.wait(for: key, mode, transaction: transaction, ticket: ticket)
+    }
+
+    func cancelWait(of transaction: TransactionID) -> (ticket: UInt64, granted: [UInt64])? {
+        table.cancelWait(of: transaction)
+    }
+
+    func release(_ transaction: TransactionID) -> [UInt64] { table.release(transaction) }
+
+    func victimOfCycle(from start: TransactionID) -> TransactionID? {
+        table.victimOfCycle(from: start)
+    }
+}

@@ -1,0 +1,246 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleTransaction
+import Testing
+
+/// Transactions through the public verbs and the backend port, on a real node core.
+@Suite struct TransactionTests {
+    private let kernel: LocalKernel
+    private var database: Database { kernel.database }
+
+    init() throws { kernel = try LocalKernel() }
+
+    @Test func `what was put is read, scanned in order, and deleted`() async throws {
+        for name in ["b", "a", "c", "d"] { try await database.put("k/\(name)", name) }
+        try await database.put("other", 1)
+        try await database.delete("k/c")
+        #expect(try await database.get("k/b", as: String.self) == "b")
+        #expect(try await database.get("k/c", as: String.self) == nil)
+        func names(reverse: Bool) async throws -> [String] {
+            try await database.read { transaction in
+                var names: [String] = []
+                for try await entry in transaction.scan(prefix: "k/", reverse: reverse) {
+                    names.append(try entry.value(as: String.self))
+                }
+                return names
+            }
+        }
+        #expect(try await names(reverse: false) == ["a", "b", "d"])
+        #expect(try await names(reverse: true) == ["d", "b", "a"])
+    }
+
+    @Test func `a transaction sees its own writes in reads and in scans of both directions`()
+        async throws
+    {
+        for key in 0..<10 { try await database.put(Key(key), key) }
+        try await database.write { transaction in
+            try await transaction.put(Key(3), 33)
+            try await transaction.delete(Key(4))
+            try await transaction.put(Key(100), 100)
+            #expect(try await transaction.get(Key(3), as: Int.self) == 33)
+            #expect(try await transaction.get(Key(4), as: Int.self) == nil)
+            var seen: [Int] = []
+            for try await entry in transaction.scan(from: Key(2), to: Key(101)) {
+                seen.append(try entry.value(as: Int.self))
+            }
+            #expect(seen == [2, 33, 5, 6, 7, 8, 9, 100])
+            var backwards: [Int] = []
+            for try await entry in transaction.scan(from: Key(2), to: Key(101), reverse: true) {
+                backwards.append(try entry.value(as: Int.self))
+            }
+            #expect(backwards == seen.reversed())
+        }
+        #expect(try await database.get(Key(4), as: Int.self) == nil)
+        #expect(try await database.get(Key(100), as: Int.self) == 100)
+    }
+
+    @Test func `scans go on over pages, with own writes merged into each`() async throws {
+        let backend = kernel.backend
+        let load = try backend.begin(TransactionOptions())
+        for key in stride(from: 0, to: 2_000, by: 2) { try load.write(Key(key).keyBytes, [1]) }
+        try await load.commit()
+        for reverse in [false, true] {
+            let transaction = try backend.begin(TransactionOptions())
+            for key in stride(from: 1, to: 2_000, by: 2) {
+                try transaction.write(Key(key).keyBytes, [2])
+            }
+            var rest: KeyRange? = KeyRange.all
+            var keys: [KeyBytes] = []
+            while let range = rest {
+                let page = try await transaction.scan(range, limit: 64, reverse: reverse)
+                keys += page.rows.map { Array($0.key) }
+                rest = page.rest
+            }
+            let expected = (0..<2_000).map { Key($0).keyBytes }
+            #expect(keys == (reverse ? expected.reversed() : expected))
+            await transaction.rollback()
+        }
+    }
+
+    @Test func `a snapshot does not move while others write`() async throws {
+        try await database.put("x", 1)
+        try await database.read { transaction in
+            #expect(try await transaction.get("x", as: Int.self) == 1)
+            try await database.put("x", 2)
+            try await database.put("y", 2)
+            #expect(try await transaction.get("x", as: Int.self) == 1)
+            #expect(try await transaction.get("y", as: Int.self) == nil)
+        }
+        #expect(try await database.get("x", as: Int.self) == 2)
+    }
+
+    @Test func `write skew is prevented under serializable and allowed under snapshot isolation`()
+        async throws
+    {
+        for isolation in [Isolation.serializable, .snapshot] {
+            try await database.put("a", 1)
+            try await database.put("b", 1)
+            let options = TransactionOptions(isolation: isolation)
+            let first = try kernel.backend.begin(options)
+            let second = try kernel.backend.begin(options)
+            for transaction in [first, second] {
+                _ = try await transaction.get([Array("a".utf8), Array("b".utf8)])
+            }
+            try first.write(Array("a".utf8), [0x30])
+            try second.write(Array("b".utf8), [0x30])
+            try await first.commit()
+            if isolation == .serializable {
+                await #expect(throws: SteleError.self) { try await second.commit() }
+            } else {
+                try await second.commit()
+            }
+        }
+    }
+
+    @Test func `a phantom in a scanned range is a conflict`() async throws {
+        let reader = try kernel.backend.begin(TransactionOptions())
+        #expect(
+            try await reader.scan(KeyRange(prefix: [7]), limit: 10, reverse: false).rows.isEmpty)
+        let writer = try kernel.backend.begin(TransactionOptions())
+        try writer.write([7, 1], [1])
+        try await writer.commit()
+        try reader.write([8], [1])
+        let error = await #expect(throws: SteleError.self) { try await reader.commit() }
+        #expect(error?.code == .conflict)
+        #expect(error?.isRetryable == true && error?.commitOutcome == .notCommitted)
+    }
+
+    @Test func `first committer wins under snapshot isolation`() async throws {
+        let options = TransactionOptions(isolation: .snapshot)
+        let first = try kernel.backend.begin(options)
+        let second = try kernel.backend.begin(options)
+        _ = try await first.get([[1]])
+        _ = try await second.get([[1]])
+        try first.write([1], [1])
+        try second.write([1], [2])
+        try await first.commit()
+        await #expect(throws: SteleError.self) { try await second.commit() }
+    }
+
+    @Test func `increments by many tasks lose none`() async throws {
+        let database = self.database
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    for _ in 0..<20 {
+                        try await database.write { transaction in
+                            let count = try await transaction.get("n", as: Int.self) ?? 0
+                            try await transaction.put("n", count + 1)
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await database.get("n", as: Int.self) == 160)
+    }
+
+    @Test func `locked increments by many tasks lose none and meet no conflict`() async throws {
+        let backend = kernel.backend
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    for _ in 0..<20 {
+                        let transaction = try backend.begin(
+                            TransactionOptions(isolation: .readCommitted))
+                        let found = try await transaction.lock([[1]], .exclusive, .wait)[0]
+                        try transaction.write([1], [(found.value?[0] ?? 0) + 1])
+                        try await transaction.commit()
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await backend.get([1]) == [160])
+    }
+
+    @Test func `a deadlock ends one of the two with an error that says so`() async throws {
+        let backend = kernel.backend
+        let first = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        let second = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await first.lock([[1]], .exclusive, .wait)
+        _ = try await second.lock([[2]], .exclusive, .wait)
+        async let waiting = first.lock([[2]], .exclusive, .wait)
+        try await Task.sleep(for: .milliseconds(20))
+        let error = await #expect(throws: SteleError.self) {
+            try await second.lock([[1]], .exclusive, .wait)
+        }
+        #expect(error?.code == .deadlock)
+        await second.rollback()
+        #expect(try await waiting[0].isLocked)
+        await first.rollback()
+    }
+
+    @Test func `locks that are held fail or are skipped when asked to`() async throws {
+        let backend = kernel.backend
+        let holder = try backend.begin(TransactionOptions())
+        _ = try await holder.lock([[1]], .exclusive, .wait)
+        let other = try backend.begin(TransactionOptions())
+        #expect(
+            try await other.lock([[1], [2]], .exclusive, .skip).map(\.isLocked) == [false, true])
+        let error = await #expect(throws: SteleError.self) {
+            try await other.lock([[1]], .shared, .fail)
+        }
+        #expect(error?.code == .lockNotAvailable)
+        // The end of the holder by oblivion frees the lock as well.
+        await holder.rollback()
+        #expect(try await other.lock([[1]], .exclusive, .wait)[0].isLocked)
+        await other.rollback()
+    }
+
+    @Test func `savepoints take back writes, and a closed transaction does nothing`() async throws {
+        let transaction = try kernel.backend.begin(TransactionOptions())
+        try transaction.write([1], [1])
+        let savepoint = transaction.savepoint()
+        try transaction.write([1], [2])
+        try transaction.write([2], [2])
+        transaction.rollback(to: savepoint)
+        try await transaction.commit()
+        #expect(try await kernel.backend.get([1]) == [1])
+        #expect(try await kernel.backend.get([2]) == nil)
+        #expect(throws: SteleError.self) { try transaction.write([3], [3]) }
+        let error = await #expect(throws: SteleError.self) { try await transaction.get([[1]]) }
+        #expect(error?.code == .transactionClosed)
+    }
+
+    @Test func `limits are refused with an error that names them`() async throws {
+        let long = String(repeating: "k", count: Limits.keyBytes + 1)
+        let error = await #expect(throws: SteleError.self) { try await database.put(long, 1) }
+        #expect(error?.code == .limitExceeded && error?.message.contains("Limits.keyBytes") == true)
+        let transaction = try kernel.backend.begin(TransactionOptions())
+        let value = [UInt8](repeating: 0, count: Limits.valueBytes)
+        let tooLarge = #expect(throws: SteleError.self) {
+            for key in 0..<17 as Range<UInt8> { try transaction.write([key], value) }
+        }
+        #expect(tooLarge?.message.contains("Limits.transactionBytes") == true)
+    }
+
+    @Test func `a put inside a write closure is refused`() async throws {
+        let database = self.database
+        let error = await #expect(throws: SteleError.self) {
+            try await database.write { _ in try await database.put("x", 1) }
+        }
+        #expect(error?.code == .invalidArgument)
+    }
+}
