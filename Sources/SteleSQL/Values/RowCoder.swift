@@ -1,0 +1,181 @@
+import SteleBase
+
+/// Packs the columns of a row into the value of a key-value pair, and unpacks those that are wanted.
+///
+/// Format: schema version and number of columns as varints, one bit per column that says whether it
+/// is null, then the other columns in order. Integers and dates are zigzag varints; timestamps,
+/// floating-point numbers and UUIDs have their fixed size; the rest has a length in front. Reading
+/// goes by the types given here, so a column keeps its place and type for ever; a row from before
+/// a column was added reads as null there, and columns added since the reader's schema are skipped.
+package struct RowCoder: Sendable {
+    package let columns: [SQLType]
+    /// Written into each row, for readers whose schema is another one.
+    package let schemaVersion: UInt64
+
+    package init(columns: [SQLType], schemaVersion: UInt64 = 0) {
+        self.columns = columns
+        self.schemaVersion = schemaVersion
+    }
+
+    /// Appends the packed form of one value per column.
+    package func encode(_ values: [Datum], into row: inout [UInt8]) {
+        invariant(values.count == columns.count, "a row has a value for each column")
+        appendVarint(schemaVersion, to: &row)
+        appendVarint(UInt64(values.count), to: &row)
+        let bitmap = row.count
+        row.append(contentsOf: repeatElement(0, count: (values.count + 7) / 8))
+        for (index, value) in values.enumerated() {
+            if value.isNull {
+                row[bitmap + index / 8] |= 1 << UInt8(index % 8)
+            } else {
+                Self.encode(value, columns[index], into: &row)
+            }
+        }
+    }
+
+    /// The schema version with which a row was written.
+    package static func schemaVersion(of row: ArraySlice<UInt8>) throws(SQLError) -> UInt64 {
+        do throws(DecodingError) {
+            var reader = ByteReader(row)
+            return try reader.readVarint()
+        } catch { throw damaged(error) }
+    }
+
+    /// One value per column; null for those that are not wanted. nil means all are.
+    package func decode(
+        _ row: ArraySlice<UInt8>, wanted: [Bool]? = nil
+    ) throws(SQLError) -> [Datum] {
+        var values: [Datum] = []
+        try decode(row, wanted: wanted, into: &values)
+        return values
+    }
+
+    /// Appends one value per column; null for those that are not wanted. nil means all are.
+    package func decode(
+        _ row: ArraySlice<UInt8>, wanted: [Bool]? = nil, into values: inout [Datum]
+    ) throws(SQLError) {
+        do throws(DecodingError) {
+            values.reserveCapacity(values.count + columns.count)
+            var reader = ByteReader(row)
+            _ = try reader.readVarint()
+            // A column takes at least one bit, that of the bitmap.
+            let total = try reader.readVarint()
+            guard total <= UInt64(reader.remaining) * 8 else {
+                throw DecodingError("a row claims \(total) columns")
+            }
+            let bitmap = try reader.readRaw((Int(total) + 7) / 8)
+            var last = min(Int(total), columns.count)
+            if let wanted { last = min(last, (wanted.lastIndex(of: true) ?? -1) + 1) }
+            for index in 0..<last {
+                if bitmap[bitmap.startIndex + index / 8] >> UInt8(index % 8) & 1 == 1 {
+                    values.append(.null)
+                } else if let wanted, !wanted[index] {
+                    try Self.skip(columns[index], in: &reader)
+                    values.append(.null)
+                } else {
+                    values.append(try Self.decode(columns[index], from: &reader))
+                }
+            }
+            for _ in last..<columns.count { values.append(.null) }
+        } catch { throw Self.damaged(error) }
+    }
+
+    private static func damaged(_ error: DecodingError) -> SQLError {
+        SQLError("XX001", "a row is damaged: \(error.description)")
+    }
+
+    // MARK: One value
+
+    private static func encode(_ value: Datum, _ type: SQLType, into row: inout [UInt8]) {
+        switch value {
+        case .null: break
+        case .bool(let value): row.append(value ? 1 : 0)
+        case .int(let value): appendVarint(zigzag(value), to: &row)
+        case .date(let value): appendVarint(zigzag(Int64(value)), to: &row)
+        case .timestamp(let value): appendBigEndian(value, to: &row)
+        case .double(let value):
+            if type == .float4 {
+                appendBigEndian(Float(value).bitPattern, to: &row)
+            } else {
+                appendBigEndian(value.bitPattern, to: &row)
+            }
+        case .text(let value):
+            appendVarint(UInt64(value.utf8.count), to: &row)
+            row.append(contentsOf: value.utf8)
+        case .bytes(let value):
+            appendVarint(UInt64(value.count), to: &row)
+            row.append(contentsOf: value)
+        case .uuid(let value):
+            appendBigEndian(value.high, to: &row)
+            appendBigEndian(value.low, to: &row)
+        case .numeric(let value):
+            appendVarint(UInt64(8 + 2 * value.digits.count), to: &row)
+            value.appendBinary(to: &row)
+        }
+    }
+
+    private static func decode(
+        _ type: SQLType, from reader: inout ByteReader
+    ) throws(DecodingError) -> Datum {
+        switch type {
+        case .int2, .int4, .int8, .oid: return .int(unzigzag(try reader.readVarint()))
+        case .text, .varchar, .char, .name, .unknown: return .text(try reader.readString())
+        case .bool: return .bool(try reader.readBool())
+        case .date:
+            guard let date = Int32(exactly: unzigzag(try reader.readVarint())) else {
+                throw DecodingError("a date is out of range")
+            }
+            return .date(date)
+        case .timestamp, .timestamptz:
+            return .timestamp(Int64(bigEndian: try reader.read(Int64.self)))
+        case .float4:
+            return .double(
+                Double(Float(bitPattern: UInt32(bigEndian: try reader.read(UInt32.self)))))
+        case .float8:
+            return .double(Double(bitPattern: UInt64(bigEndian: try reader.read(UInt64.self))))
+        case .bytea: return .bytes(Array(try reader.readBytes()))
+        case .uuid:
+            let high = UInt64(bigEndian: try reader.read(UInt64.self))
+            return .uuid(
+                UniqueID(high: high, low: UInt64(bigEndian: try reader.read(UInt64.self))))
+        case .numeric:
+            let bytes = try reader.readBytes()
+            do throws(SQLError) {
+                return .numeric(try Numeric(binary: bytes))
+            } catch { throw DecodingError(error.message) }
+        }
+    }
+
+    private static func skip(
+        _ type: SQLType, in reader: inout ByteReader
+    ) throws(DecodingError) {
+        switch type {
+        case .int2, .int4, .int8, .oid, .date: _ = try reader.readVarint()
+        case .text, .varchar, .char, .name, .unknown, .bytea, .numeric: _ = try reader.readBytes()
+        case .bool, .float4, .float8, .timestamp, .timestamptz, .uuid:
+            _ = try reader.readRaw(Int(type.size))
+        }
+    }
+}
+
+/// Small numbers of either sign become small numbers: 0, -1, 1, -2, …
+@inline(__always)
+private func zigzag(_ value: Int64) -> UInt64 {
+    UInt64(bitPattern: value << 1 ^ value >> 63)
+}
+
+@inline(__always)
+private func unzigzag(_ value: UInt64) -> Int64 {
+    Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
+}
+
+/// Appends seven bits a byte, the least significant first; ``ByteReader/readVarint()`` reads it.
+@inline(__always)
+func appendVarint(_ value: UInt64, to out: inout [UInt8]) {
+    var rest = value
+    while rest >= 0x80 {
+        out.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+        rest >>= 7
+    }
+    out.append(UInt8(truncatingIfNeeded: rest))
+}
