@@ -238,6 +238,8 @@ extension Tablet {
             awakened += cancelled.granted
             if let loser = waiting.removeValue(forKey: cancelled.ticket) {
                 fail(loser, .deadlock, "deadlock detected")
+                // Nobody else knows of the locks that a commit took on its way.
+                if loser.request.isCommit { awakened += locks.release(transaction) }
             }
             victim =
                 transaction == waiter.request.transaction
