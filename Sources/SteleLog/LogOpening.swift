@@ -1,0 +1,70 @@
+import SteleBase
+import SteleRaft
+
+extension LogWriter {
+    /// Locks a directory, reads the log in it, and begins a new segment behind its end.
+    ///
+    /// Until everything has been read and found in order, nothing on disk is changed.
+    package static func open(
+        directory: String, fileSystem: any FileSystem, options: LogOptions
+    ) throws(LogError) -> sending (writer: LogWriter, recovered: RecoveredLog) {
+        let lock = try takeLock(directory, fileSystem)
+        let recovery = try LogRecovery(files: fileSystem, directory: directory)
+        let catalog = LogCatalog(recovery.state)
+        let writer = LogWriter(
+            catalog: catalog, files: fileSystem, directory: directory, options: options, lock: lock,
+            end: recovery.end, spares: recovery.spares)
+        let recovered = try catalog.recovered(options)
+        try reachingDisk { () throws(FileError) in
+            try writer.settle(recovery)
+        }
+        try writer.beginSegment()
+        while try writer.upkeep() {}
+        return (writer, recovered)
+    }
+
+    private static func takeLock(
+        _ directory: String, _ files: any FileSystem
+    ) throws(LogError) -> any FileLock {
+        let lock = try reachingDisk { () throws(FileError) in
+            try files.createDirectory(directory)
+            return try files.lock(directory + "/LOCK")
+        }
+        guard let lock else { throw .locked(directory: directory) }
+        return lock
+    }
+
+    /// Makes what was read durable and removes what is not part of the log.
+    private func settle(_ recovery: LogRecovery) throws(FileError) {
+        if let unproven = recovery.unproven, !unproven.bytes.isEmpty {
+            // Written anew, not only synced: after a failed sync the kernel may hold pages that
+            // are not on disk but count as clean, and a later sync would pass over them.
+            try unproven.file.write(unproven.bytes, at: unproven.offset)
+            try unproven.file.sync()
+        }
+        var removed = 0
+        if let path = recovery.abandoned {
+            removed += try files.open(path, create: false).size()
+            try files.remove(path)
+        }
+        while spares.count > options.spareSegments {
+            let spare = spares.removeLast()
+            removed += spare.bytes
+            try files.remove(spare.path)
+        }
+        try files.syncDirectory(directory)
+        catalog.state.withLock { $0.fileBytes -= removed }
+    }
+
+    /// Entries `from ..< upTo` of a replica that are durable, contiguous, at least one if it is
+    /// there, and no more than `maxBytes` of payload otherwise.
+    package func entries(
+        of tablet: TabletID, replica: ReplicaID, from: LogIndex, upTo: LogIndex, maxBytes: Int
+    ) throws(LogError) -> [Entry] {
+        let key = ReplicaKey(tablet: tablet, replica: replica)
+        return try catalog.entries(key, from: from, upTo: upTo, maxBytes: maxBytes)
+    }
+
+    /// The total length of the log's files.
+    package var bytesOnDisk: Int { catalog.state.withLock(\.fileBytes) }
+}

@@ -1,0 +1,70 @@
+import SteleRaft
+
+/// A segment of the log that may still hold something live.
+struct Segment: Sendable {
+    var sequence: UInt64
+    /// The log position of the file's first byte.
+    var base: UInt64
+    /// The position behind its last record; for the newest one, of what has been written.
+    var end: UInt64
+    var path: String
+    var file: any File
+    var liveEntries = 0
+    var liveBytes = 0
+    /// Reads under way, which forbid using the file again for something else.
+    var readers = 0
+}
+
+/// The segments of a log in ascending order, joined without gaps.
+struct SegmentTable: Sendable {
+    private(set) var segments: [Segment] = []
+
+    var oldest: Segment? { segments.first }
+
+    var newest: Segment? { segments.last }
+
+    /// All but the newest, which is being written.
+    var closed: ArraySlice<Segment> { segments.dropLast() }
+
+    mutating func append(_ segment: Segment) { segments.append(segment) }
+
+    mutating func removeOldest() { segments.removeFirst() }
+
+    mutating func setEnd(_ end: UInt64) {
+        if !segments.isEmpty { segments[segments.count - 1].end = end }
+    }
+
+    /// Counts an entry in the segment that it lies in.
+    mutating func retain(_ slot: EntrySlot) {
+        if slot.isMissing { return }
+        guard let index = index(of: slot.position) else { return }
+        segments[index].liveEntries += 1
+        segments[index].liveBytes += slot.weight
+    }
+
+    /// No longer counts an entry.
+    mutating func release(_ slot: EntrySlot) {
+        if slot.isMissing { return }
+        guard let index = index(of: slot.position) else { return }
+        segments[index].liveEntries -= 1
+        segments[index].liveBytes -= slot.weight
+    }
+
+    func index(of position: UInt64) -> Int? {
+        if let newest = segments.last, position >= newest.base { return segments.count - 1 }
+        guard let oldest = segments.first, position >= oldest.base else { return nil }
+        var low = 0
+        var high = segments.count - 1
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if segments[middle].base <= position { low = middle } else { high = middle }
+        }
+        return low
+    }
+
+    /// Notes that a read begins (1) or ended (-1).
+    mutating func countReader(sequence: UInt64, by change: Int) {
+        guard let index = segments.firstIndex(where: { $0.sequence == sequence }) else { return }
+        segments[index].readers += change
+    }
+}

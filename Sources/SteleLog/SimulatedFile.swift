@@ -1,0 +1,182 @@
+import Glibc
+import SteleBase
+
+/// The content of a simulated file, and for each sector not yet durable what the disk has instead.
+struct SimulatedInode: Sendable {
+    private(set) var bytes: [UInt8]
+    private var durableSize: Int
+    /// The durable content of sectors that the next sync writes.
+    private var dirty: [Int: [UInt8]] = [:]
+    /// The same for sectors that a failed sync left behind: no sync writes them any more.
+    private var lost: [Int: [UInt8]] = [:]
+
+    private static let sectorBytes = 512
+
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+        self.durableSize = bytes.count
+    }
+
+    mutating func write(_ source: UnsafeRawBufferPointer, at offset: Int) {
+        if source.isEmpty { return }
+        let end = offset + source.count
+        for sector in offset / Self.sectorBytes...(end - 1) / Self.sectorBytes {
+            if dirty[sector] != nil { continue }
+            dirty[sector] = lost.removeValue(forKey: sector) ?? content(of: sector)
+        }
+        if bytes.count < end {
+            bytes.append(contentsOf: repeatElement(0, count: end - bytes.count))
+        }
+        bytes.withUnsafeMutableBytes { all in
+            UnsafeMutableRawBufferPointer(rebasing: all[offset..<end]).copyMemory(from: source)
+        }
+    }
+
+    mutating func sync() {
+        dirty = [:]
+        durableSize = max(durableSize, lost.isEmpty ? bytes.count : 0)
+    }
+
+    /// What a failed sync does: the pages count as clean but are not on the disk.
+    mutating func failSync() {
+        lost.merge(dirty) { earlier, _ in earlier }
+        dirty = [:]
+    }
+
+    mutating func crash(_ random: inout SeededRandom) {
+        let mode = random.below(4)
+        var size = durableSize
+        let cut = random.below(UInt64(dirty.count + 1))
+        for (number, sector) in dirty.keys.sorted().enumerated() {
+            let keeps =
+                switch mode {
+                case 0: false
+                case 1: true
+                case 2: UInt64(number) < cut
+                default: random.oneIn(2)
+                }
+            if keeps {
+                size = max(size, min((sector + 1) * Self.sectorBytes, bytes.count))
+            } else if let content = dirty[sector] {
+                restore(sector, to: content)
+            }
+        }
+        for (sector, content) in lost { restore(sector, to: content) }
+        bytes.removeLast(bytes.count - min(size, bytes.count))
+        dirty = [:]
+        lost = [:]
+        durableSize = bytes.count
+    }
+
+    mutating func rot(at offset: Int, mask: UInt8) {
+        if bytes.indices.contains(offset) { bytes[offset] ^= mask }
+    }
+
+    /// A sector as it is, zeros behind the end.
+    private func content(of sector: Int) -> [UInt8] {
+        let start = sector * Self.sectorBytes
+        if start >= bytes.count { return [] }
+        return Array(bytes[start..<min(start + Self.sectorBytes, bytes.count)])
+    }
+
+    private mutating func restore(_ sector: Int, to content: [UInt8]) {
+        let start = sector * Self.sectorBytes
+        for offset in start..<min(start + Self.sectorBytes, bytes.count) {
+            bytes[offset] = offset - start < content.count ? content[offset - start] : 0
+        }
+    }
+}
+
+/// A handle to a simulated file.
+final class SimulatedFile: File {
+    private let disk: SimulatedFileSystem
+    private let number: Int
+    private let life: Int
+    private let path: String
+
+    init(disk: SimulatedFileSystem, number: Int, life: Int, path: String) {
+        self.disk = disk
+        self.number = number
+        self.life = life
+        self.path = path
+    }
+
+    deinit {
+        disk.state.withLock { state in
+            if state.life == life { state.close(number) }
+        }
+    }
+
+    func size() throws(FileError) -> Int {
+        try inode(.inspect) { inode, _ in inode.bytes.count }
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
+        let bytes = try inode(.read) { inode, _ in inode.bytes }
+        if offset >= bytes.count { return 0 }
+        let part = bytes[offset..<min(offset + buffer.count, bytes.count)]
+        buffer.copyBytes(from: part)
+        return part.count
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        let content = [UInt8](bytes)
+        let isWhole = try inode(.write) { inode, room in
+            let fits = max(min(content.count, max(inode.bytes.count - offset, 0) + room), 0)
+            content.withUnsafeBytes { all in
+                inode.write(UnsafeRawBufferPointer(rebasing: all[..<fits]), at: offset)
+            }
+            return fits == content.count
+        }
+        if !isWhole { throw FileError(.write, path, code: ENOSPC) }
+    }
+
+    func sync() throws(FileError) {
+        do throws(FileError) {
+            try inode(.sync) { inode, _ in inode.sync() }
+        } catch {
+            try inode(nil) { inode, _ in inode.failSync() }
+            throw error
+        }
+    }
+
+    /// Works on the file's content, given how many bytes the disk has left.
+    private func inode<Success: Sendable>(
+        _ operation: FileError.Operation?, _ body: (inout SimulatedInode, Int) -> Success
+    ) throws(FileError) -> Success {
+        try disk.state.withLock { state throws(FileError) in
+            guard state.life == life else {
+                throw FileError(operation ?? .sync, path, code: EBADF)
+            }
+            if let operation { try state.check(operation, path) }
+            let used = state.capacity == .max
+                ? 0 : state.inodes.values.reduce(0) { $0 + $1.bytes.count }
+            guard var inode = state.inodes.removeValue(forKey: number) else {
+                throw FileError(operation ?? .sync, path, code: EIO)
+            }
+            defer { state.inodes[number] = inode }
+            return body(&inode, max(state.capacity - used, 0))
+        }
+    }
+}
+
+/// A held lock of a simulated file.
+final class SimulatedLock: FileLock {
+    private let disk: SimulatedFileSystem
+    private let path: String
+    private let life: Int
+
+    init(disk: SimulatedFileSystem, path: String, life: Int) {
+        self.disk = disk
+        self.path = path
+        self.life = life
+    }
+
+    deinit { release() }
+
+    func release() {
+        disk.state.withLock { state in
+            if state.life == life { state.locks.remove(path) }
+        }
+    }
+}
