@@ -20,15 +20,17 @@ extension BackendWriter {
         }
     }
 
-    /// One row, with as many values as `columns`.
-    package mutating func dataRow(_ values: [Datum], _ columns: [ResultColumn]) {
+    /// One row, with as many values as `columns`, whose times are shown in `zone`.
+    package mutating func dataRow(
+        _ values: [Datum], _ columns: [ResultColumn], zone: ZoneOffset = .utc
+    ) {
         message("D") {
             $0.int16(Int16(truncatingIfNeeded: values.count))
-            for (value, column) in zip(values, columns) { $0.value(value, column) }
+            for (value, column) in zip(values, columns) { $0.value(value, column, zone) }
         }
     }
 
-    private mutating func value(_ value: Datum, _ column: ResultColumn) {
+    private mutating func value(_ value: Datum, _ column: ResultColumn, _ zone: ZoneOffset) {
         if case .null = value { return int32(-1) }
         let start = bytes.count
         int32(0)
@@ -36,7 +38,7 @@ extension BackendWriter {
             if column.format == 1 {
                 value.appendBinary(to: &$0, as: column.type)
             } else {
-                value.appendText(to: &$0, as: column.type)
+                value.appendText(to: &$0, as: column.type, zone: zone)
             }
         }
         setInt32(Int32(truncatingIfNeeded: length), at: start)

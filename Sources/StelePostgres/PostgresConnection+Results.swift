@@ -6,10 +6,11 @@ import SteleSQL
 extension PostgresConnection: ResultSink {
     package func columns(_ columns: [ResultColumn]) {
         self.columns = columns
+        zone = session?.zone ?? .utc
         if describesRows { writer.rowDescription(columns) }
     }
 
-    package func row(_ values: [Datum]) { writer.dataRow(values, columns) }
+    package func row(_ values: [Datum]) { writer.dataRow(values, columns, zone: zone) }
 
     package func complete(tag: String) { writer.commandComplete(tag) }
 

@@ -23,8 +23,12 @@ package final class PostgresConnection {
     let service: PostgresService
     var decoder = PostgresDecoder()
     var writer = BackendWriter()
+    /// The session, once it has begun.
+    var session: (any PostgresSession)?
     /// The columns of the rows that the running statement returns.
     var columns: [ResultColumn] = []
+    /// The zone in which it shows times.
+    var zone = ZoneOffset.utc
     /// Whether rows are announced by a description: in the simple protocol they are.
     var describesRows = false
     /// Why the connection is to end, found out while a statement was running.
@@ -45,6 +49,7 @@ package final class PostgresConnection {
         if let key = service.attach(inbox) {
             do throws(Ending) {
                 if let session = try await open(key.processID, key.secret) {
+                    self.session = session
                     let ending = await serve(session)
                     await session.close()
                     throw ending

@@ -51,6 +51,7 @@ final class FakeSession: PostgresSession {
         = [:]
     private var changed: [(String, String)] = []
     private var notices: [SQLError] = []
+    let zone = ZoneOffset.utc
     var transactionStatus = TransactionStatus.idle
     let reportedParameters = [("server_version", "15.0"), ("client_encoding", "UTF8")]
 
