@@ -92,6 +92,9 @@ package struct TransactionStep: Hashable, Sendable {
         case rollback
     }
 
+    /// How many effects a step may carry.
+    package static let effectLimit = 16_384
+
     package init(
         handle: UInt64, begin: TransactionOptions? = nil, effects: [Effect] = [], action: Action
     ) {

@@ -127,8 +127,12 @@ extension TransactionStep {
     init(from reader: inout ByteReader) throws(DecodingError) {
         let handle = try reader.read(UInt64.self)
         let begin = try reader.readBool() ? try reader.readOptions() : nil
+        let count = try reader.readCount()
+        guard count <= Self.effectLimit else {
+            throw DecodingError("a step has \(count) effects, \(Self.effectLimit) are allowed")
+        }
         var effects: [Effect] = []
-        for _ in 0..<(try reader.readCount()) { effects.append(try Effect(from: &reader)) }
+        for _ in 0..<count { effects.append(try Effect(from: &reader)) }
         self.init(
             handle: handle, begin: begin, effects: effects, action: try Action(from: &reader))
     }

@@ -1,0 +1,162 @@
+import Logging
+import NIOCore
+import NIOPosix
+import SteleAPI
+import SteleBase
+import SteleWire
+import Synchronization
+
+/// Keeps one connection to some node of the cluster, and finds another node when it breaks.
+///
+/// All who need a connection at the same time wait for the same attempt. An attempt goes through the
+/// addresses once, or, with patience, again and again until the time is over. Once a cluster has
+/// been met, nodes of other clusters are not accepted any more.
+final class Connector: Sendable {
+    private let addresses: [NetworkAddress]
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let lastHandle = Atomic<UInt64>(0)
+
+    private struct State {
+        var link: Link?
+        var attempt: EventLoopFuture<Link>?
+        /// The address to begin with: the one that last answered.
+        var first = 0
+        var cluster = UniqueID.none
+        var isClosed = false
+    }
+
+    private static let connectTimeout = TimeAmount.seconds(2)
+    private static let pause = TimeAmount.milliseconds(100)
+
+    init(addresses: [NetworkAddress], loop: any EventLoop, logger: Logger) {
+        self.addresses = addresses
+        self.loop = loop
+        self.logger = logger
+    }
+
+    deinit { close() }
+
+    /// A number for a transaction, unique within the client.
+    func nextHandle() -> UInt64 { lastHandle.wrappingAdd(1, ordering: .relaxed).newValue }
+
+    /// An open connection.
+    ///
+    /// - Throws: ``SteleError/Code/unavailable`` if no node could be reached.
+    func link(patience: TimeAmount) async throws(SteleError) -> Link {
+        switch find(patience) {
+        case .open(let link): return link
+        case .closed: throw Self.closed
+        case .attempt(let attempt):
+            do {
+                let link = try await attempt.get()
+                guard settle(attempt, link) else { throw Self.closed }
+                return link
+            } catch let error as SteleError {
+                _ = settle(attempt, nil)
+                throw error
+            } catch {
+                _ = settle(attempt, nil)
+                throw SteleError(.unavailable, "\(error)")
+            }
+        }
+    }
+
+    func close() {
+        let link = state.withLock { state in
+            state.isClosed = true
+            defer { state.link = nil }
+            return state.link
+        }
+        link?.close()
+    }
+
+    private enum Found {
+        case open(Link)
+        case attempt(EventLoopFuture<Link>)
+        case closed
+    }
+
+    /// The present connection, or the attempt to get one.
+    private func find(_ patience: TimeAmount) -> Found {
+        state.withLock { state in
+            if state.isClosed { return .closed }
+            if let link = state.link, link.isOpen { return .open(link) }
+            if let attempt = state.attempt { return .attempt(attempt) }
+            state.link = nil
+            let attempt = dialAll(from: state.first, state.cluster, until: .now() + patience)
+            state.attempt = attempt
+            return .attempt(attempt)
+        }
+    }
+
+    /// Notes what came of `attempt`. Returns false if the client was closed in the meantime.
+    private func settle(_ attempt: EventLoopFuture<Link>, _ link: Link?) -> Bool {
+        let isClosed = state.withLock { state in
+            guard !state.isClosed else { return true }
+            guard state.attempt === attempt else { return false }
+            state.attempt = nil
+            state.link = link
+            if let link {
+                state.first = addresses.firstIndex(of: link.address) ?? 0
+                if link.node.cluster != .none { state.cluster = link.node.cluster }
+            }
+            return false
+        }
+        if isClosed { link?.close() }
+        return !isClosed
+    }
+
+    private static let closed = SteleError(.stopped, "the client was closed")
+
+    // MARK: Dialling
+
+    /// Tries all addresses in turn, and starts over until `deadline`.
+    private func dialAll(
+        from first: Int, _ cluster: UniqueID, until deadline: NIODeadline
+    ) -> EventLoopFuture<Link> {
+        let order = addresses[first...] + addresses[..<first]
+        return dial(Array(order)[...], cluster, troubles: []).flatMapError { error in
+            guard .now() + Self.pause < deadline else { return self.loop.makeFailedFuture(error) }
+            return self.loop.flatScheduleTask(in: Self.pause) {
+                self.dialAll(from: first, cluster, until: deadline)
+            }.futureResult
+        }
+    }
+
+    private func dial(
+        _ rest: ArraySlice<NetworkAddress>, _ cluster: UniqueID, troubles: [String]
+    ) -> EventLoopFuture<Link> {
+        guard let address = rest.first else {
+            let message = "no node can be reached: " + troubles.joined(separator: "; ")
+            return loop.makeFailedFuture(SteleError(.unavailable, message))
+        }
+        return dial(address, cluster).flatMapError { error in
+            let trouble = "\(address): \((error as? SteleError)?.message ?? "\(error)")"
+            self.logger.debug("\(trouble)")
+            return self.dial(rest.dropFirst(), cluster, troubles: troubles + [trouble])
+        }
+    }
+
+    private func dial(_ address: NetworkAddress, _ cluster: UniqueID) -> EventLoopFuture<Link> {
+        let promise = loop.makePromise(of: Link.self)
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(Self.connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        LinkHandler(address: address, cluster: cluster, promise: promise))
+                }
+            }
+        let channel: EventLoopFuture<any Channel>
+        if let known = try? SocketAddress(ipAddress: address.host, port: address.port) {
+            channel = bootstrap.connect(to: known)
+        } else {
+            channel = bootstrap.connect(host: address.host, port: address.port)
+        }
+        channel.cascadeFailure(to: promise)
+        return promise.futureResult
+    }
+}
