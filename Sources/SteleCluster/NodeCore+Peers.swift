@@ -67,7 +67,7 @@ extension NodeCore {
             tablet.group.lead == message.to, tablet.group.term == message.term
         {
             epoch = leases.standingEpoch(for: node, at: clock.monotonic)
-            if epoch != nil { states[index].standsBy = node }
+            if epoch != nil { states[index].standsBy = (node, message.term) }
         }
         outgoing[peer].messages.append(
             .raft(tablet.descriptor.id, message, acknowledgedUnder: epoch))
@@ -85,6 +85,14 @@ extension NodeCore {
         guard let peer = outgoing.first(where: { $0.node == node }), let heard = peer.lastHeard
         else { return false }
         return clock.monotonic < heard + 1_000_000
+    }
+
+    /// The node that leads a tablet, as far as this one knows.
+    package func leader(of id: TabletID) -> NodeID {
+        if let index = tablets.firstIndex(where: { $0.descriptor.id == id }) {
+            return states[index].leader
+        }
+        return leaderHints[id] ?? .none
     }
 
     /// A connection to `node` stands in both directions.
@@ -110,6 +118,7 @@ extension NodeCore {
             guard tablet.descriptor.node(of: tablet.group.lead) == node else { continue }
             let rank = tablet.descriptor.replicas.filter { $0.node != node && $0.id < tablet.replica }
                 .count
+            releaseStand(index)
             tablet.group.forgetLeader()
             states[index].campaignAt =
                 max(clock.monotonic, leases.grantEnd(for: node)) + UInt64(rank) * 40_000 + 1_000
@@ -152,7 +161,12 @@ extension NodeCore {
     private func noteBoot(_ boot: UInt64, of peer: Int) {
         outgoing[peer].isGivenUp = false
         if outgoing[peer].boot != 0, outgoing[peer].boot != boot {
-            for tablet in tablets { tablet.releaseLocks(of: outgoing[peer].node) }
+            let node = outgoing[peer].node
+            for index in tablets.indices {
+                tablets[index].releaseLocks(of: node)
+                // The process that relied on this node is gone, and its leases with it.
+                if states[index].standsBy?.node == node { states[index].standsBy = nil }
+            }
         }
         outgoing[peer].boot = boot
     }

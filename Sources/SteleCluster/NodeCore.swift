@@ -363,13 +363,14 @@ package final class NodeCore {
 
     /// Forbids votes that would break a lease that this node has granted.
     func setVotePermission(_ index: Int) {
+        releaseStand(index)
         let tablet = tablets[index]
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody
         } else if clock.monotonic < quietUntil || !isClockUsable {
             tablet.group.votesAllowedFor = .nobody
-        } else if let leader = states[index].standsBy,
+        } else if let leader = states[index].standsBy?.node,
             leases.grantEnd(for: leader) > clock.monotonic,
             let replica = tablet.descriptor.replica(on: leader)
         {
@@ -377,6 +378,18 @@ package final class NodeCore {
         } else {
             tablet.group.votesAllowedFor = .anyone
         }
+    }
+
+    /// Stops standing by the leader of an earlier term than the one that is followed now.
+    ///
+    /// A later leader was elected by voters of which none stands by the earlier one any more, and
+    /// they are a quorum: whatever this node does, the earlier one has no lease. Without this, nodes
+    /// that grant each other leases for other tablets could wait for one another for ever.
+    func releaseStand(_ index: Int) {
+        guard let stand = states[index].standsBy, tablets[index].group.lead != .none,
+            tablets[index].group.term > stand.term
+        else { return }
+        states[index].standsBy = nil
     }
 
     private func noteLeadership(_ index: Int) {

@@ -60,20 +60,30 @@ extension SimulatedCluster {
         let session = node.sessions[peer]
         let link = self.link(node.place, peer)
         guard session != 0, session == links[link].session else { return }
-        if network.isConnectionless {
-            sendLoosely(writer.bytes, link, from: node.place, to: peer)
-        } else {
-            let direction = links[link].direction(from: node.place)
-            if links[link].isBlocked[direction] {
-                links[link].held[direction].append(writer.bytes)
+        guard network.isConnectionless else {
+            return sendInOrder(writer.bytes, link, from: node.place, to: peer)
+        }
+        // Requests of clients keep to the connection: their repetition relies on its end.
+        for isOfClient in [true, false] {
+            var part = ByteWriter()
+            for message in outbox.messages where message.isOfClient == isOfClient {
+                message.encode(into: &part)
+            }
+            if part.bytes.isEmpty { continue }
+            if isOfClient {
+                sendInOrder(part.bytes, link, from: node.place, to: peer)
             } else {
-                sendInOrder(writer.bytes, link, from: node.place, to: peer)
+                sendLoosely(part.bytes, link, from: node.place, to: peer)
             }
         }
     }
 
     private func sendInOrder(_ bytes: [UInt8], _ link: Int, from: Int, to: Int) {
         let direction = links[link].direction(from: from)
+        if links[link].isBlocked[direction] {
+            links[link].held[direction].append(bytes)
+            return
+        }
         let arrival = max(links[link].lastArrival[direction], now + flightTime(link))
         links[link].lastArrival[direction] = arrival
         deliver(bytes, session: links[link].session, from: from, to: to, in: arrival - now)
@@ -205,6 +215,14 @@ extension Array {
 }
 
 extension PeerMessage {
+    /// Whether the message is a client's request or the answer to one.
+    fileprivate var isOfClient: Bool {
+        switch self {
+        case .request, .reply: true
+        case .heartbeat, .heartbeatReply, .raft, .truncation: false
+        }
+    }
+
     /// A form for people.
     var summary: String {
         switch self {
