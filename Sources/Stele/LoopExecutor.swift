@@ -17,10 +17,9 @@ final class LoopExecutor: TaskExecutor {
     /// Called on the loop after jobs have run.
     private let afterJobs: NIOLoopBoundBox<(() -> Void)?>
 
-    /// - Precondition: called on `loop`.
     init(loop: any EventLoop) {
         self.loop = loop
-        afterJobs = NIOLoopBoundBox(nil, eventLoop: loop)
+        afterJobs = .makeEmptyBox(eventLoop: loop)
     }
 
     /// - Precondition: called on the loop.

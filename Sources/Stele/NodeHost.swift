@@ -41,6 +41,8 @@ final class NodeHost: @unchecked Sendable {
     private var timerAt: UInt64 = .max
     private var fetchesUnderWay: Set<TabletID> = []
     private var onFailure: ((SteleError) -> Void)?
+    /// Kept once the node's record of this start is durable.
+    private var isDurable: EventLoopPromise<Void>?
     private var isStopped = false
 
     private struct Inbox {
@@ -70,7 +72,7 @@ final class NodeHost: @unchecked Sendable {
         case synced(UInt64)
         case failed(SteleError)
         case flushed
-        case fetched(TabletID, [Entry])
+        case fetched(TabletID, [SteleRaft.Entry])
         case messages([PeerMessage], NodeID)
         case connected(NodeID)
         case disconnected(NodeID)
@@ -88,10 +90,14 @@ final class NodeHost: @unchecked Sendable {
     }
 
     /// Begins to give `core` its turns. On the loop.
+    ///
+    /// - Returns: a future that succeeds once the node can number transactions and keep time.
     func start(
         core: NodeCore, log: RaftLog, engine: any StorageEngine, transport: Transport?,
         onFailure: @escaping (SteleError) -> Void
-    ) {
+    ) -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        isDurable = promise
         self.core = core
         self.log = log
         self.engine = engine
@@ -100,6 +106,7 @@ final class NodeHost: @unchecked Sendable {
         executor.setAfterJobs { [unowned self] in pump() }
         needsTurn = true
         pump()
+        return promise.futureResult
     }
 
     /// Adds an event from any thread and sees to it that a turn follows.
@@ -156,7 +163,11 @@ final class NodeHost: @unchecked Sendable {
                 request, token: lastToken, timeoutMicroseconds: timeout.microseconds)
         case .synced(let token):
             core.logSynced(token)
-            if let record = core.durableRecord { numbers.extend(to: record.transactionBound) }
+            if let record = core.durableRecord {
+                numbers.extend(to: record.transactionBound)
+                isDurable?.succeed()
+                isDurable = nil
+            }
         case .failed(let error): fail(error)
         case .flushed: core.flushed()
         case .fetched(let tablet, let entries):
@@ -245,6 +256,8 @@ final class NodeHost: @unchecked Sendable {
     /// Ends all turns; whoever waits for an answer learns that there will be none. On the loop.
     private func halt(_ error: SteleError) {
         isStopped = true
+        isDurable?.fail(error)
+        isDurable = nil
         timer?.cancel()
         executor.setAfterJobs(nil)
         let reply = TabletReply.failed(.init(.outcomeUnknown, error.message))

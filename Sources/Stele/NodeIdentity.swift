@@ -28,7 +28,7 @@ struct NodeIdentity: Sendable {
 
     /// The node's id in the cluster it belongs to.
     var node: NodeID {
-        membership?.nodes.first { $0.uniqueID == directoryID }?.id ?? .none
+        membership?.nodes.first { $0.instance == directoryID }?.node ?? .none
     }
 
     /// The identity of `directory`; a new one, written at once, if there is none yet.
@@ -92,6 +92,22 @@ struct NodeIdentity: Sendable {
 }
 
 extension ClusterMembership {
+    /// A cluster of one node.
+    static func alone(_ directory: UniqueID, address: String) -> ClusterMembership {
+        fresh(directory, [Member(node: NodeID(1), instance: directory, address: address)])
+    }
+
+    /// A new cluster of `members`, with the tablets that a new cluster has.
+    static func fresh(_ cluster: UniqueID, _ members: [Member]) -> ClusterMembership {
+        ClusterMembership(
+            cluster: cluster, nodes: members,
+            tablets: freshTablets(on: members.map(\.node)).map { descriptor in
+                var writer = ByteWriter()
+                descriptor.encode(into: &writer)
+                return writer.bytes
+            })
+    }
+
     /// The tablets of a fresh cluster of `nodes`: one for the system, one for all data.
     ///
     /// The system tablet has up to five replicas, the data tablet up to three.

@@ -19,6 +19,12 @@ struct PendingRequest {
     var isAmbiguous = false
 }
 
+/// A request that another node forwarded: that node, and what it calls the request.
+struct RemoteRequest: Hashable {
+    var node: NodeID
+    var id: UInt64
+}
+
 /// How any node serves any client: a request goes to the leader of its tablet, wherever that is,
 /// and is tried again, under the same transaction id, until it is answered or its time is over.
 ///
@@ -42,9 +48,14 @@ extension NodeCore {
     }
 
     /// Evaluates a request that another node forwarded. It is not passed on from here.
+    ///
+    /// One that came before, over a connection that was lost since, and still waits here is answered
+    /// once: two of the same transaction must not wait in one queue for a lock.
     func handleRemote(_ request: TabletRequest, id: UInt64, from node: NodeID) {
+        let origin = RemoteRequest(node: node, id: id)
+        guard remoteRequests.insert(origin).inserted else { return }
         lastRequest += 1
-        remoteOrigins[lastRequest] = (node, id)
+        remoteOrigins[lastRequest] = origin
         guard let descriptor = tabletHolding(request.routingKey),
             let tablet = tablets.first(where: { $0.descriptor.id == descriptor.id })
         else {
@@ -57,10 +68,10 @@ extension NodeCore {
     func answer(_ origin: UInt64, _ reply: TabletReply) {
         if pending[origin] != nil {
             complete(origin, reply, from: configuration.node)
-        } else if let (node, id) = remoteOrigins.removeValue(forKey: origin),
-            let peer = outgoing.firstIndex(where: { $0.node == node })
-        {
-            outgoing[peer].messages.append(.reply(id, reply))
+        } else if let remote = remoteOrigins.removeValue(forKey: origin) {
+            remoteRequests.remove(remote)
+            guard let peer = outgoing.firstIndex(where: { $0.node == remote.node }) else { return }
+            outgoing[peer].messages.append(.reply(remote.id, reply))
         }
     }
 

@@ -55,10 +55,13 @@ package final class NodeCore {
     var states: [TabletState]
     /// Requests that entered here, and those that other nodes forwarded, by number.
     var pending: [UInt64: PendingRequest] = [:]
-    var remoteOrigins: [UInt64: (node: NodeID, id: UInt64)] = [:]
+    var remoteOrigins: [UInt64: RemoteRequest] = [:]
+    /// The values of `remoteOrigins`.
+    var remoteRequests: Set<RemoteRequest> = []
     var retries: [(due: UInt64, id: UInt64)] = []
     var leaderHints: [TabletID: NodeID] = [:]
-    var lastRequest: UInt64 = 0
+    /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
+    var lastRequest: UInt64
     var effects = NodeEffects()
     var outgoing: [PeerOutbox]
 
@@ -109,6 +112,7 @@ package final class NodeCore {
         outgoing = peers.map { PeerOutbox(node: $0) }
         nextTick = monotonic
         var random = SeededRandom(seed: configuration.seed)
+        lastRequest = random.next() >> 1
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }

@@ -7,12 +7,16 @@ import SteleWire
 final class OneCall: ConnectionOwner {
     private let address: NetworkAddress
     private let request: ClientRequest
-    private let promise: EventLoopPromise<ClientReply.Body>
+    private let promise: EventLoopPromise<Answer>
     private var isSent = false
+    private var respondent = Introduction.client()
+
+    /// What was answered, and by whom.
+    typealias Answer = (from: Introduction, reply: ClientReply.Body)
 
     private init(
         _ address: NetworkAddress, _ request: ClientRequest.Body,
-        _ promise: EventLoopPromise<ClientReply.Body>
+        _ promise: EventLoopPromise<Answer>
     ) {
         self.address = address
         self.request = ClientRequest(id: 1, body: request)
@@ -23,8 +27,8 @@ final class OneCall: ConnectionOwner {
     static func make(
         _ transport: Transport, _ address: NetworkAddress, _ request: ClientRequest.Body,
         timeout: TimeAmount
-    ) -> EventLoopFuture<ClientReply.Body> {
-        let promise = transport.loop.makePromise(of: ClientReply.Body.self)
+    ) -> EventLoopFuture<Answer> {
+        let promise = transport.loop.makePromise(of: Answer.self)
         let call = OneCall(address, request, promise)
         let timer = transport.loop.scheduleTask(in: timeout) {
             promise.fail(
@@ -51,13 +55,14 @@ final class OneCall: ConnectionOwner {
         do {
             switch message.kind {
             case .welcome:
+                respondent = try Welcome(decoding: message.payload).sender
                 connection.raiseLimits(messages: Limits.messageBytes)
                 connection.send(request.frame())
             case .refusal:
                 let refusal = try Refusal(decoding: message.payload)
                 promise.fail(SteleError(.configuration, refusal.message))
             case .reply:
-                promise.succeed(try ClientReply(decoding: message.payload).body)
+                promise.succeed((respondent, try ClientReply(decoding: message.payload).body))
             default: throw ConnectionFailure.unexpected(message)
             }
         } catch {

@@ -115,9 +115,11 @@ package final class Transport: @unchecked Sendable {
     }
 
     /// Asks the node at `address`, which need not belong to a cluster yet, for one thing.
+    ///
+    /// - Returns: the answer, and who gave it.
     package func call(
         _ address: String, _ request: ClientRequest.Body, timeout: TimeAmount = .seconds(5)
-    ) async throws(SteleError) -> ClientReply.Body {
+    ) async throws(SteleError) -> (from: Introduction, reply: ClientReply.Body) {
         let address = try NetworkAddress(parsing: address)
         do {
             return try await loop.flatSubmit {

@@ -1,0 +1,399 @@
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import SteleAPI
+import SteleBase
+import SteleCluster
+import SteleEngine
+import SteleLog
+import SteleRocksDB
+import SteleTablet
+import SteleTransaction
+import SteleTransport
+import SteleWire
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The parts of a running node, and how they are put together and taken apart.
+final class NodeAssembly: @unchecked Sendable {
+    // Safety: `identity`, `log`, `engine`, `infos` and `isServing` are touched on `loop` only, or
+    // before and after its life; the rest is immutable or locked.
+    let configuration: NodeConfiguration
+    let group: MultiThreadedEventLoopGroup
+    let loop: any EventLoop
+    let executor: LoopExecutor
+    private let pool: NIOThreadPool
+    private let host: NodeHost
+    private let numbers = TransactionNumbers()
+    private let port: HostPort
+    private let clients: ClientService
+    private let bootTime = SystemClocks.wall()
+    private let listening = Mutex<String?>(nil)
+    private let ending = Mutex(Ending())
+    private var transport: Transport?
+    private var identity: NodeIdentity
+    private var log: RaftLog?
+    private var engine: RocksDBEngine?
+    private var infos: [NodeID: NodeInfo] = [:]
+
+    private struct Ending {
+        var isOver = false
+        var isStopping = false
+        var failure: SteleError?
+        var waiters: [CheckedContinuation<SteleError?, Never>] = []
+        var stopped: [CheckedContinuation<Void, Never>] = []
+        var isStopped = false
+    }
+
+    static func start(_ configuration: NodeConfiguration) async throws(SteleError) -> NodeAssembly {
+        try makeDirectory(configuration.directory)
+        var identity = try NodeIdentity.load(from: configuration.directory)
+        if identity.membership == nil, configuration.join.isEmpty {
+            identity.membership = .alone(
+                identity.directoryID, address: configuration.listen ?? "")
+            try identity.store(in: configuration.directory)
+        }
+        let assembly = NodeAssembly(configuration, identity)
+        do {
+            try await assembly.begin()
+            return assembly
+        } catch {
+            await assembly.stop()
+            throw error
+        }
+    }
+
+    private init(_ configuration: NodeConfiguration, _ identity: NodeIdentity) {
+        self.configuration = configuration
+        self.identity = identity
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        self.loop = loop
+        executor = LoopExecutor(loop: loop)
+        pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        host = NodeHost(
+            loop: loop, executor: executor, pool: pool, logger: configuration.logger,
+            numbers: numbers)
+        port = HostPort(host: host, numbers: numbers)
+        clients = ClientService(host: host, port: port)
+    }
+
+    var address: String? { listening.withLock { $0 } }
+
+    func backend(_ keyspace: Keyspace) -> KernelBackend {
+        KernelBackend(port: port, keyspace: keyspace)
+    }
+
+    // MARK: Start
+
+    private func begin() async throws(SteleError) {
+        if let listen = configuration.listen {
+            var random = SystemRandomNumberGenerator()
+            let transport = Transport(
+                loop: loop, random: SeededRandom(seed: random.next()),
+                logger: configuration.logger, delegate: self
+            ) { [unowned self] in introduction() }
+            self.transport = transport
+            let address = try await transport.listen(on: try NetworkAddress(parsing: listen))
+            listening.withLock { $0 = address.description }
+        }
+        if identity.membership != nil { try await serve() }
+    }
+
+    /// Opens log and store and begins to take turns, as a member of the cluster.
+    private func serve() async throws(SteleError) {
+        guard let membership = identity.membership, identity.node != .none else {
+            throw SteleError(
+                .configuration,
+                "\(configuration.directory) belongs to no node of the cluster it names")
+        }
+        do {
+            let tablets = try membership.tabletDescriptors()
+            let opened = try await pool.runIfActive { [configuration] in
+                try Storage.open(configuration)
+            }
+            try await loop.flatSubmit {
+                do {
+                    return try self.serve(membership, tablets, opened)
+                } catch {
+                    return self.loop.makeFailedFuture(error)
+                }
+            }.get()
+        } catch let error as SteleError {
+            throw error
+        } catch let error as LogError {
+            throw SteleError(error)
+        } catch let error as EngineError {
+            throw SteleError(error)
+        } catch {
+            throw SteleError(.storage, "\(configuration.directory): \(error)")
+        }
+    }
+
+    private func serve(
+        _ membership: ClusterMembership, _ tablets: [TabletDescriptor], _ opened: Storage
+    ) throws -> EventLoopFuture<Void> {
+        log = opened.log
+        engine = opened.engine
+        var random = SystemRandomNumberGenerator()
+        var clocks = SystemClocks()
+        let now = clocks.read()
+        let core = try NodeCore(
+            configuration: NodeCoreConfiguration(
+                node: identity.node, tablets: tablets, members: membership.nodes.map(\.node),
+                seed: random.next()),
+            engine: opened.engine, recovered: opened.recovered, monotonic: now.monotonic,
+            physical: now.physical)
+        numbers.start(node: identity.node, at: core.firstTransaction)
+        let isDurable = host.start(
+            core: core, log: opened.log, engine: opened.engine, transport: transport
+        ) { [weak self] error in self?.end(error) }
+        transport?.setPeers(membership.nodes.map { ($0.node, $0.address) })
+        for member in membership.nodes where member.node != identity.node {
+            tell(membership, to: member)
+        }
+        return isDurable
+    }
+
+    /// Lets another member know that it is one, until it does; it may have been down when the
+    /// cluster was formed, or this node's start may have been cut short.
+    private func tell(_ membership: ClusterMembership, to member: ClusterMembership.Member) {
+        guard let transport, !ending.withLock(\.isOver) else { return }
+        Task(executorPreference: executor) {
+            let answer = try? await transport.call(member.address, .bootstrap(membership))
+            if case .done = answer?.reply { return }
+            self.loop.scheduleTask(in: .seconds(1)) { self.tell(membership, to: member) }
+        }
+    }
+
+    // MARK: The cluster
+
+    func initializeCluster() async throws(SteleError) {
+        guard let transport, let own = address else {
+            throw SteleError(.configuration, "the node does not listen, so it can join nobody")
+        }
+        guard await isUninitialized() else {
+            throw SteleError(.configuration, "the node belongs to a cluster already")
+        }
+        var addresses = configuration.join
+        var members: [ClusterMembership.Member] = []
+        if !addresses.contains(own) { addresses.append(own) }
+        for address in addresses {
+            let (peer, _) = try await transport.call(address, .status)
+            guard peer.cluster == .none else {
+                throw SteleError(
+                    .configuration, "the node at \(address) belongs to a cluster already")
+            }
+            if members.contains(where: { $0.instance == peer.instance }) { continue }
+            members.append(
+                ClusterMembership.Member(
+                    node: NodeID(UInt64(members.count + 1)), instance: peer.instance,
+                    address: address))
+        }
+        var random = SystemRandomNumberGenerator()
+        try await become(.fresh(UniqueID(from: &random), members))
+    }
+
+    private func isUninitialized() async -> Bool {
+        (try? await loop.submit { self.identity.membership == nil }.get()) ?? false
+    }
+
+    /// Takes the membership on, durably, and begins to serve; does nothing if it is known already.
+    private func become(_ membership: ClusterMembership) async throws(SteleError) {
+        let directory = configuration.directory
+        do {
+            let isNew = try await loop.submit {
+                if let known = self.identity.membership {
+                    guard known.cluster == membership.cluster else {
+                        throw SteleError(
+                            .configuration, "the node belongs to cluster \(known.cluster) already")
+                    }
+                    return false
+                }
+                var identity = self.identity
+                identity.membership = membership
+                guard identity.node != .none else {
+                    throw SteleError(.configuration, "the membership does not name this node")
+                }
+                try identity.store(in: directory)
+                self.identity = identity
+                return true
+            }.get()
+            if isNew { try await serve() }
+        } catch let error as SteleError {
+            throw error
+        } catch {
+            throw SteleError(.configuration, "\(error)")
+        }
+    }
+
+    func status() async -> StatusReport {
+        (try? await loop.submit { self.report() }.get())
+            ?? StatusReport(cluster: .none, nodes: [], tablets: [])
+    }
+
+    private func report() -> StatusReport {
+        guard let membership = identity.membership else {
+            return StatusReport(cluster: .none, nodes: [], tablets: [])
+        }
+        infos[identity.node] = introduction().info
+        return host.withCore { core in
+            StatusReport(
+                cluster: membership.cluster,
+                nodes: membership.nodes.map { member in
+                    let info = infos[member.node]
+                    return StatusReport.Node(
+                        id: member.node, address: member.address, postgres: info?.postgres ?? "",
+                        pid: info?.pid ?? 0, isLive: core.isLive(member.node),
+                        locality: info?.locality ?? "")
+                },
+                tablets: core.configuration.tablets.map { descriptor in
+                    StatusReport.Tablet(
+                        id: descriptor.id,
+                        start: Self.shown(descriptor.range.start),
+                        end: Self.shown(descriptor.range.end),
+                        leader: core.leader(of: descriptor.id),
+                        replicas: descriptor.replicas.map(\.node))
+                })
+        } ?? StatusReport(cluster: membership.cluster, nodes: [], tablets: [])
+    }
+
+    /// The data tablets' outer bounds are shown as open: behind them lies nothing of users.
+    private static func shown(_ key: KeyBytes) -> KeyBytes {
+        key == Keyspace.data.start ? [] : key
+    }
+
+    private func introduction() -> Introduction {
+        Introduction(
+            cluster: identity.membership?.cluster ?? .none, node: identity.node,
+            instance: identity.directoryID,
+            info: NodeInfo(
+                address: address ?? "", postgres: configuration.postgresAddress ?? "",
+                pid: UInt32(getpid()), bootTime: bootTime, locality: configuration.locality))
+    }
+
+    // MARK: The end
+
+    /// Ends ``ended()``, with what made the node fail or with nothing.
+    func end(_ failure: SteleError?) {
+        let waiters = ending.withLock { ending in
+            if !ending.isOver {
+                ending.isOver = true
+                ending.failure = failure
+            }
+            defer { ending.waiters = [] }
+            return ending.waiters.map { ($0, ending.failure) }
+        }
+        for (waiter, failure) in waiters { waiter.resume(returning: failure) }
+    }
+
+    /// Returns once the node has failed or is to be stopped.
+    func ended() async -> SteleError? {
+        await withCheckedContinuation { continuation in
+            let over: SteleError?? = ending.withLock { ending in
+                if ending.isOver { return .some(ending.failure) }
+                ending.waiters.append(continuation)
+                return nil
+            }
+            if let over { continuation.resume(returning: over) }
+        }
+    }
+
+    func stop() async {
+        let isFirst = ending.withLock { ending in
+            ending.isOver = true
+            defer { ending.isStopping = true }
+            return !ending.isStopping
+        }
+        guard isFirst else { return await stopped() }
+        await transport?.shutdown()
+        try? await loop.flatSubmit { self.host.stop() }.get()
+        log?.close()
+        engine?.close()
+        try? await pool.shutdownGracefully()
+        try? await group.shutdownGracefully()
+        let waiters = ending.withLock { ending in
+            ending.isStopped = true
+            defer { ending.stopped = [] }
+            return ending.stopped
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func stopped() async {
+        await withCheckedContinuation { continuation in
+            let isStopped = ending.withLock { ending in
+                if !ending.isStopped { ending.stopped.append(continuation) }
+                return ending.isStopped
+            }
+            if isStopped { continuation.resume() }
+        }
+    }
+}
+
+extension NodeAssembly: TransportDelegate {
+    func received(_ messages: [PeerMessage], from node: NodeID) {
+        host.post(.messages(messages, node))
+    }
+
+    func connected(to node: NodeID) { host.post(.connected(node)) }
+
+    func disconnected(from node: NodeID) { host.post(.disconnected(node)) }
+
+    func peerInfo(_ info: NodeInfo, of node: NodeID) { infos[node] = info }
+
+    func refusal(of hello: Hello) -> Refusal? {
+        guard hello.role == .peer else { return nil }
+        let isMember = identity.membership?.nodes.contains {
+            $0.node == hello.sender.node && $0.instance == hello.sender.instance
+        }
+        return isMember == true
+            ? nil
+            : Refusal(
+                .notMember,
+                "node \(hello.sender.node) with the directory \(hello.sender.instance) is no "
+                    + "member of this cluster")
+    }
+
+    func request(_ request: ClientRequest, from connection: ClientConnection) {
+        let id = request.id
+        let answer: ClientService.Answer = { connection.send(ClientReply(id: id, body: $0)) }
+        switch request.body {
+        case .status: answer(.status(report()))
+        case .initialize: perform(answer) { try await self.initializeCluster() }
+        case .bootstrap(let membership): perform(answer) { try await self.become(membership) }
+        case .database(let keyspace, let verb):
+            guard identity.membership != nil else {
+                return answer(
+                    .failed(
+                        SteleError(
+                            .notInitialized, "the node does not belong to a cluster yet")))
+            }
+            clients.handle(verb, in: keyspace, of: ObjectIdentifier(connection), answer: answer)
+        }
+    }
+
+    func closed(_ connection: ClientConnection) { clients.closed(ObjectIdentifier(connection)) }
+
+    private func perform(
+        _ answer: @escaping ClientService.Answer, _ body: @escaping @Sendable () async throws -> Void
+    ) {
+        Task(executorPreference: executor) {
+            do {
+                try await body()
+                answer(.done)
+            } catch let error as SteleError {
+                answer(.failed(error))
+            } catch {
+                answer(.failed(SteleError(.configuration, "\(error)")))
+            }
+        }
+    }
+}

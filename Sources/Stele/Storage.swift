@@ -1,0 +1,43 @@
+import SteleAPI
+import SteleEngine
+import SteleLog
+import SteleRaft
+import SteleRocksDB
+
+/// A node's log and store, opened together.
+struct Storage: Sendable {
+    var log: RaftLog
+    var recovered: RecoveredLog
+    var engine: RocksDBEngine
+
+    /// Opens both; blocks while the log is read.
+    static func open(_ configuration: NodeConfiguration) throws -> Storage {
+        let (log, recovered) = try RaftLog.open(
+            directory: configuration.directory + "/log", fileSystem: SystemFileSystem(),
+            options: LogOptions())
+        do {
+            let engine = try RocksDBEngine(
+                directory: configuration.directory + "/store",
+                options: RocksDBEngine.Options(blockCacheBytes: configuration.cacheBytes))
+            return Storage(log: log, recovered: recovered, engine: engine)
+        } catch {
+            log.close()
+            throw error
+        }
+    }
+}
+
+extension SteleError {
+    init(_ error: LogError) {
+        if case .locked = error {
+            self.init(.configuration, "\(error)")
+        } else {
+            self.init(.storage, "\(error)")
+        }
+    }
+
+    init(_ error: EngineError) {
+        let isConfiguration = error.code == .locked || error.code == .incompatible
+        self.init(isConfiguration ? .configuration : .storage, error.message)
+    }
+}
