@@ -1,0 +1,108 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import SteleWire
+
+/// One of every message there is, with every optional part there and missing.
+enum Samples {
+    static let introduction = Introduction(
+        cluster: UniqueID(high: 1, low: 2), node: NodeID(3), instance: UniqueID(high: 4, low: 5),
+        info: NodeInfo(
+            address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
+            bootTime: 1_700_000_000_000_000, locality: "region=eu,zone=a"))
+
+    static let membership = ClusterMembership(
+        cluster: UniqueID(high: 1, low: 2),
+        nodes: [
+            .init(node: NodeID(1), instance: UniqueID(high: 7, low: 8), address: "a:1"),
+            .init(node: NodeID(2), instance: UniqueID(high: 9, low: 10), address: "b:2"),
+        ],
+        tablets: [[1, 2, 3], [], [4]])
+
+    static let status = StatusReport(
+        cluster: UniqueID(high: 0, low: 255),
+        nodes: [
+            .init(
+                id: NodeID(1), address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
+                isLive: true, locality: "zone=a"),
+            .init(id: NodeID(2), address: "127.0.0.1:7401", isLive: false),
+        ],
+        tablets: [
+            .init(
+                id: TabletID(1), start: [], end: [1], leader: NodeID(1),
+                replicas: [NodeID(1), NodeID(2)]),
+            .init(id: TabletID(2), start: [1], end: [], leader: .none, replicas: [NodeID(1)]),
+        ])
+
+    static let scan = ScanRequest(
+        range: KeyRange(start: [1], end: [2, 0]), limit: 100, reverse: true)
+
+    static let steps: [TransactionStep] = [
+        TransactionStep(
+            handle: 1,
+            begin: TransactionOptions(
+                isolation: .readCommitted, isReadOnly: false, timeout: .milliseconds(1_500),
+                lockTimeout: .seconds(3)),
+            effects: [
+                .write([1], [2, 3]), .write([4], nil), .savepoint(1), .rollbackTo(1),
+                .beginStatement,
+            ],
+            action: .get([[1], [], [2, 3]])),
+        TransactionStep(
+            handle: .max, begin: TransactionOptions(isolation: .snapshot, isReadOnly: true),
+            action: .scan(scan)),
+        TransactionStep(handle: 2, action: .lock([[1]], .exclusive, .skip)),
+        TransactionStep(handle: 2, action: .none),
+        TransactionStep(handle: 2, action: .commit),
+        TransactionStep(handle: 2, action: .rollback),
+    ]
+
+    static let requests: [ClientRequest.Body] =
+        [.status, .initialize, .bootstrap(membership)]
+        + [
+            DatabaseVerb.get([1, 2]), .put([], []), .put([1], [2]), .delete([9]), .scan(scan),
+            .compareAndSet([1], expected: nil, new: [2]),
+            .compareAndSet([1], expected: [], new: nil), .increment([1], by: -7),
+        ].map { .database(.user, $0) } + steps.map { .database(.sql, .transaction($0)) }
+
+    static let replies: [ClientReply.Body] = [
+        .done, .value(nil), .value([1, 2]), .values([nil, [], [1]]),
+        .page(RowPage()),
+        .page(
+            RowPage(
+                rows: [.init(key: [1], value: [2, 3]), .init(key: [4], value: [])],
+                rest: KeyRange(start: [5], end: []))),
+        .locked([
+            LockedValue(isLocked: true, value: [1]), LockedValue(isLocked: false, value: nil),
+        ]),
+        .swapped(true, current: nil), .swapped(false, current: [1]), .number(.min),
+        .committed(Timestamp(rawValue: 77)), .status(status),
+        .failed(SteleError(.conflict, "somebody else was faster – ünlucky")),
+    ]
+}
+
+/// The payload of the only frame in `bytes`.
+func payload(of bytes: [UInt8]) throws -> ArraySlice<UInt8> {
+    var decoder = FrameDecoder()
+    decoder.raiseLimits(messages: 1 << 20)
+    decoder.feed(bytes)
+    return try decoder.next()?.payload ?? []
+}
+
+/// Feeds every truncation, every extension by one byte and every flipped bit to `decode`, which may
+/// succeed or throw; a truncation must throw.
+func torment(_ payload: ArraySlice<UInt8>, _ decode: (ArraySlice<UInt8>) throws -> Void) -> Bool {
+    var isSound = true
+    for count in 0..<payload.count where (try? decode(payload.prefix(count))) != nil {
+        isSound = false
+    }
+    if (try? decode(payload + [0])) != nil { isSound = false }
+    for position in payload.indices {
+        for bit in 0..<8 {
+            var bytes = payload
+            bytes[position] ^= 1 << bit
+            _ = try? decode(bytes)
+        }
+    }
+    return isSound
+}
