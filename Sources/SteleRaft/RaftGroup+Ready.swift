@@ -110,7 +110,9 @@ extension RaftGroup {
         }
         messagesAfterAppend.removeAll(keepingCapacity: true)
         if let response = storageAppendResponse(to: ready) { stepsOnAdvance.append(response) }
-        if !ready.committedEntries.isEmpty { stepsOnAdvance.append(storageApplyResponse(to: ready)) }
+        if !ready.committedEntries.isEmpty {
+            stepsOnAdvance.append(storageApplyResponse(to: ready))
+        }
     }
 
     /// What storage answers when all that it was told so far is durable.

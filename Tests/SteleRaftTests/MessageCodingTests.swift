@@ -47,10 +47,11 @@ struct MessageCodingTests {
             var reader = ByteReader(writer.bytes)
             #expect(try Message(from: &reader) == message)
             #expect(reader.isAtEnd)
-            for length in 0..<writer.bytes.count {
+            let readable = (0..<writer.bytes.count).filter { length in
                 var short = ByteReader(writer.bytes[..<length])
-                #expect(throws: DecodingError.self) { try Message(from: &short) }
+                return (try? Message(from: &short)) != nil
             }
+            #expect(readable.isEmpty)
         }
     }
 
@@ -66,7 +67,9 @@ struct MessageCodingTests {
             }
             var reader = ByteReader(writer.bytes)
             guard let message = try? Message(from: &reader) else { continue }
-            #expect(!message.type.isLocal && !message.from.isLocalTarget)
+            if message.type.isLocal || message.from.isLocalTarget {
+                Issue.record("\(message) came from outside")
+            }
         }
     }
 

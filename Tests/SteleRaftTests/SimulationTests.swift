@@ -15,7 +15,7 @@ struct SimulationTests {
     @Test(arguments: seeds)
     func groupStaysSafeAndRecovers(seed: UInt64) throws {
         let group = SimulatedGroup(seed: seed)
-        try group.run(steps: 3_000)
+        try group.run(steps: 2_000)
         try group.heal()
         #expect(group.committedEntries > 50, "hardly anything was committed")
         #expect(group.terms > 1, "no leader was ever replaced")

@@ -105,7 +105,9 @@ final class InteractionEnvironment {
     }
 
     private func node(number: Int) throws -> Node {
-        guard nodes.indices.contains(number - 1) else { throw Failure("there is no node \(number)") }
+        guard nodes.indices.contains(number - 1) else {
+            throw Failure("there is no node \(number)")
+        }
         return nodes[number - 1]
     }
 

@@ -75,7 +75,8 @@ struct Script: CustomTestStringConvertible, Sendable {
             let (command, arguments) = try Script.parse(trimmed, line: start)
             directives.append(
                 Directive(
-                    line: start, head: directiveHead, text: trimmed, command: command, arguments: arguments,
+                    line: start, head: directiveHead, text: trimmed, command: command,
+                    arguments: arguments,
                     input: input.joined(separator: "\n"),
                     expected: expected.joined(separator: "\n")))
         }

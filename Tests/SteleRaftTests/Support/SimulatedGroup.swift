@@ -239,7 +239,8 @@ final class SimulatedGroup {
     }
 
     private func deliver() throws {
-        let due = network.filter { $0.due <= now }.sorted { ($0.due, $0.order) < ($1.due, $1.order) }
+        let due = network.filter { $0.due <= now }
+            .sorted { ($0.due, $0.order) < ($1.due, $1.order) }
         network.removeAll { $0.due <= now }
         for packet in due {
             var reader = ByteReader(packet.bytes)
@@ -270,7 +271,7 @@ final class SimulatedGroup {
         for answer in ready.readStates {
             var reader = ByteReader(answer.context)
             guard let key = try? reader.read(UInt64.self), let asked = reads[key] else { continue }
-            #expect(answer.index >= asked, "a read at \(answer.index) misses commit \(asked)")
+            verify(answer.index >= asked, "a read at \(answer.index) misses commit \(asked)")
             answeredReads += 1
         }
     }
@@ -313,11 +314,13 @@ final class SimulatedGroup {
                 index: snapshot.index, term: snapshot.term, hash: hash,
                 confState: snapshot.confState)
             member.durableState = member.state
-            #expect(applied[snapshot.index].map { $0.hash == hash } ?? true)
+            verify(
+                applied[snapshot.index].map { $0.hash == hash } ?? true,
+                "a snapshot at \(snapshot.index) holds something else than was applied")
         }
         for entry in message.entries {
             let known = payloads[entry.position]
-            #expect(known == nil || known == entry.payload, "logs differ at \(entry.position)")
+            verify(known == nil || known == entry.payload, "logs differ at \(entry.position)")
             payloads[entry.position] = entry.payload
         }
         member.storage.append(message.entries)
@@ -326,7 +329,7 @@ final class SimulatedGroup {
     private func apply(_ entry: Entry, at member: SimulatedMember) {
         // A snapshot may have overtaken entries that were on their way to the state machine.
         guard entry.index > member.state.index else { return }
-        #expect(entry.index == member.state.index + 1, "an entry was left out")
+        verify(entry.index == member.state.index + 1, "an entry was left out")
         member.state.index = entry.index
         member.state.term = entry.term
         for byte in entry.payload {
@@ -338,7 +341,9 @@ final class SimulatedGroup {
             member.state.confState = group.applyConfChange(change, at: entry.index)
         }
         if let first = applied[entry.index] {
-            #expect(first.term == entry.term && first.hash == member.state.hash)
+            verify(
+                first.term == entry.term && first.hash == member.state.hash,
+                "different entries were applied at \(entry.index)")
         } else {
             applied[entry.index] = (entry.term, member.state.hash)
         }
@@ -351,15 +356,19 @@ final class SimulatedGroup {
 
     // MARK: Checks
 
+    private func verify(_ condition: Bool, _ message: @autoclosure () -> String) {
+        if !condition { Issue.record("step \(now): \(message())") }
+    }
+
     private func check(_ member: SimulatedMember) {
         guard let group = member.group else { return }
         if group.isLeader {
             let first = leaders[group.term]
-            #expect(first == nil || first == group.id, "two leaders in term \(group.term)")
+            verify(first == nil || first == group.id, "two leaders in term \(group.term)")
             if first == nil {
                 leaders[group.term] = group.id
                 let own = group.termOfEntry(at: highestCommit.index)
-                #expect(
+                verify(
                     own == highestCommit.term || group.firstIndex > highestCommit.index + 1,
                     "the leader of term \(group.term) lacks \(highestCommit)")
             }
