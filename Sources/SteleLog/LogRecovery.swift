@@ -202,8 +202,10 @@ struct LogRecovery {
                 file: candidate.path, offset: offset,
                 reason: "the record is bad, but the one at \(later) says it had been synced")
         }
-        let start = min(Int(max(proven, header.base) - header.base), offset)
-        unproven = (candidate.file, start, bytes[start..<offset])
+        // The file may end within the zeros behind the last record.
+        let stop = min(offset, bytes.count)
+        let start = min(Int(max(proven, header.base) - header.base), stop)
+        unproven = (candidate.file, start, bytes[start..<stop])
     }
 
     /// The offset of a record that was written after everything below `position` was synced.

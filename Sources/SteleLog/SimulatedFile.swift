@@ -122,7 +122,7 @@ final class SimulatedFile: File {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         let content = [UInt8](bytes)
         let isWhole = try inode(.write) { inode, room in
-            let fits = max(min(content.count, max(inode.bytes.count - offset, 0) + room), 0)
+            let fits = min(content.count, max(inode.bytes.count - offset, 0) + room)
             content.withUnsafeBytes { all in
                 inode.write(UnsafeRawBufferPointer(rebasing: all[..<fits]), at: offset)
             }
@@ -149,7 +149,7 @@ final class SimulatedFile: File {
                 throw FileError(operation ?? .sync, path, code: EBADF)
             }
             if let operation { try state.check(operation, path) }
-            let used = state.capacity == .max
+            let used = state.capacity == SimulatedFileSystem.unlimited
                 ? 0 : state.inodes.values.reduce(0) { $0 + $1.bytes.count }
             guard var inode = state.inodes.removeValue(forKey: number) else {
                 throw FileError(operation ?? .sync, path, code: EIO)

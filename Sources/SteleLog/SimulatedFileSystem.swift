@@ -45,9 +45,12 @@ package final class SimulatedFileSystem: FileSystem {
         var history: [[String: Int]] = [[:]]
         var locks: Set<String> = []
         var faults: [Fault] = []
-        var capacity = Int.max
+        var capacity = SimulatedFileSystem.unlimited
         var injected = 0
     }
+
+    /// A capacity that is never reached.
+    package static let unlimited = 1 << 62
 
     let state: Mutex<State>
 

@@ -1,0 +1,156 @@
+import SteleBase
+import SteleRaft
+import Testing
+
+@testable import SteleLog
+
+/// Damage to the files: recovery returns what was once the state, or a typed error, nothing else.
+@Suite struct DamageTests {
+    /// A small log of two segments with the states that it went through, and how many of them
+    /// damage to one place cannot undo because a later record proves that they were synced.
+    struct SmallLog {
+        let disk = SimulatedFileSystem(seed: 9)
+        var states: [ModelLog] = [ModelLog()]
+
+        init(closes: Bool) throws {
+            let (writer, _) = try openWriter(disk, smallOptions(segmentBytes: 4 << 10))
+            var source = BatchSource(seed: 11)
+            source.payloadBytes = 60
+            for _ in 0..<9 {
+                let batch = source.next()
+                if batch.isEmpty { continue }
+                try writer.commit(batch)
+                states.append(source.model)
+            }
+            if closes { writer.close() } else { disk.killProcess() }
+        }
+
+        var segments: [String] { disk.paths.filter { $0.hasSuffix(".log") } }
+
+        /// A disk with the same files, one of them changed.
+        func copy(changing path: String, _ change: (inout [UInt8]) -> Void) -> SimulatedFileSystem {
+            let copy = SimulatedFileSystem(seed: 1)
+            for name in disk.paths {
+                var bytes = disk.content(of: name) ?? []
+                if name == path { change(&bytes) }
+                copy.setContent(of: name, to: bytes)
+            }
+            return copy
+        }
+
+        /// Opens and says which state came back, nil for an error that names the damage.
+        func outcome(_ disk: SimulatedFileSystem) throws -> Int? {
+            let before = disk.paths.map { disk.content(of: $0) }
+            do {
+                let (writer, recovered) = try openWriter(disk)
+                let found = try ModelLog(recovered, writer)
+                let state = states.lastIndex(of: found)
+                #expect(state != nil, "wrong data")
+                return state ?? 0
+            } catch let error as LogError {
+                switch error {
+                case .corrupt, .unsupportedVersion: break
+                default: Issue.record("unexpected \(error)")
+                }
+                #expect(disk.paths.map { disk.content(of: $0) } == before, "disk was changed")
+                return nil
+            }
+        }
+    }
+
+    @Test(arguments: [false, true]) func everyFlippedByte(closes: Bool) throws {
+        let log = try SmallLog(closes: closes)
+        #expect(log.segments.count >= 2)
+        // Without a clean end only the last record has nothing behind it that vouches for it.
+        let safe = log.states.count - (closes ? 1 : 2)
+        var errors = 0
+        for path in log.segments {
+            let bytes = try #require(log.disk.content(of: path))
+            for offset in bytes.indices where bytes[offset] != 0 || offset % 7 == 0 {
+                for mask in [0x01, 0x80, 0xFF] as [UInt8] {
+                    let damaged = log.copy(changing: path) { $0[offset] ^= mask }
+                    if let state = try log.outcome(damaged) {
+                        #expect(state >= safe, "\(path) byte \(offset) mask \(mask)")
+                    } else {
+                        errors += 1
+                    }
+                }
+            }
+        }
+        #expect(errors > 500)
+    }
+
+    @Test func everyTruncation() throws {
+        let log = try SmallLog(closes: false)
+        let newest = try #require(log.segments.last)
+        for path in log.segments {
+            let count = try #require(log.disk.content(of: path)).count
+            for length in 0..<count {
+                let cut = log.copy(changing: path) { $0.removeLast($0.count - length) }
+                // Nothing in a file can vouch for what is missing at its own end.
+                guard let state = try log.outcome(cut), path != newest else { continue }
+                #expect(state == log.states.count - 1, "\(path) cut to \(length)")
+            }
+        }
+    }
+
+    @Test func everyTornSectorOfTheLastWrite() throws {
+        for kept in 0..<64 {
+            let disk = SimulatedFileSystem(seed: UInt64(kept))
+            let (writer, _) = try openWriter(disk, smallOptions(segmentBytes: 64 << 10))
+            try writer.commit(single(1, [1]))
+            for index in 2...5 as ClosedRange<LogIndex> {
+                try writer.encode(single(index, [UInt8](repeating: 9, count: 1500)))
+            }
+            try writer.write()
+            disk.crash()
+            let (again, recovered) = try openWriter(disk)
+            let last = try #require(recovered.replicas.first?.lastIndex)
+            #expect((1...5).contains(last))
+            try again.commit(single(last + 1, term: 2, [2]))
+            disk.crash()
+            let (_, after) = try openWriter(disk)
+            #expect(after.replicas.first?.lastIndex == last + 1)
+        }
+    }
+
+    @Test func aNewerFormatIsRefused() throws {
+        let log = try SmallLog(closes: true)
+        let path = try #require(log.segments.last)
+        let newer = log.copy(changing: path) { $0[8] = 2 }
+        #expect(throws: LogError.unsupportedVersion(file: path, version: 2)) {
+            try openWriter(newer)
+        }
+    }
+
+    @Test func aMissingSegmentIsFound() throws {
+        let disk = SimulatedFileSystem(seed: 2)
+        var options = smallOptions(segmentBytes: 2 << 10)
+        options.segmentsBeforeMoving = .max
+        let (writer, _) = try openWriter(disk, options)
+        for index in 1...30 as ClosedRange<LogIndex> { try writer.commit(single(index, [1])) }
+        writer.close()
+        let segments = disk.paths.filter { $0.hasSuffix(".log") }
+        #expect(segments.count > 5)
+        for victim in segments.dropLast() {
+            let copy = SimulatedFileSystem(seed: 1)
+            for path in disk.paths where path != victim {
+                copy.setContent(of: path, to: disk.content(of: path) ?? [])
+            }
+            #expect(throws: LogError.self) { try openWriter(copy) }
+        }
+    }
+
+    @Test func rotIsFoundOnReading() throws {
+        let disk = SimulatedFileSystem(seed: 2)
+        let (writer, _) = try openWriter(disk)
+        try writer.commit(single(1, [UInt8](repeating: 0xAA, count: 700)))
+        let path = try #require(disk.paths.first { $0.hasSuffix(".log") })
+        let content = try #require(disk.content(of: path))
+        disk.rot(path, at: try #require(content.firstIndex(of: 0xAA)) + 300, mask: 4)
+        #expect(throws: LogError.self) {
+            try writer.entries(
+                of: TabletID(1), replica: ReplicaID(1), from: 1, upTo: 2, maxBytes: 100)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import SteleBase
+import SteleRaft
+import Testing
+
+@testable import SteleLog
+
+/// Segments leave when nothing needs them, and nothing needed leaves with them.
+@Suite struct ReclaimTests {
+    private func compaction(_ index: LogIndex, term: Term = 1) -> LogBatch {
+        LogBatch(parts: [
+            LogBatch.Part(
+                tablet: TabletID(1), replica: ReplicaID(1),
+                compacted: LogPosition(index: index, term: term))
+        ])
+    }
+
+    @Test func compactedSegmentsAreUsedAgain() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        var batch = single(1, [1])
+        batch.nodeRecord = [42]
+        batch.parts[0].hardState = HardState(term: 1, vote: ReplicaID(3), commit: 1)
+        try writer.commit(batch)
+        for index in 2...500 as ClosedRange<LogIndex> {
+            try writer.commit(single(index, [UInt8](repeating: 1, count: 300)))
+            if index % 10 == 0 { try writer.commit(compaction(index - 3)) }
+        }
+        #expect(disk.paths.count <= 7)
+        #expect(writer.bytesOnDisk <= 7 * (8 << 10))
+        #expect(writer.statistics.reclaimedSegments > 20)
+        let total = disk.paths.reduce(0) { $0 + (disk.content(of: $1)?.count ?? 0) }
+        #expect(writer.bytesOnDisk == total)
+        disk.crash()
+        let (_, recovered) = try openWriter(disk)
+        #expect(recovered.nodeRecord == [42])
+        let replica = try #require(recovered.replicas.first)
+        #expect(replica.hardState.vote == ReplicaID(3))
+        #expect(replica.compacted == LogPosition(index: 497, term: 1))
+        #expect(replica.tail.map(\.index) == [498, 499, 500])
+    }
+
+    @Test func aColdReplicaDoesNotHoldUpTheRest() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        let cold = (1...9).map { index in
+            Entry(term: 4, index: LogIndex(index), payload: [UInt8(index), 1, 2][...])
+        }
+        try writer.commit(
+            LogBatch(parts: [
+                LogBatch.Part(tablet: TabletID(9), replica: ReplicaID(1), entries: cold)
+            ]))
+        for index in 1...500 as ClosedRange<LogIndex> {
+            try writer.commit(single(index, [UInt8](repeating: 1, count: 300)))
+            if index % 10 == 0 { try writer.commit(compaction(index - 3)) }
+        }
+        #expect(writer.statistics.movedEntries >= 9)
+        #expect(disk.paths.count <= 10)
+        disk.crash()
+        let (again, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.last?.tail == cold)
+        // An overwrite after the move wins over the copy.
+        try again.commit(
+            LogBatch(parts: [
+                LogBatch.Part(
+                    tablet: TabletID(9), replica: ReplicaID(1),
+                    entries: [Entry(term: 5, index: 4, payload: [0])])
+            ]))
+        disk.crash()
+        let (_, after) = try openWriter(disk)
+        #expect(after.replicas.last?.lastIndex == 4)
+        #expect(after.replicas.last?.termRuns.map(\.term) == [4, 5])
+    }
+
+    @Test func aSnapshotBeyondTheLogStartsItAgain() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        for index in 1...5 as ClosedRange<LogIndex> { try writer.commit(single(index, [1])) }
+        try writer.commit(compaction(100, term: 7))
+        try writer.commit(single(101, term: 7, [2]))
+        #expect(throws: Never.self) {
+            let gone = try writer.entries(
+                of: TabletID(1), replica: ReplicaID(1), from: 3, upTo: 9, maxBytes: 100)
+            #expect(gone.isEmpty)
+        }
+        disk.crash()
+        let (_, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.first?.compacted == LogPosition(index: 100, term: 7))
+        #expect(recovered.replicas.first?.tail.map(\.index) == [101])
+    }
+
+    @Test func severalPartsOfOneReplicaInABatch() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        var batch = single(1, [1])
+        batch.parts += single(2, [2]).parts
+        batch.parts += compaction(1).parts
+        batch.parts += single(3, [3]).parts
+        try writer.commit(batch)
+        disk.crash()
+        let (_, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.first?.compacted.index == 1)
+        #expect(recovered.replicas.first?.tail.map(\.index) == [2, 3])
+    }
+
+    @Test func aHugeBatchGetsASegmentOfItsSize() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        let huge = [UInt8](repeating: 0x5A, count: 5 << 20)
+        try writer.commit(single(1, [1]))
+        try writer.commit(single(2, huge))
+        try writer.commit(single(3, [3]))
+        disk.crash()
+        let (again, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.first?.lastIndex == 3)
+        // The entry exceeds what is kept of a tail.
+        #expect(recovered.replicas.first?.tail.map(\.index) == [3])
+        let entries = try again.entries(
+            of: TabletID(1), replica: ReplicaID(1), from: 2, upTo: 4, maxBytes: 1)
+        #expect(entries.map(\.payload) == [huge[...]])
+        try again.commit(compaction(2))
+        while try again.upkeep() {}
+        #expect(again.bytesOnDisk < 1 << 20)
+    }
+}
