@@ -130,6 +130,7 @@ extension Tablet {
             return try self.commit(commit, for: request.transaction, origin: waiter.origin)
         case .release:
             release(request.transaction)
+            cancelLockRequests(of: request.transaction)
             return .reply(.released, servedAt: nil)
         }
     }
@@ -255,6 +256,19 @@ extension Tablet {
             }
         }
         awakened += locks.release(transaction)
+    }
+
+    /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
+    /// transaction that gave them up.
+    private func cancelLockRequests(of transaction: TransactionID) {
+        let tickets = waiting.filter {
+            $0.value.request.transaction == transaction && $0.value.request.isLock
+        }.keys.sorted()
+        for ticket in tickets {
+            if let waiter = waiting.removeValue(forKey: ticket) {
+                fail(waiter, .lockNotAvailable, "the transaction was given up")
+            }
+        }
     }
 
     // MARK: Commit

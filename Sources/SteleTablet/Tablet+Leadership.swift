@@ -47,7 +47,9 @@ extension Tablet {
     ///
     /// Should it still be there, its commits fail for want of their locks and nothing is harmed.
     package func releaseLocks(of node: NodeID) {
-        for transaction in locks.transactions(of: node) {
+        let requesting = waiting.values.lazy.filter { $0.request.isLock }
+            .map(\.request.transaction).filter { $0.node == node }
+        for transaction in Set(locks.transactions(of: node)).union(requesting).sorted() {
             handle(
                 TabletRequest(
                     transaction: transaction, body: .release(near: descriptor.range.start)),

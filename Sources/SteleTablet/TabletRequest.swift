@@ -133,6 +133,11 @@ package struct TabletRequest: Sendable {
         }
     }
 
+    package var isLock: Bool {
+        if case .lock = body { return true }
+        return false
+    }
+
     package var isCommit: Bool {
         if case .commit = body { return true }
         return false
