@@ -47,7 +47,9 @@ final class SimulatedMember {
         configuration.checkQuorum = true
         configuration.preVote = true
         configuration.maxInflightMessages = Int(random.uniform(1...8))
-        configuration.maxBytesPerMessage = Int(random.uniform(1...200))
+        configuration.maxBytesPerMessage = Int(random.uniform(1...400))
+        // Else a small window would pile up proposals faster than it drains them.
+        configuration.maxUncommittedBytes = 600
         configuration.maxCommittedBytesPerReady = Int(random.uniform(1...200))
         configuration.stepDownOnRemoval = random.oneIn(2)
         configuration.seed = random.next()
