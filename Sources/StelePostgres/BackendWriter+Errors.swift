@@ -18,9 +18,11 @@ extension BackendWriter {
         message("E") { $0.fields(error, severity) }
     }
 
-    /// Reports something that is no failure: a SQLSTATE of class 01 is a warning.
+    /// Reports something that is no failure. Warnings are those of their own SQLSTATE class, 01,
+    /// and a transaction statement that makes no sense in the present state, class 25.
     package mutating func noticeResponse(_ notice: SQLError) {
-        message("N") { $0.fields(notice, notice.state.hasPrefix("01") ? .warning : .notice) }
+        let isWarning = notice.state.hasPrefix("01") || notice.state.hasPrefix("25")
+        message("N") { $0.fields(notice, isWarning ? .warning : .notice) }
     }
 
     private mutating func fields(_ error: SQLError, _ severity: Severity) {

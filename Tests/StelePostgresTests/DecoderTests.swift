@@ -1,6 +1,6 @@
 import SteleBase
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Testing
 
 @Suite struct DecoderTests {

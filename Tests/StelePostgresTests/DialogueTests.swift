@@ -1,5 +1,5 @@
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Testing
 
 @Suite struct DialogueTests {
@@ -145,7 +145,8 @@ import Testing
     @Test func otherMessagesEndACopyWithAnError() async {
         #expect(
             await session(Client.query("copy"), Client.query("rows 1"), Client.query("rows 0"))
-                .suffix(4) == [
+                .suffix(4)
+                == [
                     "E ERROR 08P01 unexpected message type during COPY from stdin", "Z I",
                     "T n:23/0|t:25/0|z:16/0", "C SELECT 0", "Z I",
                 ].suffix(4))

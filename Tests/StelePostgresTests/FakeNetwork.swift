@@ -1,5 +1,5 @@
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Synchronization
 
 // A connection without a network: everything that the client will say is there from the start, and

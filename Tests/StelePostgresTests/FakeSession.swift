@@ -1,5 +1,5 @@
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Synchronization
 
 // A session that answers a few made-up statements, and misbehaves on purpose where a real one
@@ -47,8 +47,8 @@ final class FakeSession: PostgresSession {
     private let log: FakeLog
     private let cancel = FakeCancel()
     private var statements: [String: String] = [:]
-    private var portals: [String: (text: String, formats: [Int16], values: [String], next: Int)]
-        = [:]
+    private var portals: [String: (text: String, formats: [Int16], values: [String], next: Int)] =
+        [:]
     private var changed: [(String, String)] = []
     private var notices: [SQLError] = []
     let zone = ZoneOffset.utc

@@ -1,5 +1,5 @@
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Synchronization
 import Testing
 
@@ -79,19 +79,18 @@ import Testing
             await PostgresConnection(inbox: inbox, transport: transport, service: service).run()
         }
         while !log.all.contains("waiting") { await Task.yield() }
-        for (key, isRight) in [((1, 5), false), ((2, 0x0102_0304), false), ((1, 0x0102_0304), true)]
-            as [((Int32, Int32), Bool)]
-        {
+        let secret: Int32 = 0x0102_0304
+        for (processID, secret) in [(1, 5), (2, secret), (1, secret)] as [(Int32, Int32)] {
+            for _ in 0..<100 { await Task.yield() }
             #expect(!ServerMessages(transport.bytes).lines.contains { $0.hasPrefix("E") })
             let canceller = PostgresInbox()
             let silence = FakeTransport()
-            _ = canceller.receive(Client.cancel(key.0, key.1))
+            _ = canceller.receive(Client.cancel(processID, secret))
             await PostgresConnection(
                 inbox: canceller, transport: silence, service: service
             ).run()
             #expect(silence.bytes.isEmpty)
             #expect(silence.isClosed)
-            for _ in 0..<100 where !isRight { await Task.yield() }
         }
         _ = inbox.receive(Client.terminate)
         await task.value

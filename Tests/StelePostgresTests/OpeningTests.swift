@@ -1,5 +1,5 @@
-import SteleSQL
 import StelePostgres
+import SteleSQL
 import Testing
 
 @Suite struct OpeningTests {
