@@ -21,7 +21,7 @@ final class Connector: Sendable {
     private struct State {
         var link: Link?
         var attempt: EventLoopFuture<Link>?
-        /// The address to begin with: the one that last answered.
+        /// The address to begin with: not the one whose connection has just broken.
         var first = 0
         var cluster = UniqueID.none
         var isClosed = false
@@ -84,7 +84,7 @@ final class Connector: Sendable {
             if state.isClosed { return .closed }
             if let link = state.link, link.isOpen { return .open(link) }
             if let attempt = state.attempt { return .attempt(attempt) }
-            state.link = nil
+            if let broken = state.link.take() { state.first = index(after: broken.address) }
             let attempt = dialAll(from: state.first, state.cluster, until: .now() + patience)
             state.attempt = attempt
             return .attempt(attempt)
@@ -98,14 +98,16 @@ final class Connector: Sendable {
             guard state.attempt === attempt else { return false }
             state.attempt = nil
             state.link = link
-            if let link {
-                state.first = addresses.firstIndex(of: link.address) ?? 0
-                if link.node.cluster != .none { state.cluster = link.node.cluster }
-            }
+            if let cluster = link?.node.cluster, cluster != .none { state.cluster = cluster }
             return false
         }
         if isClosed { link?.close() }
         return !isClosed
+    }
+
+    private func index(after address: NetworkAddress) -> Int {
+        let index = addresses.firstIndex(of: address) ?? 0
+        return (index + 1) % addresses.count
     }
 
     private static let closed = SteleError(.stopped, "the client was closed")

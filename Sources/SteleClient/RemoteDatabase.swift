@@ -76,6 +76,7 @@ final class RemoteDatabase: DatabaseBackend {
     ) async throws(SteleError) -> ClientReply.Body {
         var attempt = 1
         while true {
+            if Task.isCancelled { throw LinkFailure.cancelled.withoutEffect }
             let link = try await connector.link(patience: Self.patience)
             do {
                 return try await link.request(body)
@@ -94,6 +95,7 @@ final class RemoteDatabase: DatabaseBackend {
     ) async throws(SteleError) -> ClientReply.Body {
         var attempt = 1
         while true {
+            if Task.isCancelled { throw LinkFailure.cancelled.withoutEffect }
             let link = try await connector.link(patience: Self.patience)
             do {
                 return try await link.request(body)
