@@ -112,18 +112,13 @@ extension StartupMessage {
             _ = reader.remainder()
             return
         }
-        while true {
-            guard !reader.isAtEnd else { throw .unterminatedStartup }
+        while reader.hasString {
             let name = try reader.string()
-            guard !name.isEmpty else { break }
-            guard !reader.isAtEnd else { throw .unterminatedStartup }
+            if name.isEmpty, reader.isAtEnd { return }
+            guard !name.isEmpty, reader.hasString else { break }
             parameters.append(Parameter(name: name, value: try reader.string()))
         }
-        guard reader.isAtEnd else { throw .unterminatedStartup }
+        throw .protocolViolation(
+            "invalid startup packet layout: expected terminator as last byte")
     }
-}
-
-extension SQLError {
-    fileprivate static let unterminatedStartup = protocolViolation(
-        "invalid startup packet layout: expected terminator as last byte")
 }

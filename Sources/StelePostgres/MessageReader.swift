@@ -11,6 +11,9 @@ struct MessageReader {
 
     var isAtEnd: Bool { rest.isEmpty }
 
+    /// Whether a text and its NUL are left.
+    var hasString: Bool { rest.contains(0) }
+
     mutating func byte() throws(SQLError) -> UInt8 {
         guard let byte = rest.popFirst() else { throw .insufficientData }
         return byte

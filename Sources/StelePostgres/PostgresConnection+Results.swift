@@ -12,13 +12,21 @@ extension PostgresConnection: ResultSink {
 
     package func row(_ values: [Datum]) { writer.dataRow(values, columns, zone: zone) }
 
-    package func complete(tag: String) { writer.commandComplete(tag) }
+    package func complete(tag: String) {
+        writeNotices()
+        writer.commandComplete(tag)
+    }
 
     package func suspended() { writer.portalSuspended() }
 
     package func emptyQuery() { writer.emptyQueryResponse() }
 
     package func notice(_ notice: SQLError) { writer.noticeResponse(notice) }
+
+    /// Tells the client what the session has to say besides its results.
+    func writeNotices() {
+        for notice in session?.takeNotices() ?? [] { writer.noticeResponse(notice) }
+    }
 
     package func copyIn(columns: Int, binary: Bool) {
         writer.copyInResponse(columns: columns, binary: binary)

@@ -45,7 +45,7 @@ struct PostgresDialogue {
             // A client goes on sending data until it reads that its COPY has failed.
             return
         case .password:
-            throw .fatal(.protocolViolation("unexpected password message"))
+            throw .fatal(.protocolViolation("invalid frontend message type 112"))
         }
         if let ending = connection.ending { throw ending }
     }
@@ -129,22 +129,18 @@ struct PostgresDialogue {
     private func report(_ error: SQLError) {
         if let reason = connection.inbox.termination { connection.ending = .fatal(reason) }
         guard connection.ending == nil else { return }
-        writeNotices()
+        connection.writeNotices()
         connection.writer.errorResponse(error)
     }
 
     /// Ends the answer to a command, unless the connection is about to end.
     private func ready() {
         guard connection.ending == nil else { return }
-        writeNotices()
+        connection.writeNotices()
         for (name, value) in session.takeChangedParameters() {
             connection.writer.parameterStatus(name, value)
         }
         connection.writer.readyForQuery(session.transactionStatus)
         connection.release()
-    }
-
-    private func writeNotices() {
-        for notice in session.takeNotices() { connection.writer.noticeResponse(notice) }
     }
 }

@@ -33,11 +33,11 @@ import Testing
             ])
     }
 
-    @Test func settingsAndNoticesComeBeforeReady() async {
+    @Test func noticesComeBeforeTheTagAndSettingsBeforeReady() async {
         #expect(
             await session(Client.query("set"), Client.query("notice")) == [
                 "C SET", "S application_name=changed", "Z I",
-                "C NOTICE", "N WARNING 01000 mind the gap", "Z I",
+                "N WARNING 01000 mind the gap", "C NOTICE", "Z I",
             ])
     }
 
@@ -194,7 +194,7 @@ import Testing
     @Test(
         arguments: [
             (Client.message("z"), "invalid frontend message type 122"),
-            (Client.message("p", [0]), "unexpected password message"),
+            (Client.message("p", [0]), "invalid frontend message type 112"),
             (Array("Q".utf8) + Client.int32(3), "invalid message length"),
             (Array("Q".utf8) + Client.int32(.max), "invalid message length"),
         ])

@@ -119,6 +119,10 @@ import Testing
                 "08P01 invalid length of startup packet"
             ),
             (
+                Client.packet(Client.int32(3 << 16) + Array("user\0postgres".utf8)),
+                "08P01 invalid startup packet layout: expected terminator as last byte"
+            ),
+            (
                 Client.packet(Client.int32(3 << 16) + Client.cString("user")),
                 "08P01 invalid startup packet layout: expected terminator as last byte"
             ),
