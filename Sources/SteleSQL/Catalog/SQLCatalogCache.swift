@@ -1,0 +1,4 @@
+/// The tables that a node knows.
+package final class SQLCatalogCache: Sendable {
+    package init() {}
+}

@@ -1,0 +1,91 @@
+/// Bounds how deeply a statement can nest, before PostgreSQL's parser sees it.
+///
+/// The parser's library walks its tree recursively without looking at the stack: some thousand
+/// levels end the process. How deep a tree can get is bounded by the tokens of the text: within
+/// one pair of parentheses a comma, `AND`, `OR` or `WHEN` begins a part that does not nest in the
+/// one before, any other token can add one level, and what a `JOIN` or `UNION` adds stays.
+enum NestingLimit {
+    /// Half of what was seen to overflow an 8 MiB stack.
+    static let levels = 2_000
+
+    static func check(_ text: String) throws(SQLError) {
+        var text = text
+        let deepest = text.withUTF8 { $0.count <= levels ? 0 : bound($0) }
+        if deepest > levels {
+            throw SQLError(
+                "54001", "stack depth limit exceeded",
+                hint: "The statement nests more than \(levels) levels deep.")
+        }
+    }
+
+    private struct Level {
+        /// Tokens of the current part.
+        var part = 0
+        /// What adds to every part that follows.
+        var base = 0
+        var total: Int { part + base }
+    }
+
+    private static func bound(_ text: UnsafeBufferPointer<UInt8>) -> Int {
+        var lexer = Lexer(text)
+        var levels = [Level()]
+        var enclosing = 0
+        var deepest = 0
+        func open() {
+            enclosing += levels[levels.count - 1].total
+            levels.append(Level())
+        }
+        func close() {
+            guard levels.count > 1 else { return }
+            levels.removeLast()
+            enclosing -= levels[levels.count - 1].total
+        }
+        while let token = lexer.next() {
+            let last = levels.count - 1
+            levels[last].part += 1
+            switch token.kind {
+            case .symbol:
+                switch text[token.range.lowerBound] {
+                case UInt8(ascii: "("), UInt8(ascii: "["): open()
+                case UInt8(ascii: ")"), UInt8(ascii: "]"): close()
+                case UInt8(ascii: ","): levels[last].part = 0
+                case UInt8(ascii: ";"):
+                    levels = [Level()]
+                    enclosing = 0
+                default: break
+                }
+            case .identifier:
+                switch keyword(text[token.range]) {
+                case .separator: levels[last].part = 0
+                case .chain: levels[last].base += 1
+                case .opening: open()
+                case .closing: close()
+                case nil: break
+                }
+            default: break
+            }
+            deepest = max(deepest, enclosing + levels[levels.count - 1].total)
+        }
+        return deepest
+    }
+
+    private enum Keyword { case separator, chain, opening, closing }
+
+    private static func keyword(_ word: Slice<UnsafeBufferPointer<UInt8>>) -> Keyword? {
+        func `is`(_ name: StaticString) -> Bool {
+            name.utf8CodeUnitCount == word.count
+                && zip(word, UnsafeBufferPointer(start: name.utf8Start, count: word.count))
+                    .allSatisfy { $0 | 0x20 == $1 }
+        }
+        switch word.count {
+        case 2: return `is`("or") ? .separator : nil
+        case 3: return `is`("and") ? .separator : `is`("end") ? .closing : nil
+        case 4:
+            return `is`("when") ? .separator : `is`("case") ? .opening : `is`("join") ? .chain : nil
+        case 5: return `is`("union") ? .chain : nil
+        case 6: return `is`("except") ? .chain : nil
+        case 9: return `is`("intersect") ? .chain : nil
+        default: return nil
+        }
+    }
+}
