@@ -117,7 +117,7 @@ extension NodeCore {
     /// Gives up what has waited too long.
     func expireRequests() {
         let now = clock.monotonic
-        let expired = pending.filter { $0.value.deadline <= now && !isWaitingForLock($0.value) }
+        let expired = pending.filter { $0.value.deadline <= now && !outlastsDeadline($0.value) }
         for (id, request) in expired.sorted(by: { $0.key < $1.key }) {
             let mayBeInEffect =
                 request.request.isCommit && (request.isAmbiguous || request.target != .none)
@@ -193,10 +193,15 @@ extension NodeCore {
         effects.replies.append((request.token, reply))
     }
 
-    /// A wait in the lock table of a leader that can be reached has its own time limit.
-    private func isWaitingForLock(_ request: PendingRequest) -> Bool {
-        guard case .lock(let lock) = request.request.body, lock.wait == .wait else { return false }
-        return request.target != .none && isLive(request.target)
+    /// A wait in the lock table of a leader that can be reached has its own time limit. Releases
+    /// have none: locks that nobody gives up stay for as long as their node lives.
+    private func outlastsDeadline(_ request: PendingRequest) -> Bool {
+        switch request.request.body {
+        case .lock(let lock) where lock.wait == .wait:
+            request.target != .none && isLive(request.target)
+        case .release: true
+        default: false
+        }
     }
 
     private func tabletID(of request: TabletRequest) -> TabletID {
