@@ -138,7 +138,8 @@ extension LinkFailure {
         switch self {
         case .lost(let reason):
             SteleError(
-                .commitOutcomeUnknown, "the answer was lost, so the write may be in effect: \(reason)")
+                .commitOutcomeUnknown,
+                "the answer was lost, so the write may be in effect: \(reason)")
         case .cancelled:
             SteleError(
                 .commitOutcomeUnknown, "the call was cancelled after the write had been sent")

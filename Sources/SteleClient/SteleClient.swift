@@ -2,8 +2,9 @@ import Logging
 import NIOPosix
 @_exported import SteleAPI
 import SteleBase
-@_exported import struct SteleWire.StatusReport
 import SteleWire
+
+@_exported import struct SteleWire.StatusReport
 
 /// A connection to a Stele cluster, with the same verbs as a node in this process.
 ///

@@ -33,9 +33,7 @@ final class AcceptedConnection: ConnectionOwner {
     func opened(_ connection: Connection) {
         guard self.connection == nil else { return }
         self.connection = connection
-        guard transport.admit(self) else {
-            return connection.close("the node has too many connections")
-        }
+        if let reason = transport.admit(self) { return connection.close(reason) }
         let timeout = transport.loop.assumeIsolated().scheduleTask(
             in: transport.settings.handshakeTimeout
         ) {

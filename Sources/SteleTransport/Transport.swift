@@ -161,13 +161,14 @@ package final class Transport: @unchecked Sendable {
         return delegate?.refusal(of: hello)
     }
 
-    /// Takes a new connection in unless there are far too many.
-    func admit(_ connection: AcceptedConnection) -> Bool {
-        guard !isStopped, accepted.count < settings.connections + Self.spareConnections else {
-            return false
+    /// Takes a new connection in, or tells why not.
+    func admit(_ connection: AcceptedConnection) -> String? {
+        if isStopped { return Self.stopping }
+        guard accepted.count < settings.connections + Self.spareConnections else {
+            return "the node has too many connections"
         }
         accepted[ObjectIdentifier(connection)] = connection
-        return true
+        return nil
     }
 
     func dismiss(_ connection: AcceptedConnection, isClient: Bool) {

@@ -16,10 +16,12 @@ import Testing
 
     @Test func `a call is answered, also by a node without a cluster`() async throws {
         let a = TestNode(1)
-        let b = TestNode(0, cluster: .none, answer: { request, connection in
-            #expect(request.body == .initialize)
-            connection.send(ClientReply(id: request.id, body: .done))
-        })
+        let b = TestNode(
+            0, cluster: .none,
+            answer: { request, connection in
+                #expect(request.body == .initialize)
+                connection.send(ClientReply(id: request.id, body: .done))
+            })
         let atB = try await b.listen()
         let (sender, reply) = try await a.transport.call("\(atB)", .initialize)
         #expect("\(reply)" == "done" && sender.info.address == "test:0")
@@ -52,9 +54,11 @@ import Testing
 
     @Test func `answers come in any order and from any thread`() async throws {
         let held = Mutex<[(UInt64, ClientConnection)]>([])
-        let a = TestNode(1, answer: { request, connection in
-            held.withLock { $0.append((request.id, connection)) }
-        })
+        let a = TestNode(
+            1,
+            answer: { request, connection in
+                held.withLock { $0.append((request.id, connection)) }
+            })
         let socket = try await RawSocket.connect(to: try await a.listen())
         socket.send(hello + (1...50).flatMap { get($0) })
         try await eventually("all are there") { held.withLock { $0.count } == 50 }
@@ -70,7 +74,8 @@ import Testing
         try await a.stop()
     }
 
-    @Test func `requests beyond the limit are refused, steps of transactions are not`() async throws {
+    @Test func `requests beyond the limit are refused, steps of transactions are not`() async throws
+    {
         let a = TestNode(1)
         let socket = try await RawSocket.connect(to: try await a.listen())
         socket.send(hello + (1...1_030).flatMap { get($0) })
@@ -92,9 +97,11 @@ import Testing
 
     @Test func `a client that does not read is cut off`() async throws {
         let value = [UInt8](repeating: 1, count: 1 << 20)
-        let a = TestNode(1, settings: .init(bufferBytes: 8 << 20), answer: { request, connection in
-            connection.send(ClientReply(id: request.id, body: .value(value)))
-        })
+        let a = TestNode(
+            1, settings: .init(bufferBytes: 8 << 20),
+            answer: { request, connection in
+                connection.send(ClientReply(id: request.id, body: .value(value)))
+            })
         let socket = try await RawSocket.connect(to: try await a.listen(), reads: false)
         socket.send(hello + (1...100).flatMap { get($0) })
         try await eventually("it is cut off") { a.events.contains(.closed(1)) }

@@ -93,10 +93,12 @@ import Testing
     @Test func `strangers are refused until they are let in`() async throws {
         let isMember = Mutex(false)
         let a = TestNode(1)
-        let b = TestNode(2, refusal: { hello in
-            guard hello.role == .peer, !isMember.withLock({ $0 }) else { return nil }
-            return Refusal(.notMember, "n1 is no member")
-        })
+        let b = TestNode(
+            2,
+            refusal: { hello in
+                guard hello.role == .peer, !isMember.withLock({ $0 }) else { return nil }
+                return Refusal(.notMember, "n1 is no member")
+            })
         let other = TestNode(2, cluster: UniqueID(high: 9, low: 9))
         let (atA, atB, atOther) = (
             try await a.listen(), try await b.listen(), try await other.listen()
@@ -148,5 +150,30 @@ import Testing
         try await eventually("the first is closed") { first.isClosed }
         #expect(!second.isClosed && a.count(of: .info(2, "raw")) == 2)
         try await a.stop()
+    }
+
+    @Test func `a restart that went unnoticed is told`() async throws {
+        @Sendable func introduction(startedAt time: UInt64) -> Introduction {
+            Introduction(
+                cluster: TestNode.cluster, node: NodeID(2), instance: UniqueID(high: 1, low: 2),
+                info: NodeInfo(address: "raw", bootTime: time))
+        }
+        let (listener, address) = try await RawSocket.listen(reads: true) { socket in
+            socket.send(Welcome(sender: introduction(startedAt: 1)).frame())
+        }
+        let a = TestNode(1)
+        let atA = try await a.listen()
+        try await a.setPeers([(2, address)])
+        let before = try await RawSocket.connect(to: atA)
+        before.send(Hello(role: .peer, sender: introduction(startedAt: 1)).frame())
+        try await eventually("both directions stand") { a.count(of: .connected(2)) == 1 }
+        let after = try await RawSocket.connect(to: atA)
+        after.send(Hello(role: .peer, sender: introduction(startedAt: 2)).frame())
+        try await eventually("it was away and is back") {
+            a.count(of: .disconnected(2)) == 1 && a.count(of: .connected(2)) == 2
+        }
+        #expect(before.isClosed && !after.isClosed)
+        try await a.stop()
+        try await listener.close()
     }
 }

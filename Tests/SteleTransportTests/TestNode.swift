@@ -33,7 +33,8 @@ final class TestNode: Sendable {
             info: NodeInfo(address: "test:\(id)", pid: UInt32(id), bootTime: instance))
         transport = Transport(
             loop: group.next(), random: SeededRandom(seed: id),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), delegate: recorder,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            delegate: recorder,
             settings: settings
         ) { introduction }
     }

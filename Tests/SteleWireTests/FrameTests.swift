@@ -88,8 +88,10 @@ import Testing
         for length: UInt32 in [1 << 31, .max, UInt32(Limits.frameBytes) + 1] {
             var decoder = decoder()
             decoder.feed(withUnsafeBytes(of: length.littleEndian) { Array($0) })
-            #expect(throws: FrameError.frameTooLong(
-                length: Int(length), limit: Limits.frameBytes)) { try decoder.next() }
+            #expect(
+                throws: FrameError.frameTooLong(
+                    length: Int(length), limit: Limits.frameBytes)
+            ) { try decoder.next() }
         }
     }
 
@@ -139,7 +141,9 @@ import Testing
         var random = SeededRandom(seed: 1)
         for _ in 0..<2_000 {
             var decoder = FrameDecoder()
-            let bytes = (0..<random.below(64)).map { _ in UInt8(random.below(random.oneIn(2) ? 4 : 256)) }
+            let bytes = (0..<random.below(64)).map { _ in
+                UInt8(random.below(random.oneIn(2) ? 4 : 256))
+            }
             decoder.feed(bytes)
             _ = try? decoder.next()
         }

@@ -5,7 +5,8 @@ import Testing
 @Suite struct HandshakeTests {
     private let cluster = UniqueID(high: 1, low: 1)
 
-    private func node(_ id: UInt64, cluster: UniqueID? = nil, instance: UInt64 = 0) -> Introduction {
+    private func node(_ id: UInt64, cluster: UniqueID? = nil, instance: UInt64 = 0) -> Introduction
+    {
         Introduction(
             cluster: cluster ?? self.cluster, node: NodeID(id),
             instance: UniqueID(high: instance, low: id), info: NodeInfo(address: "host:\(id)"))

@@ -45,7 +45,7 @@ enum Samples {
                 lockTimeout: .seconds(3)),
             effects: [
                 .write([1], [2, 3]), .write([4], nil), .savepoint(1), .rollbackTo(1),
-                .beginStatement,
+                .beginStatement, .expect([1], nil), .expect([], [2]),
             ],
             action: .get([[1], [], [2, 3]])),
         TransactionStep(
