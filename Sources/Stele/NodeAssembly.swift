@@ -258,14 +258,14 @@ final class NodeAssembly: @unchecked Sendable {
                     StatusReport.Tablet(
                         id: descriptor.id,
                         start: Self.shown(descriptor.range.start),
-                        end: Self.shown(descriptor.range.end),
+                        end: descriptor.range.end,
                         leader: core.leader(of: descriptor.id),
                         replicas: descriptor.replicas.map(\.node))
                 })
         } ?? StatusReport(cluster: membership.cluster, nodes: [], tablets: [])
     }
 
-    /// The data tablets' outer bounds are shown as open: behind them lies nothing of users.
+    /// The start of the first data tablet is shown as open: before it lies nothing of users.
     private static func shown(_ key: KeyBytes) -> KeyBytes {
         key == Keyspace.data.start ? [] : key
     }

@@ -74,6 +74,7 @@ final class RemoteTransaction: @unchecked Sendable {
         switch effect {
         case .write(let key, let value): try backend.write(key, value)
         case .beginStatement: backend.beginStatement()
+        case .expect(let key, let value): backend.expect(key, value)
         case .savepoint(let number): savepoints[number] = backend.savepoint()
         case .rollbackTo(let number):
             guard let savepoint = savepoints[number] else {

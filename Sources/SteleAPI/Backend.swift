@@ -45,6 +45,12 @@ package protocol TransactionBackend: AnyObject, Sendable {
     /// Buffers a write; nil deletes. Reads of this transaction see it at once, others at commit.
     func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError)
 
+    /// Makes the commit a ``SteleError/Code/conflict`` unless `key` has this value then; nil is none.
+    ///
+    /// For what the transaction relies on without having read it in its snapshot, such as a cached
+    /// schema. A transaction that writes nothing is not checked.
+    func expect(_ key: KeyBytes, _ value: [UInt8]?)
+
     /// Remembers the present state of the write buffer.
     func savepoint() -> Savepoint
 

@@ -135,7 +135,7 @@ final class Connector: Sendable {
             return loop.makeFailedFuture(SteleError(.unavailable, message))
         }
         return dial(address, cluster).flatMapError { error in
-            let trouble = "\(address): \((error as? SteleError)?.message ?? "\(error)")"
+            let trouble = "\(address): \(error.connectionTrouble)"
             self.logger.debug("\(trouble)")
             return self.dial(rest.dropFirst(), cluster, troubles: troubles + [trouble])
         }

@@ -113,7 +113,9 @@ final class LinkHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) { finish("the connection was closed") }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { close("\(error)") }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        close(error.connectionTrouble)
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         finish("the connection was closed")

@@ -88,6 +88,10 @@ final class RemoteTransaction: TransactionBackend {
         if let failure { throw failure }
     }
 
+    func expect(_ key: KeyBytes, _ value: [UInt8]?) {
+        state.withLock { $0.effects.append(.expect(key, value)) }
+    }
+
     func savepoint() -> Savepoint {
         state.withLock { state in
             if case .savepoint(let number) = state.effects.last {
@@ -154,18 +158,13 @@ final class RemoteTransaction: TransactionBackend {
         return timestamp
     }
 
-    func rollback() async {
-        guard let link = end() else { return }
-        _ = try? await link.request(rollbackStep)
-    }
+    func rollback() async { abandon() }
 
-    /// Rolls back without waiting.
+    /// Tells the node, if it knows of the transaction, and waits for nothing.
     private func abandon() {
-        if let link = end() { link.post(rollbackStep) }
-    }
-
-    private var rollbackStep: ClientRequest.Body {
-        .database(keyspace, .transaction(TransactionStep(handle: handle, action: .rollback)))
+        guard let link = end() else { return }
+        let step = TransactionStep(handle: handle, action: .rollback)
+        link.post(.database(keyspace, .transaction(step)))
     }
 
     /// Ends the transaction here; returns the connection if the node has to be told.
@@ -189,6 +188,10 @@ final class RemoteTransaction: TransactionBackend {
     private func submitAll(
         _ action: TransactionStep.Action
     ) async throws(SteleError) -> ClientReply.Body {
+        if Task.isCancelled {
+            abandon()
+            throw LinkFailure.cancelled.withoutEffect
+        }
         let link = try await ownLink()
         while state.withLock({ $0.effectsInNextStep < $0.effects.count }) {
             let reply = try await submit(.none, on: link)

@@ -76,10 +76,10 @@ struct Demo: AsyncParsableCommand {
         do {
             try await body(client)
         } catch {
-            await client.close()
+            client.close()
             throw error
         }
-        await client.close()
+        client.close()
     }
 
     private func retry(

@@ -79,7 +79,9 @@ final class DemoProcesses {
     }
 
     private static func logFile(_ path: String) throws -> FileHandle {
-        FileManager.default.createFile(atPath: path, contents: nil)
+        guard FileManager.default.createFile(atPath: path, contents: nil) else {
+            throw SteleError(.configuration, "cannot create \(path)")
+        }
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 

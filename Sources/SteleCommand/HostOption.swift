@@ -12,10 +12,10 @@ struct HostOption: ParsableArguments {
         let client = try await SteleClient.connect(to: host.split(separator: ",").map(String.init))
         do {
             let result = try await body(client)
-            await client.close()
+            client.close()
             return result
         } catch {
-            await client.close()
+            client.close()
             throw error
         }
     }

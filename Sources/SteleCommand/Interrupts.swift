@@ -3,14 +3,15 @@ import Foundation
 import Synchronization
 
 /// Turns SIGINT and SIGTERM into a flag that can be polled or awaited.
-final class Interrupts: Sendable {
+final class Interrupts: @unchecked Sendable {
+    // Safety: `sources` is written by the initialiser only.
     private struct State {
         var isRaised = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
-    private let sources = Mutex<[any DispatchSourceSignal]>([])
+    private var sources: [any DispatchSourceSignal] = []
 
     init() {
         for number in [SIGINT, SIGTERM] {
@@ -18,7 +19,7 @@ final class Interrupts: Sendable {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { [weak self] in self?.raise() }
             source.resume()
-            sources.withLock { $0.append(source) }
+            sources.append(source)
         }
     }
 
@@ -35,7 +36,8 @@ final class Interrupts: Sendable {
         }
     }
 
-    private func raise() {
+    /// Acts as if a signal had come.
+    func raise() {
         let waiters = state.withLock { state in
             state.isRaised = true
             defer { state.waiters = [] }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import SteleBase
 import SteleClient
 import SteleWire
 
@@ -18,17 +19,17 @@ struct Status: AsyncParsableCommand {
         var lines = ["node  address                postgres               pid      live"]
         for node in report.nodes {
             lines.append(
-                column("\(node.id)", 6) + column(node.address, 23) + column(node.postgres, 23)
+                column("\(node.id.rawValue)", 6) + column(node.address, 23) + column(node.postgres, 23)
                     + column("\(node.pid)", 9) + (node.isLive ? "yes" : "no"))
         }
         lines.append("")
         lines.append("tablet  leader  replicas       range")
         for tablet in report.tablets {
-            let replicas = tablet.replicas.map(String.init).joined(separator: ",")
+            let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
             lines.append(
-                column("\(tablet.id)", 8)
-                    + column(tablet.leader == 0 ? "none" : "\(tablet.leader)", 8)
-                    + column(replicas, 15) + "[\(tablet.start), \(tablet.end))")
+                column("\(tablet.id.rawValue)", 8)
+                    + column(tablet.leader == .none ? "none" : "\(tablet.leader.rawValue)", 8)
+                    + column(replicas, 15) + KeyRange(start: tablet.start, end: tablet.end).description)
         }
         return lines.joined(separator: "\n")
     }

@@ -315,6 +315,9 @@ extension Tablet {
         for range in commit.readRanges {
             if let index = inFlight.writer(in: range) { return index }
         }
+        for expectation in commit.expected {
+            if let index = inFlight.writer(of: expectation.key) { return index }
+        }
         if commit.writes.count > InFlightWrites.keysLatchedSingly {
             return inFlight.writer(in: Self.span(of: commit.writes))
         }
@@ -323,6 +326,10 @@ extension Tablet {
 
     /// The first key that somebody changed since the transaction read it, or may not have changed.
     private func changedKey(_ commit: TabletRequest.CommitRequest) throws -> KeyBytes? {
+        for expectation in commit.expected
+        where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
+            return expectation.key
+        }
         for key in commit.readKeys {
             if let version = try engine.newestVersion(of: key, at: .max),
                 version.timestamp > commit.readTimestamp

@@ -87,12 +87,9 @@ extension TabletRequest.CommitRequest {
         writer.writeVarint(UInt64(readRanges.count))
         for range in readRanges { writer.write(range: range) }
         writer.write(keys: locks)
+        Self.encode(expected, into: &writer)
         writer.write(firstCommitterWins)
-        writer.writeVarint(UInt64(writes.count))
-        for write in writes {
-            writer.writeBytes(write.key)
-            writer.write(optional: write.value)
-        }
+        Self.encode(writes, into: &writer)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -104,7 +101,27 @@ extension TabletRequest.CommitRequest {
             readRanges.append(try reader.readRange())
         }
         let locks = try reader.readKeys()
+        let expected = try Self.readWrites(&reader)
         let firstCommitterWins = try reader.readBool()
+        let writes = try Self.readWrites(&reader)
+        self.init(
+            readTimestamp: readTimestamp, readKeys: readKeys, readRanges: readRanges,
+            locks: locks, expected: expected, firstCommitterWins: firstCommitterWins,
+            writes: writes)
+        self.begun = begun
+    }
+
+    private static func encode(_ writes: [Write], into writer: inout ByteWriter) {
+        writer.writeVarint(UInt64(writes.count))
+        for write in writes {
+            writer.writeBytes(write.key)
+            writer.write(optional: write.value)
+        }
+    }
+
+    private static func readWrites(
+        _ reader: inout ByteReader
+    ) throws(DecodingError) -> [Write] {
         let count = try reader.readCount(ofAtLeast: 2)
         var writes: [Write] = []
         writes.reserveCapacity(count)
@@ -112,10 +129,7 @@ extension TabletRequest.CommitRequest {
             let key = Array(try reader.readBytes())
             writes.append(Write(key: key, value: try reader.readOptionalBytes()))
         }
-        self.init(
-            readTimestamp: readTimestamp, readKeys: readKeys, readRanges: readRanges,
-            locks: locks, firstCommitterWins: firstCommitterWins, writes: writes)
-        self.begun = begun
+        return writes
     }
 }
 

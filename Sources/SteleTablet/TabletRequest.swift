@@ -77,6 +77,8 @@ package struct TabletRequest: Sendable {
         package var readRanges: [KeyRange]
         /// Locks that the transaction must still hold.
         package var locks: [KeyBytes]
+        /// Keys that must have these values now, whatever was read.
+        package var expected: [Write]
         /// Whether a written key must not have changed since `readTimestamp` either.
         package var firstCommitterWins: Bool
         /// By ascending key; nil deletes.
@@ -94,14 +96,15 @@ package struct TabletRequest: Sendable {
 
         package init(
             readTimestamp: Timestamp = .zero, readKeys: [KeyBytes] = [],
-            readRanges: [KeyRange] = [], locks: [KeyBytes] = [], firstCommitterWins: Bool = false,
-            writes: [Write]
+            readRanges: [KeyRange] = [], locks: [KeyBytes] = [], expected: [Write] = [],
+            firstCommitterWins: Bool = false, writes: [Write]
         ) {
             self.begun = .zero
             self.readTimestamp = readTimestamp
             self.readKeys = readKeys
             self.readRanges = readRanges
             self.locks = locks
+            self.expected = expected
             self.firstCommitterWins = firstCommitterWins
             self.writes = writes
         }
@@ -129,6 +132,7 @@ package struct TabletRequest: Sendable {
             return commit.readKeys.first(where: outside) ?? commit.locks.first(where: outside)
                 ?? commit.readRanges.first { !range.contains($0) }?.end
                 ?? commit.writes.first { outside($0.key) }?.key
+                ?? commit.expected.first { outside($0.key) }?.key
         case .release(let key): return outside(key) ? key : nil
         }
     }

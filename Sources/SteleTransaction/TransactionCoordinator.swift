@@ -31,6 +31,7 @@ package final class TransactionCoordinator: TransactionBackend {
         var readKeys: [KeyBytes] = []
         var readRanges: [KeyRange] = []
         var locks: [KeyBytes] = []
+        var expected: [TabletRequest.CommitRequest.Write] = []
     }
 
     package init(
@@ -217,6 +218,15 @@ package final class TransactionCoordinator: TransactionBackend {
         }
     }
 
+    package func expect(_ key: KeyBytes, _ value: [UInt8]?) {
+        let key = keyspace.key(key)
+        state.withLock { state in
+            if !state.expected.contains(where: { $0.key == key }) {
+                state.expected.append(.init(key: key, value: value))
+            }
+        }
+    }
+
     package func savepoint() -> Savepoint {
         state.withLock { Savepoint(position: $0.buffer.position) }
     }
@@ -244,6 +254,7 @@ package final class TransactionCoordinator: TransactionBackend {
                 .init(
                     readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
                     readRanges: final.readRanges, locks: final.locks,
+                    expected: final.expected,
                     firstCommitterWins: options.isolation == .snapshot,
                     writes: final.buffer.allWrites())))
         if case .committed(let timestamp) = reply { return timestamp }

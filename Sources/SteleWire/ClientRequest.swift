@@ -80,6 +80,8 @@ package struct TransactionStep: Hashable, Sendable {
         /// Gives the present state of the write buffer a number, larger than all before.
         case savepoint(UInt64)
         case rollbackTo(UInt64)
+        /// The commit fails unless the key has this value then.
+        case expect(KeyBytes, [UInt8]?)
     }
 
     package enum Action: Hashable, Sendable {

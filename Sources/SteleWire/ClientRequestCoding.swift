@@ -152,6 +152,10 @@ extension TransactionStep.Effect {
         case .rollbackTo(let number):
             writer.write(UInt8(4))
             writer.writeVarint(number)
+        case .expect(let key, let value):
+            writer.write(UInt8(5))
+            writer.writeBytes(key)
+            writer.write(optional: value)
         }
     }
 
@@ -164,6 +168,9 @@ extension TransactionStep.Effect {
         case 2: self = .beginStatement
         case 3: self = .savepoint(try reader.readVarint())
         case 4: self = .rollbackTo(try reader.readVarint())
+        case 5:
+            let key = try reader.readKey()
+            self = .expect(key, try reader.readOptionalBytes())
         default: throw DecodingError("\(kind) is no kind of effect")
         }
     }
