@@ -60,7 +60,8 @@ package enum CivilCalendar {
     /// The day on which a timestamp falls, and the microseconds since its midnight.
     package static func split(_ timestamp: Int64) -> (days: Int, time: Int64) {
         let days = floorDivide(timestamp, dayLength)
-        return (Int(days), timestamp - days * dayLength)
+        // Wrapping, for values beyond the range that a damaged row may hold.
+        return (Int(days), timestamp &- days &* dayLength)
     }
 
     /// Midnight of a date; dates that timestamps do not reach become the infinity beyond them.

@@ -1,4 +1,4 @@
-/// Reads the text of a date or timestamp, in the forms that PostgreSQL's datestyle `ISO, MDY` takes.
+/// Reads the text of a date or timestamp, in the forms that PostgreSQL takes (`ISO, MDY`).
 ///
 /// The text is a sequence of parts in almost any order: a date (`2024-01-02`, `1/2/2024`,
 /// `20240102`, `Jan 2, 2024`), a time (`03:04:05.678`, `3:04 PM`), a zone (`+05:30`, `Z`, `UTC`)
@@ -78,22 +78,22 @@ struct DateTimeParser {
         let hasDate = dayNumber != nil || numbers.count + (month == nil ? 0 : 1) == 3
         if next == UInt8(ascii: ":") {
             try parseTime(hours: digits)
-        } else if !hasDate, isSeparator(next), digits.count <= 9, numbers.isEmpty, month == nil {
+        } else if !hasDate, isSeparator(next), numbers.isEmpty, month == nil {
             try parseDate(first: digits)
         } else if !hasDate, month == nil, numbers.isEmpty, digits.count == 8 || digits.count == 6 {
             let width = digits.count - 4
             let day = digits.dropFirst(width)
             numbers = [
-                (number(day.prefix(2)), 2), (number(day.suffix(2)), 2),
-                (number(digits.prefix(width)), width),
+                (try number(day.prefix(2)), 2), (try number(day.suffix(2)), 2),
+                (try number(digits.prefix(width)), width),
             ]
         } else if hasDate, time == nil, digits.count == 4 || digits.count == 6 {
             let minutes = digits.dropFirst(2)
             try setTime(
                 hours: number(digits.prefix(2)), minutes: number(minutes.prefix(2)),
                 seconds: number(minutes.dropFirst(2)))
-        } else if !hasDate, digits.count <= 9 {
-            numbers.append((number(digits), digits.count))
+        } else if !hasDate {
+            numbers.append((try number(digits), digits.count))
         } else {
             throw invalid
         }
@@ -102,7 +102,7 @@ struct DateTimeParser {
 
     /// Two more parts of a date, the separator comes next.
     private mutating func parseDate(first: ArraySlice<UInt8>) throws(SQLError) {
-        numbers.append((number(first), first.count))
+        numbers.append((try number(first), first.count))
         let separator = rest.first
         for _ in 0..<2 {
             guard rest.first == separator else { throw invalid }
@@ -110,8 +110,8 @@ struct DateTimeParser {
             let word = rest.prefix { isLetter($0) }
             if word.isEmpty {
                 let digits = takeDigits()
-                guard !digits.isEmpty, digits.count <= 9 else { throw invalid }
-                numbers.append((number(digits), digits.count))
+                guard !digits.isEmpty else { throw invalid }
+                numbers.append((try number(digits), digits.count))
             } else {
                 guard month == nil, let named = Self.month(word) else { throw invalid }
                 month = named
@@ -121,15 +121,15 @@ struct DateTimeParser {
     }
 
     private mutating func parseTime(hours: ArraySlice<UInt8>) throws(SQLError) {
-        guard time == nil, hours.count <= 9 else { throw invalid }
+        guard time == nil else { throw invalid }
         rest.removeFirst()
         let minutes = takeDigits()
-        guard !minutes.isEmpty, minutes.count <= 9 else { throw invalid }
+        guard !minutes.isEmpty else { throw invalid }
         var seconds: ArraySlice<UInt8> = []
         if rest.first == UInt8(ascii: ":") {
             rest.removeFirst()
             seconds = takeDigits()
-            guard !seconds.isEmpty, seconds.count <= 9 else { throw invalid }
+            guard !seconds.isEmpty else { throw invalid }
         }
         try setTime(
             hours: number(hours), minutes: number(minutes), seconds: number(seconds))
@@ -152,7 +152,8 @@ struct DateTimeParser {
         var value = digits.prefix(6).reduce(0 as Int64) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
         for _ in digits.prefix(6).count..<6 { value *= 10 }
         guard let next = digits.dropFirst(6).first else { return value }
-        let isHalf = next == UInt8(ascii: "5")
+        let isHalf =
+            next == UInt8(ascii: "5")
             && digits.dropFirst(7).allSatisfy { $0 == UInt8(ascii: "0") }
         if isHalf ? value % 2 == 1 : next >= UInt8(ascii: "5") { value += 1 }
         return value
@@ -167,11 +168,12 @@ struct DateTimeParser {
             if rest.first == UInt8(ascii: "-") || rest.first == UInt8(ascii: ".") {
                 rest.removeFirst()
                 let digits = takeDigits()
-                guard !digits.isEmpty, digits.count <= 9 else { throw invalid }
-                numbers.append((number(digits), digits.count))
+                guard !digits.isEmpty else { throw invalid }
+                numbers.append((try number(digits), digits.count))
                 if rest.first == UInt8(ascii: "-") { rest.removeFirst() }
             }
         } else if matches(word, "am") || matches(word, "pm") {
+            guard isAfternoon == nil else { throw invalid }
             isAfternoon = matches(word, "pm")
         } else if matches(word, "ad") || matches(word, "bc") {
             isBeforeChrist = matches(word, "bc")
@@ -230,7 +232,6 @@ struct DateTimeParser {
         }
         var year = fields[2].value
         if fields[2].width <= 2, isBeforeChrist == nil { year += year < 70 ? 2000 : 1900 }
-        guard year > 0 || isBeforeChrist == nil else { throw outOfRange }
         guard year > 0 else { throw outOfRange }
         if isBeforeChrist == true { year = 1 - year }
         let (month, day) = (fields[0].value, fields[1].value)
@@ -259,8 +260,9 @@ struct DateTimeParser {
         return digits
     }
 
-    private func number(_ digits: ArraySlice<UInt8>) -> Int {
-        digits.reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) }
+    private func number(_ digits: ArraySlice<UInt8>) throws(SQLError) -> Int {
+        guard digits.count <= 9 else { throw outOfRange }
+        return digits.reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) }
     }
 
     private func isSeparator(_ byte: UInt8) -> Bool {
@@ -290,16 +292,22 @@ struct DateTimeParser {
 
     /// A month by its name or at least its first three letters.
     private static func month(_ word: ArraySlice<UInt8>) -> Int? {
-        index(of: word, in: [
-            "january", "february", "march", "april", "may", "june", "july", "august", "september",
-            "october", "november", "december",
-        ]).map { $0 + 1 }
+        index(
+            of: word,
+            in: [
+                "january", "february", "march", "april", "may", "june", "july", "august",
+                "september",
+                "october", "november", "december",
+            ]
+        ).map { $0 + 1 }
     }
 
     private static func isWeekday(_ word: ArraySlice<UInt8>) -> Bool {
-        index(of: word, in: [
-            "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
-        ]) != nil
+        index(
+            of: word,
+            in: [
+                "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
+            ]) != nil
     }
 
     private static func index(of word: ArraySlice<UInt8>, in names: [String]) -> Int? {

@@ -131,32 +131,3 @@ extension Datum {
 func order<Value: Comparable>(_ left: Value, _ right: Value) -> Int {
     left < right ? -1 : left == right ? 0 : 1
 }
-
-/// Compares the UTF-8 of two strings byte by byte; Swift's own order is that of the normalised text.
-func compareUTF8(_ left: String, _ right: String) -> Int {
-    let whole = left.utf8.withContiguousStorageIfAvailable { left in
-        right.utf8.withContiguousStorageIfAvailable { right in
-            compareBytes(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
-        }
-    }
-    if let result = whole ?? nil { return result }
-    if left.utf8.elementsEqual(right.utf8) { return 0 }
-    return left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
-}
-
-/// Compares bytes as unsigned numbers, eight at a time; a prefix sorts first.
-func compareBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
-    let common = min(left.count, right.count)
-    var index = 0
-    while index + 8 <= common {
-        let one = left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        let two = right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-        if one != two { return order(one.bigEndian, two.bigEndian) }
-        index += 8
-    }
-    while index < common {
-        if left[index] != right[index] { return order(left[index], right[index]) }
-        index += 1
-    }
-    return order(left.count, right.count)
-}

@@ -46,9 +46,10 @@ extension Datum {
         case .bool: return .bool(try fixed(binary, UInt8.self) != 0)
         case .float4: return .double(Double(Float(bitPattern: try fixed(binary, UInt32.self))))
         case .float8: return .double(Double(bitPattern: try fixed(binary, UInt64.self)))
-        case .numeric(nil): return .numeric(try Numeric(binary: binary))
-        case .numeric(let modifier?):
-            return .numeric(try Numeric(binary: binary).fitted(to: modifier))
+        case .numeric(let modifier):
+            let value = try numeric(binary)
+            guard let modifier else { return .numeric(value) }
+            return .numeric(try value.fitted(to: modifier))
         case .timestamp, .timestamptz:
             let value = try fixed(binary, Int64.self)
             guard CivilCalendar.timestamps.contains(value) || value == .min || value == .max else {
@@ -66,6 +67,15 @@ extension Datum {
             let high = try fixed(binary.prefix(8), UInt64.self)
             return .uuid(UniqueID(high: high, low: try fixed(binary.dropFirst(8), UInt64.self)))
         }
+    }
+
+    private static func numeric(_ bytes: ArraySlice<UInt8>) throws(SQLError) -> Numeric {
+        let result = bytes.withUnsafeBytes { bytes in
+            do throws(SQLError) {
+                return Result<Numeric, SQLError>.success(try Numeric(binary: bytes))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
     }
 
     private static func fixed<Value: FixedWidthInteger>(

@@ -4,7 +4,8 @@
 extension Datum {
     /// This value of type `source` as a value of type `target`.
     ///
-    /// An explicit cast to `varchar(n)` or `char(n)` cuts off what is too long; an assignment fails.
+    /// An explicit cast to `varchar(n)` or `char(n)` cuts off what is too long, where an assignment
+    /// fails.
     package func coerced(
         from source: SQLType, to target: SQLType, explicit: Bool, time: TimeContext = .utc
     ) throws(SQLError) -> Datum {
@@ -16,7 +17,7 @@ extension Datum {
             .int(try Self.integer(value, from: source, to: target))
         case (.bool(let value), .int4): .int(value ? 1 : 0)
         case (.double(let value), .int2), (.double(let value), .int4), (.double(let value), .int8):
-            .int(try Self.integer(Int64(exactly: value.rounded(.toNearestOrEven)), to: target))
+            .int(try Self.integer(value.nearestInteger, to: target))
         case (.numeric(let value), .int2), (.numeric(let value), .int4),
             (.numeric(let value), .int8):
             .int(try Self.integer(value, to: target))

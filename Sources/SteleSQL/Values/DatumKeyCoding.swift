@@ -15,7 +15,11 @@ extension Datum {
         case .double(let value):
             // One coding for both zeros, and one for every NaN.
             OrderedCoding.encode(value == 0 ? 0 : value.isNaN ? .nan : value, into: &key)
-        case .numeric(let value): OrderedCoding.encode(bytes: value.orderedBytes, into: &key)
+        case .numeric(let value):
+            // A byte string without zeros, which needs no escapes.
+            key.append(OrderedCoding.Tag.bytes)
+            value.appendOrdered(to: &key)
+            key.append(OrderedCoding.Tag.end)
         case .text(let value): OrderedCoding.encode(value, into: &key)
         case .timestamp(let value): OrderedCoding.encode(value, into: &key)
         case .date(let value): OrderedCoding.encode(Int64(value), into: &key)
@@ -31,7 +35,8 @@ extension Datum {
     ) throws(SQLError) -> Datum {
         let part: OrderedCoding.Part
         do throws(DecodingError) {
-            part = try descending
+            part =
+                try descending
                 ? OrderedCoding.decodeDescendingPart(&key) : OrderedCoding.decodePart(&key)
         } catch {
             throw SQLError("XX001", "a key is damaged: \(error.description)")
@@ -90,40 +95,44 @@ extension Numeric {
         static let notANumber: UInt8 = 0x60
     }
 
-    /// Powers from -60 to 60 take one byte around this one, others a mark and two bytes.
+    /// Powers from -60 to 60 take one byte around this one, others a mark and three bytes.
     private static let middle = 0x80
     private static let above: UInt8 = 0xF0
     private static let below: UInt8 = 0x10
 
-    var orderedBytes: [UInt8] {
+    /// Appends the bytes, of which none is 0.
+    fileprivate func appendOrdered(to key: inout [UInt8]) {
         switch kind {
-        case .notANumber: return [Class.notANumber]
-        case .infinity: return [Class.infinity]
-        case .negativeInfinity: return [Class.negativeInfinity]
+        case .notANumber: return key.append(Class.notANumber)
+        case .infinity: return key.append(Class.infinity)
+        case .negativeInfinity: return key.append(Class.negativeInfinity)
         case .finite: break
         }
-        if digits.isEmpty { return [Class.zero] }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(5 + 2 * digits.count)
-        bytes.append(isBelowZero ? Class.negative : Class.positive)
+        if digits.isEmpty { return key.append(Class.zero) }
+        key.reserveCapacity(key.count + 8 + 2 * digits.count)
+        key.append(isBelowZero ? Class.negative : Class.positive)
+        let start = key.count
         if weight.magnitude <= 60 {
-            bytes.append(UInt8(Self.middle + Int(weight)))
+            key.append(UInt8(Self.middle + Int(weight)))
         } else {
-            bytes.append(weight > 0 ? Self.above : Self.below)
-            appendBigEndian(UInt16(Int(weight) + 0x8000), to: &bytes)
+            let shifted = Int(weight) + 0x8000
+            key.append(weight > 0 ? Self.above : Self.below)
+            key.append(UInt8(shifted >> 12 & 63) + 1)
+            key.append(UInt8(shifted >> 6 & 63) + 1)
+            key.append(UInt8(shifted & 63) + 1)
         }
         for digit in digits {
-            bytes.append(UInt8(digit / 100) + 1)
-            bytes.append(UInt8(digit % 100) + 1)
+            let (high, low) = digit.quotientAndRemainder(dividingBy: 100)
+            key.append(UInt8(truncatingIfNeeded: high) &+ 1)
+            key.append(UInt8(truncatingIfNeeded: low) &+ 1)
         }
         if isBelowZero {
-            for index in 1..<bytes.count { bytes[index] = ~bytes[index] }
-            bytes.append(0xFF)
+            for index in start..<key.count { key[index] = ~key[index] }
+            key.append(0xFF)
         }
-        return bytes
     }
 
-    init?(orderedBytes: [UInt8]) {
+    fileprivate init?(orderedBytes: [UInt8]) {
         switch orderedBytes.first {
         case Class.notANumber: self = .nan
         case Class.infinity: self = .infinity
@@ -142,9 +151,12 @@ extension Numeric {
         var weight = Int32(first) - Int32(Self.middle)
         var rest = body.dropFirst()
         if first == Self.above || first == Self.below {
-            guard rest.count >= 2 else { return nil }
-            weight = rest.prefix(2).reduce(0) { $0 << 8 | Int32($1) } - 0x8000
-            rest = rest.dropFirst(2)
+            guard rest.count >= 3, rest.prefix(3).allSatisfy({ (1...64).contains($0) }) else {
+                return nil
+            }
+            weight = rest.prefix(3).reduce(0) { $0 << 6 | Int32($1 - 1) } - 0x8000
+            guard Self.weights.contains(weight) else { return nil }
+            rest = rest.dropFirst(3)
         }
         guard rest.count % 2 == 0, rest.allSatisfy({ (1...100).contains($0) }) else { return nil }
         let bytes = Array(rest)

@@ -94,7 +94,7 @@ extension Datum {
     }
 
     static func string(_ bytes: ArraySlice<UInt8>) throws(SQLError) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
+        guard let text = bytes.withUnsafeBytes({ validString($0) }), !text.utf8.contains(0) else {
             throw SQLError("22021", "invalid byte sequence for encoding \"UTF8\"")
         }
         return text
@@ -129,7 +129,8 @@ extension Datum {
             let (midnight, overflow) = Int64(days)
                 .multipliedReportingOverflow(by: CivilCalendar.dayLength)
             let offset = type == .timestamptz ? (zone ?? context.zone).seconds : 0
-            let (moment, tooLate) = midnight
+            let (moment, tooLate) =
+                midnight
                 .addingReportingOverflow(time - Int64(offset) * 1_000_000)
             value = overflow || tooLate ? .max : moment
         }
@@ -181,7 +182,8 @@ extension Datum {
         }
         guard text.utf8.count > limit else { return text }
         let scalars = text.unicodeScalars
-        guard let end = scalars.index(scalars.startIndex, offsetBy: limit, limitedBy: scalars.endIndex),
+        let start = scalars.startIndex
+        guard let end = scalars.index(start, offsetBy: limit, limitedBy: scalars.endIndex),
             end != scalars.endIndex
         else { return text }
         guard explicit || scalars[end...].allSatisfy({ $0 == " " }) else {

@@ -32,7 +32,8 @@ extension Numeric {
         let product = Numeric(
             digits: Self.product(digits, other.digits), weight: weight + other.weight + 1,
             scale: UInt16(scale), isBelowZero: isBelowZero != other.isBelowZero)
-        let limited = scale > Self.maximumScale
+        let limited =
+            scale > Self.maximumScale
             ? product.rounded(toScale: Self.maximumScale) : product
         return try limited.checked()
     }

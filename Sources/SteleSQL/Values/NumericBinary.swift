@@ -23,34 +23,39 @@ extension Numeric {
         for digit in digits { appendBigEndian(digit, to: &out) }
     }
 
-    init(binary: ArraySlice<UInt8>) throws(SQLError) {
+    init(binary: UnsafeRawBufferPointer) throws(SQLError) {
         guard binary.count >= 8 else {
             throw SQLError("08P01", "insufficient data left in message")
         }
-        let words = binary.withUnsafeBytes { bytes in
-            (0..<bytes.count / 2).map {
-                UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))
-            }
-        }
-        guard binary.count >= 8 + 2 * Int(words[0]) else {
+        let count = Int(Self.word(0, binary))
+        guard binary.count >= 8 + 2 * count else {
             throw SQLError("08P01", "insufficient data left in message")
         }
-        guard binary.count == 8 + 2 * Int(words[0]) else {
+        guard binary.count == 8 + 2 * count else {
             throw SQLError("22P03", "incorrect binary data format")
         }
-        guard words[3] <= UInt16(Self.maximumScale) else { throw Self.invalid("scale") }
-        guard words[4...].allSatisfy({ $0 < 10_000 }) else { throw Self.invalid("digit") }
-        switch words[2] {
+        let scale = Self.word(3, binary)
+        guard scale <= UInt16(Self.maximumScale) else { throw Self.invalid("scale") }
+        let digits = (0..<count).map { Self.word(4 + $0, binary) }
+        guard digits.allSatisfy({ $0 < 10_000 }) else { throw Self.invalid("digit") }
+        let sign = Self.word(2, binary)
+        switch sign {
         case Sign.positive, Sign.negative:
             let value = Numeric(
-                digits: Array(words[4...]), weight: Int32(Int16(bitPattern: words[1])),
-                scale: words[3], isBelowZero: words[2] == Sign.negative)
-            self = try value.truncated(toScale: Int(words[3])).checked()
+                digits: digits, weight: Int32(Int16(bitPattern: Self.word(1, binary))),
+                scale: scale, isBelowZero: sign == Sign.negative)
+            // Digits that are not shown do not count.
+            let isLonger = value.lastWeight * -4 > Int(scale)
+            self = try (isLonger ? value.truncated(toScale: Int(scale)) : value).checked()
         case Sign.notANumber: self = .nan
         case Sign.infinity: self = .infinity
         case Sign.negativeInfinity: self = .negativeInfinity
         default: throw Self.invalid("sign")
         }
+    }
+
+    private static func word(_ index: Int, _ bytes: UnsafeRawBufferPointer) -> UInt16 {
+        UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
     }
 
     private static func invalid(_ part: String) -> SQLError {

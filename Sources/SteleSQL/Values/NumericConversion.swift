@@ -63,67 +63,14 @@ extension Numeric {
             self = .nan
         } else if value.isInfinite {
             self = value < 0 ? .negativeInfinity : .infinity
-        } else if let integer = Int64(exactly: value), integer.magnitude < 1_000_000 {
+        } else if let integer = value.exactInteger, integer.magnitude < 1_000_000 {
             self.init(integer)
         } else {
-            var (decimals, wholeDigits) = Self.exactDecimals(value.magnitude)
-            Self.round(&decimals, to: significantDigits, wholeDigits: &wholeDigits)
+            let decimal = ExactDecimal(value.magnitude).rounded(to: significantDigits)
             self.init(
-                decimals: decimals, wholeDigits: wholeDigits,
-                scale: UInt16(max(0, decimals.count - wholeDigits)), isBelowZero: value < 0)
+                decimals: decimal.digits, wholeDigits: decimal.wholeDigits,
+                scale: UInt16(max(0, decimal.digits.count - decimal.wholeDigits)),
+                isBelowZero: value < 0)
         }
-    }
-
-    /// All decimal digits of a finite number above 0: every double is a decimal fraction.
-    private static func exactDecimals(_ value: Double) -> (decimals: [UInt8], wholeDigits: Int) {
-        // significand × 2^-shift, with a whole significand.
-        let shift = value.isNormal ? 52 - Int(value.exponent) : 1074
-        let significand = value.significandBitPattern | (value.isNormal ? 1 << 52 : 0)
-        // Dividing by 2^n is multiplying by 5^n and moving the point by n places.
-        let power = product(
-            of: Numeric(Int64(significand)).digits, powerOf: shift < 0 ? 2 : 5,
-            exponent: Int(shift.magnitude))
-        var text: [UInt8] = []
-        Numeric(digits: power, weight: Int32(power.count) - 1, scale: 0).appendText(to: &text)
-        let decimals = text.map { $0 &- UInt8(ascii: "0") }
-        return (decimals, decimals.count - max(shift, 0))
-    }
-
-    /// The whole number with these digits times `base^exponent`.
-    private static func product(
-        of digits: [UInt16], powerOf base: UInt32, exponent: Int
-    ) -> [UInt16] {
-        var digits = digits
-        var exponent = exponent
-        while exponent > 0 {
-            let step = min(exponent, 5)
-            let factor = (0..<step).reduce(1 as UInt32) { product, _ in product * base }
-            digits = scale(digits, by: factor)
-            if digits[0] == 0 { digits.removeFirst() }
-            exponent -= step
-        }
-        return digits
-    }
-
-    /// Rounds half to even, as C's `%g` does, and removes the zeros behind the last digit.
-    private static func round(
-        _ decimals: inout [UInt8], to count: Int, wholeDigits: inout Int
-    ) {
-        if decimals.count > count {
-            let next = decimals[count]
-            let isTie = next == 5 && decimals[(count + 1)...].allSatisfy { $0 == 0 }
-            let roundsUp = isTie ? decimals[count - 1] % 2 == 1 : next >= 5
-            decimals.removeLast(decimals.count - count)
-            if roundsUp {
-                while decimals.last == 9 { decimals.removeLast() }
-                if decimals.isEmpty {
-                    decimals = [1]
-                    wholeDigits += 1
-                } else {
-                    decimals[decimals.count - 1] += 1
-                }
-            }
-        }
-        while decimals.last == 0 { decimals.removeLast() }
     }
 }

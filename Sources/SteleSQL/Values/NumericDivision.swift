@@ -55,7 +55,7 @@ extension Numeric {
     }
 
     /// The digits times `factor`, with one digit more in front.
-    static func scale(_ digits: [UInt16], by factor: UInt32) -> [UInt16] {
+    private static func scale(_ digits: [UInt16], by factor: UInt32) -> [UInt16] {
         var result = [UInt16](repeating: 0, count: digits.count + 1)
         var carry: UInt32 = 0
         for index in stride(from: digits.count - 1, through: 0, by: -1) {

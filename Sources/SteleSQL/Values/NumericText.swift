@@ -9,9 +9,8 @@ extension Numeric {
         }
         var index = bytes.startIndex
         var isBelowZero = false
-        if index < bytes.endIndex, bytes[index] == UInt8(ascii: "-") || bytes[index] == UInt8(ascii: "+")
-        {
-            isBelowZero = bytes[index] == UInt8(ascii: "-")
+        if let sign = bytes.first, sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {
+            isBelowZero = sign == UInt8(ascii: "-")
             index += 1
         }
         var decimals: [UInt8] = []

@@ -1,6 +1,6 @@
 import SteleBase
 
-/// Packs the columns of a row into the value of a key-value pair, and unpacks those that are wanted.
+/// Packs the columns of a row into the value of a key-value pair, and unpacks the wanted ones.
 ///
 /// Format: schema version and number of columns as varints, one bit per column that says whether it
 /// is null, then the other columns in order. Integers and dates are zigzag varints; timestamps,
@@ -35,10 +35,12 @@ package struct RowCoder: Sendable {
 
     /// The schema version with which a row was written.
     package static func schemaVersion(of row: ArraySlice<UInt8>) throws(SQLError) -> UInt64 {
-        do throws(DecodingError) {
-            var reader = ByteReader(row)
-            return try reader.readVarint()
-        } catch { throw damaged(error) }
+        let version = row.withUnsafeBytes { bytes in
+            var cursor = RowCursor(bytes)
+            return cursor.varint()
+        }
+        guard let version else { throw damaged }
+        return version
     }
 
     /// One value per column; null for those that are not wanted. nil means all are.
@@ -54,37 +56,38 @@ package struct RowCoder: Sendable {
     package func decode(
         _ row: ArraySlice<UInt8>, wanted: [Bool]? = nil, into values: inout [Datum]
     ) throws(SQLError) {
-        do throws(DecodingError) {
-            values.reserveCapacity(values.count + columns.count)
-            var reader = ByteReader(row)
-            _ = try reader.readVarint()
-            // A column takes at least one bit, that of the bitmap.
-            let total = try reader.readVarint()
-            guard total <= UInt64(reader.remaining) * 8 else {
-                throw DecodingError("a row claims \(total) columns")
-            }
-            let bitmap = try reader.readRaw((Int(total) + 7) / 8)
-            var last = min(Int(total), columns.count)
-            if let wanted { last = min(last, (wanted.lastIndex(of: true) ?? -1) + 1) }
-            for index in 0..<last {
-                if bitmap[bitmap.startIndex + index / 8] >> UInt8(index % 8) & 1 == 1 {
-                    values.append(.null)
-                } else if let wanted, !wanted[index] {
-                    try Self.skip(columns[index], in: &reader)
-                    values.append(.null)
-                } else {
-                    values.append(try Self.decode(columns[index], from: &reader))
-                }
-            }
-            for _ in last..<columns.count { values.append(.null) }
-        } catch { throw Self.damaged(error) }
+        values.reserveCapacity(values.count + columns.count)
+        let isWhole = row.withUnsafeBytes { decode($0, wanted, &values) }
+        guard isWhole else { throw Self.damaged }
     }
 
-    private static func damaged(_ error: DecodingError) -> SQLError {
-        SQLError("XX001", "a row is damaged: \(error.description)")
+    /// Returns whether the row is sound.
+    private func decode(
+        _ row: UnsafeRawBufferPointer, _ wanted: [Bool]?, _ values: inout [Datum]
+    ) -> Bool {
+        var cursor = RowCursor(row)
+        // A column takes at least one bit, that of the bitmap.
+        guard cursor.varint() != nil, let total = cursor.varint(), total <= row.count * 8,
+            let bitmap = cursor.take((Int(total) + 7) / 8)
+        else { return false }
+        var last = min(Int(total), columns.count)
+        if let wanted { last = min(last, (wanted.lastIndex(of: true) ?? -1) + 1) }
+        for index in 0..<last {
+            if bitmap[index / 8] >> UInt8(index % 8) & 1 == 1 {
+                values.append(.null)
+            } else if let wanted, !wanted[index] {
+                guard cursor.skip(columns[index]) else { return false }
+                values.append(.null)
+            } else {
+                guard let value = cursor.value(columns[index]) else { return false }
+                values.append(value)
+            }
+        }
+        for _ in last..<columns.count { values.append(.null) }
+        return true
     }
 
-    // MARK: One value
+    private static let damaged = SQLError("XX001", "a row is damaged")
 
     private static func encode(_ value: Datum, _ type: SQLType, into row: inout [UInt8]) {
         switch value {
@@ -113,63 +116,21 @@ package struct RowCoder: Sendable {
             value.appendBinary(to: &row)
         }
     }
-
-    private static func decode(
-        _ type: SQLType, from reader: inout ByteReader
-    ) throws(DecodingError) -> Datum {
-        switch type {
-        case .int2, .int4, .int8, .oid: return .int(unzigzag(try reader.readVarint()))
-        case .text, .varchar, .char, .name, .unknown: return .text(try reader.readString())
-        case .bool: return .bool(try reader.readBool())
-        case .date:
-            guard let date = Int32(exactly: unzigzag(try reader.readVarint())) else {
-                throw DecodingError("a date is out of range")
-            }
-            return .date(date)
-        case .timestamp, .timestamptz:
-            return .timestamp(Int64(bigEndian: try reader.read(Int64.self)))
-        case .float4:
-            return .double(
-                Double(Float(bitPattern: UInt32(bigEndian: try reader.read(UInt32.self)))))
-        case .float8:
-            return .double(Double(bitPattern: UInt64(bigEndian: try reader.read(UInt64.self))))
-        case .bytea: return .bytes(Array(try reader.readBytes()))
-        case .uuid:
-            let high = UInt64(bigEndian: try reader.read(UInt64.self))
-            return .uuid(
-                UniqueID(high: high, low: UInt64(bigEndian: try reader.read(UInt64.self))))
-        case .numeric:
-            let bytes = try reader.readBytes()
-            do throws(SQLError) {
-                return .numeric(try Numeric(binary: bytes))
-            } catch { throw DecodingError(error.message) }
-        }
-    }
-
-    private static func skip(
-        _ type: SQLType, in reader: inout ByteReader
-    ) throws(DecodingError) {
-        switch type {
-        case .int2, .int4, .int8, .oid, .date: _ = try reader.readVarint()
-        case .text, .varchar, .char, .name, .unknown, .bytea, .numeric: _ = try reader.readBytes()
-        case .bool, .float4, .float8, .timestamp, .timestamptz, .uuid:
-            _ = try reader.readRaw(Int(type.size))
-        }
-    }
 }
 
-/// Small numbers of either sign become small numbers: 0, -1, 1, -2, …
+/// Makes small numbers of either sign small: 0, -1, 1, -2, … become 0, 1, 2, 3.
 @inline(__always)
 private func zigzag(_ value: Int64) -> UInt64 {
     UInt64(bitPattern: value << 1 ^ value >> 63)
 }
 
+/// The opposite of ``zigzag(_:)``.
 @inline(__always)
-private func unzigzag(_ value: UInt64) -> Int64 {
+func unzigzag(_ value: UInt64) -> Int64 {
     Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
 }
 
-/// Appends seven bits a byte, the least significant first; ``ByteReader/readVarint()`` reads it.
+/// Appends seven bits a byte, the least significant first.
 @inline(__always)
 func appendVarint(_ value: UInt64, to out: inout [UInt8]) {
     var rest = value

@@ -14,7 +14,7 @@ package enum SQLType: Hashable, Sendable {
     case text
     /// At most so many characters; nil means no limit.
     case varchar(Int?)
-    /// Padded with blanks to so many characters, which then do not count; nil (`bpchar`) never pads.
+    /// Padded with blanks that do not count to so many characters; nil (`bpchar`) never pads.
     case char(Int?)
     case timestamp
     case timestamptz

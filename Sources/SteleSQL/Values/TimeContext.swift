@@ -24,10 +24,10 @@ package struct ZoneOffset: Hashable, Sendable {
     package static let utc = ZoneOffset(seconds: 0)
 
     /// What a clock in this zone shows at a moment.
-    package func local(_ moment: Int64) -> Int64 { moment + Int64(seconds) * 1_000_000 }
+    package func local(_ moment: Int64) -> Int64 { moment &+ Int64(seconds) * 1_000_000 }
 
     /// The moment at which a clock in this zone shows `local`.
-    package func moment(_ local: Int64) -> Int64 { local - Int64(seconds) * 1_000_000 }
+    package func moment(_ local: Int64) -> Int64 { local &- Int64(seconds) * 1_000_000 }
 
     /// The limit of what a timestamp's text may name: just below 16 hours.
     static let limit: Int32 = 15 * 3600 + 59 * 60 + 59
@@ -95,7 +95,7 @@ package struct ZoneOffset: Hashable, Sendable {
     /// Seconds of a decimal number of hours.
     private static func hours(_ text: ArraySlice<UInt8>) -> Int32? {
         guard let decimal = ScannedDecimal(text) else { return nil }
-        let value = (decimal.double(text) * 3600).rounded()
+        guard let value = (decimal.double(text) * 3600).nearestInteger else { return nil }
         return value.magnitude < 168 * 3600 ? Int32(value) : nil
     }
 
@@ -114,7 +114,7 @@ package struct ZoneOffset: Hashable, Sendable {
         return offset
     }
 
-    /// Reads `±HH[:MM[:SS]]`, `±HHMM` or `±HHMMSS` and says where it ends.
+    /// Reads `±HH[:MM[:SS]]` or `±HHMM` and says where it ends.
     static func scan(_ text: ArraySlice<UInt8>) -> (seconds: Int32, end: Int)? {
         guard let sign = text.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") else {
             return nil
@@ -126,16 +126,11 @@ package struct ZoneOffset: Hashable, Sendable {
         switch first.count {
         case 1, 2: parts = [number(first)]
         case 3, 4: parts = [number(first.dropLast(2)), number(first.suffix(2))]
-        case 5, 6:
-            parts = [
-                number(first.dropLast(4)), number(first.dropLast(2).suffix(2)),
-                number(first.suffix(2)),
-            ]
         default: return nil
         }
         while first.count <= 2, parts.count < 3, rest.first == UInt8(ascii: ":") {
             let digits = rest.dropFirst().prefix { isDigit($0) }
-            guard digits.count == 2 else { return nil }
+            guard digits.count == 1 || digits.count == 2 else { return nil }
             parts.append(number(digits))
             rest = rest[digits.endIndex...]
         }
