@@ -12,6 +12,8 @@ final class SimulatedMember {
     var group: RaftGroup?
     var appendWork: [(due: Int, message: Message)] = []
     var applyWork: [(due: Int, message: Message)] = []
+    /// A disk that is slow for a while.
+    var isSlow = false
 
     /// The state machine at some index, in short.
     struct State {
@@ -38,14 +40,14 @@ final class SimulatedMember {
         durableState = state
     }
 
-    func start(seed: UInt64) {
+    func start(seed: UInt64, guarded: Bool) {
         var configuration = RaftConfiguration(id: id)
         var random = SeededRandom(seed: seed)
         configuration.heartbeatTicks = 2
         configuration.applied = durableState.index
         configuration.asyncStorageWrites = true
-        configuration.checkQuorum = true
-        configuration.preVote = true
+        configuration.checkQuorum = guarded
+        configuration.preVote = guarded
         configuration.maxInflightMessages = Int(random.uniform(1...8))
         configuration.maxBytesPerMessage = Int(random.uniform(1...400))
         // Else a small window would pile up proposals faster than it drains them.
@@ -77,6 +79,8 @@ final class SimulatedGroup {
     private var now = 0
     private var network: [(due: Int, order: UInt64, bytes: [UInt8])] = []
     private var isFaulty = true
+    /// Whether pre-vote and the quorum check are on; without them leaders change more often.
+    private let isGuarded: Bool
     private var isolated: [ReplicaID] = []
     private var proposals: UInt64 = 0
 
@@ -86,17 +90,18 @@ final class SimulatedGroup {
     private var applied: [LogIndex: (term: Term, hash: UInt64)] = [:]
     private var highestCommit = LogPosition(index: 10, term: 5)
     private var reads: [UInt64: LogIndex] = [:]
-    private(set) var answeredReads = 0
+    private var answeredReads = 0
 
     init(seed: UInt64) {
         random = SeededRandom(seed: seed)
+        isGuarded = random.oneIn(2)
         let voters = (1...3).map { ReplicaID($0) }
         let snapshot = Snapshot(index: 10, term: 5, confState: ConfState(voters: voters))
         members = (1...5).map { number in
             SimulatedMember(
                 id: ReplicaID(number), snapshot: number <= 3 ? snapshot : nil)
         }
-        for member in members { member.start(seed: random.next()) }
+        for member in members { member.start(seed: random.next(), guarded: isGuarded) }
     }
 
     var committedEntries: Int { applied.count }
@@ -109,12 +114,14 @@ final class SimulatedGroup {
         for _ in 0..<steps { try step() }
     }
 
-    /// Ends all faults, and expects that whatever is proposed then is applied by every member.
+    /// Ends all faults, and expects that whatever is proposed then is applied by every member, and
+    /// that a read is answered.
     func heal() throws {
         isFaulty = false
+        let readsBefore = answeredReads
         isolated = []
         for member in members {
-            if member.group == nil { member.start(seed: random.next()) }
+            if member.group == nil { member.start(seed: random.next(), guarded: isGuarded) }
             member.group?.votesAllowedFor = .anyone
             member.storage.unavailableThrough = 0
             member.group?.entriesAvailable()
@@ -128,7 +135,8 @@ final class SimulatedGroup {
             }
             let part = members.filter { leader.progress(of: $0.id) != nil }
             let isEven = part.allSatisfy { $0.state.index == leader.lastIndex }
-            if isEven, leader.hasCommittedInTerm, proposals >= target { return }
+            let isDone = isEven && leader.hasCommittedInTerm && proposals >= target
+            if isDone, answeredReads > readsBefore { return }
         }
         let states = members.map { member -> String in
             guard let group = member.group else { return "\(member.id) is down" }
@@ -157,8 +165,10 @@ final class SimulatedGroup {
 
     private func injectFaults() {
         if random.oneIn(150) { pick().crash() }
+        if random.oneIn(200) { members.first { $0.group?.isLeader == true }?.crash() }
+        for member in members where random.oneIn(100) { member.isSlow.toggle() }
         for member in members where member.group == nil && random.oneIn(60) {
-            member.start(seed: random.next())
+            member.start(seed: random.next(), guarded: isGuarded)
         }
         if random.oneIn(150) {
             isolated = [pick().id, pick().id]
@@ -265,8 +275,8 @@ final class SimulatedGroup {
         let ready = group.ready()
         for message in ready.messages {
             switch message.to {
-            case .appendThread: member.appendWork.append((now + delay(), message))
-            case .applyThread: member.applyWork.append((now + delay(), message))
+            case .appendThread: member.appendWork.append((now + delay(member), message))
+            case .applyThread: member.applyWork.append((now + delay(member), message))
             default: transmit(message)
             }
         }
@@ -278,7 +288,9 @@ final class SimulatedGroup {
         }
     }
 
-    private func delay() -> Int { Int(random.below(isFaulty && random.oneIn(10) ? 40 : 4)) }
+    private func delay(_ member: SimulatedMember) -> Int {
+        Int(random.below(isFaulty && member.isSlow ? 60 : 4))
+    }
 
     private func workOnDisk(_ member: SimulatedMember) {
         while let work = member.appendWork.first, work.due <= now {
