@@ -6,7 +6,7 @@ import SteleWire
 extension Error {
     /// Why a connection could not be made, for people.
     var connectionTrouble: String {
-        switch self {
+        switch self as any Error {
         case let error as SteleError: error.message
         case let error as IOError:
             NetworkTrouble.describe(errno: error.errnoCode) ?? "\(error)"

@@ -149,7 +149,9 @@ final class Connection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) { finish(Connection.remoteClosed) }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { close("\(error)") }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        close(error.connectionTrouble)
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         finish("the connection was shut down")

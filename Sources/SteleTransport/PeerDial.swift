@@ -25,7 +25,7 @@ final class PeerDial: ConnectionOwner {
     func start() {
         let bound = NIOLoopBound(self, eventLoop: transport.loop)
         transport.connect(to: address, owner: self).whenFailure { error in
-            bound.value.end("\(error)")
+            bound.value.end(error.connectionTrouble)
         }
     }
 

@@ -128,7 +128,8 @@ package final class Transport: @unchecked Sendable {
         } catch let error as SteleError {
             throw error
         } catch {
-            throw SteleError(.unavailable, "\(address) cannot be reached: \(error)")
+            throw SteleError(
+                .unavailable, "\(address) cannot be reached: \(error.connectionTrouble)")
         }
     }
 
