@@ -21,6 +21,9 @@ enum LogFormat {
     static let segmentHeaderBytes = 512
     static let recordHeaderBytes = 40
 
+    /// What gaps are filled with; appending a slice is one copy, a repeated element is a loop.
+    static let zeros = [UInt8](repeating: 0, count: alignment)
+
     static func aligned(_ count: Int) -> Int { (count + alignment - 1) & ~(alignment - 1) }
 
     static func fileName(sequence: UInt64) -> String { hexadecimal(sequence) + ".log" }
@@ -67,7 +70,7 @@ struct SegmentHeader: Equatable, Sendable {
         writer.write(chain)
         writer.write(CRC32C.of(writer.bytes[start...]))
         let rest = LogFormat.segmentHeaderBytes - Self.checkedBytes - 4
-        writer.writeRaw(repeatElement(0, count: rest))
+        writer.writeRaw(LogFormat.zeros[..<rest])
     }
 
     static func decode(_ bytes: ArraySlice<UInt8>) -> Reading {

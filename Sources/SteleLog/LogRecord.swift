@@ -204,7 +204,7 @@ struct RecordEncoder {
     mutating func begin(position: UInt64, parts: Int, nodeRecord: [UInt8]?) {
         start = output.bytes.count
         self.position = position
-        output.writeRaw(repeatElement(0, count: LogFormat.recordHeaderBytes))
+        output.bytes.append(contentsOf: LogFormat.zeros[..<LogFormat.recordHeaderBytes])
         metadata.bytes.removeAll(keepingCapacity: true)
         RecordMetadata.writeNodeRecord(nodeRecord, to: &metadata)
         metadata.writeVarint(UInt64(parts))
@@ -222,7 +222,7 @@ struct RecordEncoder {
                 term: entry.term, length: UInt32(entry.payload.count),
                 checksum: CRC32C.of(entry.payload))
             RecordMetadata.writeSlot(slot, to: &metadata)
-            output.writeRaw(entry.payload)
+            output.bytes.append(contentsOf: entry.payload)
             slots.append(slot)
         }
         return LogRecord.Part(
@@ -239,10 +239,10 @@ struct RecordEncoder {
         let header = RecordHeader(
             checksum: 0, previous: previous, salt: salt, position: position, synced: synced,
             payloadBytes: payloadBytes, metadataBytes: metadata.bytes.count)
-        output.writeRaw(metadata.bytes)
+        output.bytes.append(contentsOf: metadata.bytes)
         let checksum = header.patch(into: &output.bytes, at: start)
         let padding = header.length - (output.bytes.count - start)
-        output.writeRaw(repeatElement(0, count: padding))
+        output.bytes.append(contentsOf: LogFormat.zeros[..<padding])
         return checksum
     }
 

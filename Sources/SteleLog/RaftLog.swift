@@ -60,7 +60,8 @@ package final class RaftLog: Sendable {
     /// Reads entries `from ..< upTo` of a replica that are durable: contiguous from `from`, at
     /// least one if it is there, no more than `maxBytes` of payload otherwise.
     ///
-    /// Empty if `from` was compacted or is not durable yet. Blocks on the disk; any thread may call.
+    /// Empty if `from` was compacted or is not durable yet. Any thread may call, and waits for the
+    /// disk.
     package func entries(
         of tablet: TabletID, replica: ReplicaID, from: LogIndex, upTo: LogIndex, maxBytes: Int
     ) throws(LogError) -> [Entry] {

@@ -97,7 +97,7 @@ struct ReplicaIndex: Sendable {
     private mutating func fill(upTo index: LogIndex) {
         let next = first + UInt64(count)
         if index > next {
-            slots.append(contentsOf: repeatElement(.missing, count: Int(index - next)))
+            slots.append(contentsOf: [EntrySlot](repeating: .missing, count: Int(index - next)))
         }
     }
 
@@ -109,7 +109,7 @@ struct ReplicaIndex: Sendable {
         if isEmpty { first = index }
         if index < first {
             let holes = Int(first - index)
-            slots.insert(contentsOf: repeatElement(.missing, count: holes), at: head)
+            slots.insert(contentsOf: [EntrySlot](repeating: .missing, count: holes), at: head)
             first = index
         }
         fill(upTo: end)

@@ -25,7 +25,7 @@ struct SimulatedInode: Sendable {
             dirty[sector] = lost.removeValue(forKey: sector) ?? content(of: sector)
         }
         if bytes.count < end {
-            bytes.append(contentsOf: repeatElement(0, count: end - bytes.count))
+            bytes += [UInt8](repeating: 0, count: end - bytes.count)
         }
         bytes.withUnsafeMutableBytes { all in
             UnsafeMutableRawBufferPointer(rebasing: all[offset..<end]).copyMemory(from: source)
