@@ -11,8 +11,11 @@ func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let core: [Target.Dependency] = [
@@ -103,11 +106,37 @@ let package = Package(
 
         // Tests
         tests("SteleBaseTests", ["SteleBase"]),
-        tests("SteleRaftTests", ["SteleBase", "SteleRaft"]),
+        tests("SteleClockTests", ["SteleClock"]),
+        tests("SteleRaftTests", ["SteleBase", "SteleRaft"], exclude: ["Scripts"]),
         tests(
             "SteleEngineTests", ["SteleBase", "SteleClock", "SteleEngine", "SteleRocksDB"]),
-        tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
+        tests(
+            "SteleTabletTests",
+            ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet"]),
+        tests("SteleTransactionTests", core),
+        tests("SteleClusterTests", ["SteleBase", "SteleClock", "SteleTablet", "SteleCluster"]),
+        tests("SteleLogTests", ["SteleBase", "SteleRaft", "SteleLog"]),
+        tests("SteleWireTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleWire"]),
+        tests(
+            "SteleTransportTests",
+            [
+                "SteleBase", "SteleAPI", "SteleRaft", "SteleCluster", "SteleWire",
+                "SteleTransport", nioCore, nioPosix, logging,
+            ]),
+        tests(
+            "SteleClientTests",
+            [
+                "SteleBase", "SteleClock", "SteleAPI", "SteleCluster", "SteleWire",
+                "SteleTransport", "SteleClient", nioCore, nioPosix, logging,
+            ]),
+        tests("SteleTests", ["Stele", "SteleAPI", logging]),
+        tests(
+            "StelePostgresTests",
+            [
+                "SteleBase", "SteleAPI", "SteleSQL", "StelePostgres", nioCore, nioPosix, nioLocks,
+            ]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
+        tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -4,7 +4,8 @@ import NIOCore
 /// Runs Swift tasks on an event loop, in between the turns of the node that lives there.
 ///
 /// A task that runs here reaches the node's core without changing threads. Jobs are collected and
-/// run together, then `afterJobs` lets the node take its turn over what they asked for.
+/// run in batches: a task that yields lets the loop look after its sockets first. The node's `pump`
+/// runs batches and turns in alternation.
 final class LoopExecutor: TaskExecutor {
     private let loop: any EventLoop
     private let jobs = NIOLockedValueBox<Jobs>(Jobs())
@@ -14,16 +15,17 @@ final class LoopExecutor: TaskExecutor {
         var isScheduled = false
     }
 
-    /// Called on the loop after jobs have run.
-    private let afterJobs: NIOLoopBoundBox<(() -> Void)?>
+    private let pump: NIOLoopBoundBox<(() -> Void)?>
 
     init(loop: any EventLoop) {
         self.loop = loop
-        afterJobs = .makeEmptyBox(eventLoop: loop)
+        pump = .makeEmptyBox(eventLoop: loop)
     }
 
+    /// Has `pump` called on the loop, instead of running the jobs, when there are any.
+    ///
     /// - Precondition: called on the loop.
-    func setAfterJobs(_ body: (() -> Void)?) { afterJobs.value = body }
+    func setPump(_ pump: (() -> Void)?) { self.pump.value = pump }
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
@@ -32,24 +34,28 @@ final class LoopExecutor: TaskExecutor {
             defer { jobs.isScheduled = true }
             return !jobs.isScheduled
         }
-        if mustSchedule {
-            loop.execute {
-                self.runJobs()
-                self.afterJobs.value?()
-            }
-        }
+        if mustSchedule { loop.execute { self.run() } }
     }
 
-    /// Runs all jobs that are queued, those included that they queue themselves. On the loop only.
-    func runJobs() {
-        while true {
-            let batch = jobs.withLockedValue { jobs in
-                defer { jobs.queue = [] }
-                if jobs.queue.isEmpty { jobs.isScheduled = false }
-                return jobs.queue
-            }
-            if batch.isEmpty { return }
-            for job in batch { job.runSynchronously(on: asUnownedTaskExecutor()) }
+    /// Runs the jobs that are queued at this moment, not those that they queue. On the loop only.
+    ///
+    /// - Returns: whether there were any.
+    func runJobs() -> Bool {
+        let batch = jobs.withLockedValue { jobs in
+            defer { jobs.queue = [] }
+            if jobs.queue.isEmpty { jobs.isScheduled = false }
+            return jobs.queue
+        }
+        for job in batch { job.runSynchronously(on: asUnownedTaskExecutor()) }
+        return !batch.isEmpty
+    }
+
+    /// Without a node that takes turns, jobs run by themselves, a batch at each pass of the loop.
+    private func run() {
+        if let pump = pump.value {
+            pump()
+        } else if runJobs() {
+            loop.execute { self.run() }
         }
     }
 }

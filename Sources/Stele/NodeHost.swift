@@ -103,7 +103,7 @@ final class NodeHost: @unchecked Sendable {
         self.engine = engine
         self.transport = transport
         self.onFailure = onFailure
-        executor.setAfterJobs { [unowned self] in pump() }
+        executor.setPump { [unowned self] in pump() }
         needsTurn = true
         pump()
         return promise.futureResult
@@ -121,18 +121,18 @@ final class NodeHost: @unchecked Sendable {
 
     // MARK: Turns
 
-    /// Runs jobs and turns until neither has anything left, then lets the loop go on.
+    /// Runs jobs and turns in alternation until neither has anything left.
     private func pump() {
-        for _ in 0..<32 {
-            executor.runJobs()
-            if !runTurn() {
-                armTimer()
-                return
-            }
+        for _ in 0..<Self.roundsAtATime {
+            let didRun = executor.runJobs()
+            let didTurn = runTurn()
+            guard didRun || didTurn else { return armTimer() }
         }
         // There is more, but sockets and timers have a right to their turn too.
         loop.execute { self.pump() }
     }
+
+    private static let roundsAtATime = 4
 
     /// Runs one turn if there is a reason for it.
     private func runTurn() -> Bool {
@@ -259,7 +259,7 @@ final class NodeHost: @unchecked Sendable {
         isDurable?.fail(error)
         isDurable = nil
         timer?.cancel()
-        executor.setAfterJobs(nil)
+        executor.setPump(nil)
         let reply = TabletReply.failed(.init(.outcomeUnknown, error.message))
         for (_, waiter) in waiters.sorted(by: { $0.key < $1.key }) {
             waiter.resume(reply)

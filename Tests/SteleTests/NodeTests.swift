@@ -1,0 +1,155 @@
+import Foundation
+import Logging
+import Stele
+import SteleAPI
+import Testing
+
+/// Whole nodes in this process, on real disks and sockets.
+@Suite struct NodeTests {
+    /// A directory of its own for a test, removed at the end.
+    private final class Scratch {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("stele-node-\(UUID().uuidString)").path
+
+        deinit { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    private let scratch = Scratch()
+
+    private func configuration(
+        _ name: String, listen: String? = nil, join: [String] = []
+    ) -> NodeConfiguration {
+        var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        logger.logLevel = .critical
+        return NodeConfiguration(
+            directory: scratch.path + "/" + name, listen: listen, join: join,
+            cacheBytes: 8 << 20, logger: logger)
+    }
+
+    @Test func `a node alone keeps what it acknowledged across a restart`() async throws {
+        for round in 0..<3 {
+            let node = try await Node.start(configuration("alone"))
+            #expect(try await node.database.get("round", as: Int.self) == (round == 0 ? nil : round - 1))
+            try await node.database.write { transaction in
+                try await transaction.put("round", round)
+                try await transaction.put(Key("history", round), round * 10)
+            }
+            let sum = try await node.database.read { transaction in
+                var sum = 0
+                for try await entry in transaction.scan(prefix: Key("history")) {
+                    sum += try entry.value(as: Int.self)
+                }
+                return sum
+            }
+            #expect(sum == (0...round).reduce(0) { $0 + $1 * 10 })
+            try await node.stop()
+            try await node.stop()
+        }
+    }
+
+    @Test func `a directory in use is refused by name, and its owner is unharmed`() async throws {
+        let node = try await Node.start(configuration("busy"))
+        let error = await #expect(throws: SteleError.self) {
+            try await Node.start(configuration("busy"))
+        }
+        #expect(error?.code == .configuration)
+        #expect(error?.message.contains("busy") == true)
+        try await node.database.put("still", "here")
+        #expect(try await node.database.get("still", as: String.self) == "here")
+        try await node.stop()
+        await #expect(throws: SteleError.self) { try await node.database.put("more", 1) }
+    }
+
+    @Test func `a port in use is refused by name`() async throws {
+        let node = try await Node.start(configuration("first", listen: "127.0.0.1:0"))
+        let address = try #require(node.address)
+        let error = await #expect(throws: SteleError.self) {
+            try await Node.start(configuration("second", listen: address))
+        }
+        #expect(error?.code == .configuration)
+        #expect(error?.message.contains(address) == true)
+        try await node.stop()
+    }
+
+    @Test func `a file that is no identity is not touched`() async throws {
+        let path = scratch.path + "/foreign"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try Data("something else".utf8).write(to: URL(fileURLWithPath: path + "/identity"))
+        let error = await #expect(throws: SteleError.self) {
+            try await Node.start(configuration("foreign"))
+        }
+        #expect(error?.code == .configuration)
+        #expect(
+            try Data(contentsOf: URL(fileURLWithPath: path + "/identity"))
+                == Data("something else".utf8))
+    }
+
+    @Test func `three nodes form a cluster, serve at each, and survive the loss of any`()
+        async throws
+    {
+        let ports = try freePorts(3)
+        let addresses = ports.map { "127.0.0.1:\($0)" }
+        func start(_ index: Int) async throws -> Node {
+            try await Node.start(
+                configuration("node\(index)", listen: addresses[index], join: addresses))
+        }
+        var nodes: [Node] = []
+        for index in 0..<3 { nodes.append(try await start(index)) }
+        let early = await #expect(throws: SteleError.self) {
+            try await nodes[1].database.put("early", 1)
+        }
+        #expect(early?.code == .notInitialized)
+        try await nodes[0].initializeCluster()
+        let again = await #expect(throws: SteleError.self) {
+            try await nodes[0].initializeCluster()
+        }
+        #expect(again?.code == .configuration)
+        for (index, node) in nodes.enumerated() {
+            try await eventually { try await node.database.put(Key("from", index), index) }
+        }
+        for lost in 0..<3 {
+            try await nodes[lost].stop()
+            let other = nodes[(lost + 1) % 3]
+            try await other.database.put(Key("without", lost), lost)
+            #expect(try await other.database.get(Key("from", lost), as: Int.self) == lost)
+            nodes[lost] = try await start(lost)
+            try await eventually {
+                let found = try await nodes[lost].database.get(Key("without", lost), as: Int.self)
+                #expect(found == lost)
+            }
+        }
+        let status = await nodes[0].status()
+        #expect(status.nodes.map(\.id.rawValue) == [1, 2, 3])
+        #expect(status.tablets.count == 2)
+        for node in nodes { try await node.stop() }
+    }
+
+    /// Repeats what may fail while a cluster is still finding itself.
+    private func eventually(_ body: () async throws -> Void) async throws {
+        for _ in 0..<100 {
+            if (try? await body()) != nil { return }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        try await body()
+    }
+
+    private func freePorts(_ count: Int) throws -> [Int] {
+        var sockets: [Int32] = []
+        defer { for socket in sockets { close(socket) } }
+        return try (0..<count).map { _ in
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            sockets.append(descriptor)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = inet_addr("127.0.0.1")
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let result = withUnsafeMutablePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+                }
+            }
+            try #require(result == 0)
+            return Int(UInt16(bigEndian: address.sin_port))
+        }
+    }
+}
