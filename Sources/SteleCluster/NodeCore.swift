@@ -21,6 +21,8 @@ package struct NodeCoreConfiguration: Sendable {
     package var electionTicks = 5
     /// Bytes applied and not flushed that call for a flush.
     package var flushThreshold = 48 << 20
+    /// Entries that a busy tablet's log gives up at once, at least.
+    package var minimumTruncation: LogIndex = 1_024
     /// Bytes of mutations that one turn applies.
     package var applyBudget = 1 << 20
 
@@ -430,7 +432,8 @@ package final class NodeCore {
     func truncate(_ index: Int) {
         let tablet = tablets[index]
         let position = min(states[index].flushedIndex, states[index].heldByAll)
-        guard position >= tablet.log.firstIndex + 1_024 || position == tablet.applied.index,
+        guard position >= tablet.log.firstIndex + configuration.minimumTruncation
+            || position == tablet.applied.index,
             position >= tablet.log.firstIndex, position <= tablet.log.lastIndex,
             let term = try? tablet.log.term(at: position)
         else { return }
@@ -474,6 +477,12 @@ package final class NodeCore {
                     .corruption,
                     "tablet \(descriptor.id): the store has applied index \(applied.index), but "
                         + "the log ends at \(state.lastIndex)")
+            }
+            guard applied.index >= state.compacted.index else {
+                throw EngineError(
+                    .corruption,
+                    "tablet \(descriptor.id): the store has applied index \(applied.index), but "
+                        + "the log begins after \(state.compacted.index)")
             }
             state.hardState.commit = max(state.hardState.commit, applied.index)
             let log = TabletLog(

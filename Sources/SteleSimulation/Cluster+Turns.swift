@@ -35,20 +35,39 @@ extension SimulatedCluster {
         core.beginTurn(monotonic: monotonic, physical: node.clock.physical(at: now))
         handIn(node, core)
         if !isHealed, scenario.turnStallOdds > 0, faultRandom.oneIn(scenario.turnStallOdds) {
-            // The process stops here, and finds more input when it goes on: it is still the same
-            // turn, with the time at which it began.
+            // The process stops here, and finds more input when it goes on, from some sources and
+            // not yet from others: it is still the same turn, with the time at which it began.
             node.isTurnOpen = true
             result.counts.stalls += 1
-            let length = faultRandom.uniform(10_000...1_000_000)
+            let length = faultRandom.uniform(
+                10_000...(faultRandom.oneIn(2) ? 600_000 : 2_500_000))
             trace.note(.fault, at: now, UInt64(node.place), length, "\(node.id) stalls in a turn")
             after(length, on: node) { [self] in
                 node.isTurnOpen = false
+                let late = deferSomeSources(node)
                 handIn(node, core)
+                node.inbox = late
                 endTurn(node, core, begun: monotonic)
             }
         } else {
             endTurn(node, core, begun: monotonic)
         }
+    }
+
+    /// Takes the input of some sources out of the inbox, for a later turn.
+    private func deferSomeSources(_ node: SimulatedNode) -> [NodeInput] {
+        let isDeferred = nodes.map { _ in faultRandom.oneIn(2) }
+        let isLate: (NodeInput) -> Bool = { input in
+            switch input {
+            case .frame(let peer, _), .connected(let peer), .disconnected(let peer):
+                isDeferred[peer]
+            case .synced, .flushed, .fetched: isDeferred[node.place]
+            case .request: false
+            }
+        }
+        let late = node.inbox.filter(isLate)
+        node.inbox.removeAll(where: isLate)
+        return late
     }
 
     private func handIn(_ node: SimulatedNode, _ core: NodeCore) {
@@ -104,6 +123,7 @@ extension SimulatedCluster {
             .log, at: now, UInt64(node.place), token,
             "\(node.id) log \(token): \(batch.summary)")
         for part in batch.parts {
+            if part.compacted != nil { result.counts.truncations += 1 }
             for entry in part.entries { trace.fold(entry.payload) }
         }
         if defect == .reportsSyncEarly { give(.synced(token), to: node) }
@@ -145,7 +165,8 @@ extension SimulatedCluster {
         result.counts.flushes += 1
         let flush = node.engine.beginFlush()
         if defect == .reportsFlushEarly { give(.flushed, to: node) }
-        after(diskRandom.uniform(500...200_000), on: node) { [self] in
+        let slowest: UInt64 = diskRandom.oneIn(3) ? 1_500_000 : 50_000
+        after(diskRandom.uniform(500...slowest), on: node) { [self] in
             node.engine.completeFlush(flush)
             if defect != .reportsFlushEarly { give(.flushed, to: node) }
         }

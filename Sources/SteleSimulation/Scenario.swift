@@ -57,6 +57,8 @@ public struct DiskProfile: Hashable, Sendable {
     public var stallOdds: UInt64 = 0
     /// Bytes applied that call for a flush of the store.
     public var flushThreshold = 32 << 10
+    /// Entries that a log gives up at once, at least.
+    public var minimumTruncation: UInt64 = 1_024
     /// Entries of each replica that a restarting node finds in memory.
     public var recoveredTail = 1_000
 
@@ -96,6 +98,7 @@ extension Scenario {
         clocks.offset = [0, 1_000, 50_000, 120_000][Int(random.below(4))]
         disk.maximumSync = [200, 1_500, 10_000, 30_000][Int(random.below(4))]
         disk.flushThreshold = [2_000, 16_000, 1 << 20][Int(random.below(3))]
+        disk.minimumTruncation = [1, 50, 1_024][Int(random.below(3))]
         disk.recoveredTail = [0, 3, 1_000][Int(random.below(3))]
     }
 
@@ -124,7 +127,7 @@ extension Scenario {
 
     private mutating func drawPauses(_ random: inout SeededRandom) {
         pauseInterval = random.uniform(500_000...2_000_000)
-        turnStallOdds = random.uniform(200...1_500)
+        turnStallOdds = random.uniform(100...1_000)
     }
 
     private mutating func drawLoss(_ random: inout SeededRandom) {

@@ -120,6 +120,7 @@ final class SimulatedCluster {
             node: node.id, tablets: descriptors, members: nodes.map(\.id),
             seed: nodeRandom.next())
         configuration.flushThreshold = scenario.disk.flushThreshold
+        configuration.minimumTruncation = scenario.disk.minimumTruncation
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
         do {
@@ -150,7 +151,7 @@ final class SimulatedCluster {
         node.isSyncing = false
         node.engine.crash()
         let unsynced = UInt64(node.log.unsyncedCount)
-        node.log.crash(survivors: Int(diskRandom.below(unsynced + 1)))
+        node.log.crash(survivors: diskRandom.oneIn(2) ? 0 : Int(diskRandom.below(unsynced + 1)))
         closeLinks(of: node)
         loseRequests(of: node)
         // A machine that boots again counts from somewhere else, and its wall clock was set anew.

@@ -37,6 +37,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var turns = 0
     public var flushes = 0
     public var fetches = 0
+    /// Log records that gave up entries.
+    public var truncations = 0
     /// Terms in which a tablet was served.
     public var leaderships = 0
 

@@ -43,10 +43,25 @@ struct Trace {
         case turn, message, log, reply, fault, client, start, crash, applied
     }
 
-    /// FNV-1a of bytes.
+    /// A digest of bytes, eight at a time.
     static func digest(_ bytes: some Collection<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        var word: UInt64 = 0
+        var count: UInt64 = 0
+        func mix() {
+            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+        }
+        for byte in bytes {
+            word = word << 8 | UInt64(byte)
+            count += 1
+            if count & 7 == 0 {
+                mix()
+                word = 0
+            }
+        }
+        word |= count << 56
+        mix()
         return hash
     }
 }
