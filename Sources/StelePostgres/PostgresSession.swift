@@ -53,3 +53,5 @@ package protocol PostgresSession: AnyObject {
     /// The client is gone: rolls back and releases everything.
     func close() async
 }
+
+extension SQLSession: PostgresSession {}
