@@ -36,9 +36,6 @@ extension LogWriter {
 
     private func reclaim() throws(LogError) {
         while let segment = removableSegment() {
-            // Once it is gone, the newest segment's checkpoint is the only one: from then on a
-            // damaged header there must be found out, so a record has to prove that it was synced.
-            try prove(upTo: newestBase + UInt64(LogFormat.segmentHeaderBytes))
             guard let removed = takeOldest(segment.sequence) else { return }
             let bytes = try attempt { () throws(FileError) in try giveBack(removed) }
             catalog.state.withLock { state in
@@ -47,8 +44,6 @@ extension LogWriter {
             }
         }
     }
-
-    private var newestBase: UInt64 { catalog.state.withLock { $0.segments.newest?.base ?? 0 } }
 
     private func removableSegment() -> Segment? {
         catalog.state.withLock { state in

@@ -39,9 +39,6 @@ package final class LogWriter {
     private var chain: UInt32
     /// The position behind the newest segment's checkpoint.
     private var checkpointEnd: UInt64 = 0
-    /// What the newest encoded record says was synced, and what the newest durable one says.
-    private var claimed: UInt64 = 0
-    private(set) var proven: UInt64 = 0
     /// What is being copied out of the oldest segment.
     var moving = MoveList()
 
@@ -124,7 +121,6 @@ package final class LogWriter {
         guard let file else { return }
         try attempt { () throws(FileError) in try file.sync() }
         synced = written
-        if encoder.output.bytes.isEmpty { proven = claimed }
         catalog.state.withLock { state in
             state.synced = synced
             state.statistics.syncs += 1
@@ -137,7 +133,10 @@ package final class LogWriter {
             do throws(LogError) {
                 try write()
                 try sync()
-                try prove(upTo: written)
+                try makeRoom(for: LogFormat.alignment)
+                _ = encode([])
+                try write()
+                try sync()
             } catch {
                 failure = error
             }
@@ -162,17 +161,7 @@ package final class LogWriter {
 
     private func finish() {
         chain = encoder.finish(salt: salt, synced: synced, previous: chain)
-        claimed = synced
         catalog.state.withLock { $0.statistics.records += 1 }
-    }
-
-    /// Makes sure that a durable record says that everything up to `position` was synced.
-    func prove(upTo position: UInt64) throws(LogError) {
-        if proven >= position { return }
-        try makeRoom(for: LogFormat.alignment)
-        _ = encode([])
-        try write()
-        try sync()
     }
 
     /// Runs a step whose failure is final.

@@ -21,8 +21,6 @@ struct SegmentTable: Sendable {
 
     var oldest: Segment? { segments.first }
 
-    var newest: Segment? { segments.last }
-
     /// All but the newest, which is being written.
     var closed: ArraySlice<Segment> { segments.dropLast() }
 

@@ -123,6 +123,20 @@ import Testing
         }
     }
 
+    /// A change of the format needs a new version, and this file as a fixture to be read.
+    @Test func theFormatIsPinned() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        var batch = single(1, [1, 2, 3])
+        batch.nodeRecord = [4, 5]
+        batch.parts[0].hardState = HardState(term: 300, vote: ReplicaID(2), commit: 1)
+        try writer.commit(batch)
+        let path = try #require(disk.paths.first { $0.hasSuffix(".log") })
+        let bytes = try #require(disk.content(of: path))
+        #expect(path == "log/0000000000000001.log")
+        #expect(CRC32C.of(bytes) == 0x267E_B889)
+    }
+
     @Test func aMissingSegmentIsFound() throws {
         let disk = SimulatedFileSystem(seed: 2)
         var options = smallOptions(segmentBytes: 2 << 10)

@@ -102,6 +102,36 @@ import Testing
         #expect(recovered.replicas.first?.tail.map(\.index) == [2, 3])
     }
 
+    @Test func theOnlyHeaderIsVouchedFor() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        var (writer, _) = try openWriter(disk)
+        try writer.commit(single(1, [1]))
+        try writer.commit(compaction(1))
+        writer.close()
+        (writer, _) = try openWriter(disk)
+        disk.crash()
+        let segments = disk.paths.filter { $0.hasSuffix(".log") }
+        #expect(segments.count == 1)
+        disk.rot(segments[0], at: 20, mask: 1)
+        #expect(throws: LogError.self) { try openWriter(disk) }
+    }
+
+    @Test func aFileIsNotUsedAgainWhileItIsRead() throws {
+        for readers in 0...1 {
+            let disk = SimulatedFileSystem(seed: 1)
+            let (writer, _) = try openWriter(disk)
+            try writer.commit(single(1, [1]))
+            writer.catalog.state.withLock { state in
+                guard let oldest = state.segments.oldest else { return }
+                state.segments.countReader(sequence: oldest.sequence, by: readers)
+            }
+            try writer.beginSegment()
+            try writer.commit(compaction(1))
+            #expect(writer.statistics.reclaimedSegments == 1)
+            #expect(disk.paths.filter { $0.hasSuffix(".spare") }.count == 1 - readers)
+        }
+    }
+
     @Test func aHugeBatchGetsASegmentOfItsSize() throws {
         let disk = SimulatedFileSystem(seed: 1)
         let (writer, _) = try openWriter(disk)
