@@ -60,11 +60,6 @@ package struct ProgressTracker: Sendable {
         return result == .won
     }
 
-    /// Whether one voter decides everything.
-    var isSingleton: Bool {
-        membership.voters.incoming.voters.count == 1 && !membership.voters.isJoint
-    }
-
     mutating func resetVotes() { votes.removeAll(keepingCapacity: true) }
 
     /// Notes the first vote of a replica; later ones do not count.

@@ -83,13 +83,12 @@ extension RaftGroup {
     // MARK: Reads
 
     private func handleReadIndex(_ request: Message) {
-        if tracker.isSingleton {
-            answer(request, at: log.committed)
-        } else if !hasCommittedInTerm {
-            // What earlier leaders committed is known only after the first commit of this term.
-            postponedReads.append(request)
-        } else {
+        // What was committed before is known only after the first commit of this term. That goes
+        // for a single voter too: after a restart its commit index may be an old one.
+        if hasCommittedInTerm {
             startRead(request)
+        } else {
+            postponedReads.append(request)
         }
     }
 
@@ -100,6 +99,8 @@ extension RaftGroup {
             let round = readQueue.add(request, at: log.committed)
             if let own = tracker.slot(of: id) { tracker.progress[own].acknowledgedRead = round }
             broadcastHeartbeat()
+            // The only voter is a quorum by itself.
+            answerConfirmedReads()
         }
     }
 
@@ -134,6 +135,10 @@ extension RaftGroup {
         else { return }
         tracker.progress[slot].acknowledgedRead = max(
             tracker.progress[slot].acknowledgedRead, round)
+        answerConfirmedReads()
+    }
+
+    private func answerConfirmedReads() {
         for read in readQueue.confirm(through: tracker.confirmedRead) {
             answer(read.request, at: read.index)
         }

@@ -202,4 +202,24 @@ struct OwnerControlTests {
         }
         #expect(trio.groups[0].ready().readStates == [ReadState(index: 11, context: [1])])
     }
+
+    @Test
+    func restartedSingleVoterReadsOnlyAfterItsFirstCommit() {
+        let storage = MemoryStorage()
+        let voters = [ReplicaID(1)]
+        storage.restore(Snapshot(index: 10, term: 5, confState: ConfState(voters: voters)))
+        // Entries through 14 were committed and answered; the stored commit index is older.
+        storage.append((11...14).map { Entry(term: 5, index: $0) })
+        storage.set(HardState(term: 5, vote: ReplicaID(1), commit: 12))
+        let group = RaftGroup(RaftConfiguration(id: ReplicaID(1), applied: 10), storage: storage)
+        group.campaign()
+        let election = group.ready()
+        group.advance(election)
+        group.readIndex(context: [1])
+        let first = group.ready()
+        #expect(group.isLeader && first.readStates.isEmpty)
+        storage.append(first.entries)
+        group.advance(first)
+        #expect(group.ready().readStates == [ReadState(index: 15, context: [1])])
+    }
 }

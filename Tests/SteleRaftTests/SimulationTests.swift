@@ -17,7 +17,7 @@ struct SimulationTests {
         let group = SimulatedGroup(seed: seed)
         try group.run(steps: 2_000)
         try group.heal()
-        #expect(group.committedEntries > 20, "hardly anything was committed")
+        #expect(group.committedEntries > 10, "hardly anything was committed")
         #expect(group.terms > 1, "no leader was ever replaced")
     }
 }
