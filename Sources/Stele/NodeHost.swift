@@ -48,6 +48,8 @@ final class NodeHost: @unchecked Sendable {
     private struct Inbox {
         var events: [Event] = []
         var isScheduled = false
+        /// Set at the end: no turn will come for what is posted now.
+        var isClosed = false
     }
 
     /// Who gets the answer to a request.
@@ -111,12 +113,17 @@ final class NodeHost: @unchecked Sendable {
 
     /// Adds an event from any thread and sees to it that a turn follows.
     func post(_ event: Event) {
-        let mustSchedule = inbox.withLockedValue { inbox in
+        let mustSchedule: Bool? = inbox.withLockedValue { inbox in
+            guard !inbox.isClosed else { return nil }
             inbox.events.append(event)
             defer { inbox.isScheduled = true }
             return !inbox.isScheduled
         }
-        if mustSchedule { loop.execute { self.pump() } }
+        switch mustSchedule {
+        case true?: loop.execute { self.pump() }
+        case false?: break
+        case nil: refuse([event])
+        }
     }
 
     // MARK: Turns
@@ -137,7 +144,10 @@ final class NodeHost: @unchecked Sendable {
     /// Runs one turn if there is a reason for it.
     private func runTurn() -> Bool {
         let events = inbox.withLockedValue { inbox in
-            defer { inbox = Inbox() }
+            defer {
+                inbox.events = []
+                inbox.isScheduled = false
+            }
             return inbox.events
         }
         guard let core, !isStopped else {
@@ -265,11 +275,17 @@ final class NodeHost: @unchecked Sendable {
             waiter.resume(reply)
         }
         waiters = [:]
+        refuse(
+            inbox.withLockedValue { inbox in
+                inbox.isClosed = true
+                defer { inbox.events = [] }
+                return inbox.events
+            })
     }
 
     private func refuse(_ events: [Event]) {
         for case .submit(_, _, let waiter) in events {
-            waiter.resume(.failed(.init(.notLeader, "the node is stopped")))
+            waiter.resume(.failed(.init(.notLeader, "the node does not serve (yet, or any more)")))
         }
     }
 
@@ -279,7 +295,7 @@ final class NodeHost: @unchecked Sendable {
     func stop() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         guard let core, let log, !isStopped else {
-            isStopped = true
+            halt(SteleError(.stopped, "the node was stopped"))
             promise.succeed()
             return promise.futureResult
         }
