@@ -1,39 +1,154 @@
 import SteleAPI
 
-/// One client's conversation with the database. All calls come from one task.
+/// One client's conversation with the database: its transaction, settings, prepared statements.
+///
+/// All calls come from the one task of the connection; only ``canceller`` may be called from
+/// elsewhere. A call that throws in the simple protocol has cleaned up behind itself; in the
+/// extended protocol the front calls ``fail()`` after an error, whoever found it.
 package final class SQLSession {
+    let database: any DatabaseBackend
+    let catalog: SQLCatalogCache
+    let environment: SQLEnvironment
+    /// What `RESET` returns to.
+    let defaults: SessionSettings
+    /// The settings in force.
+    var settings: SessionSettings
+    /// The settings without those that last only for the transaction.
+    var lastingSettings: SessionSettings
+    var transaction: SessionTransaction?
+    var statements: [String: PreparedStatement] = [:]
+    var portals: [String: Portal] = [:]
+    let cancellation = Cancellation()
+    /// The running statement has sent something, so that it cannot be run again unseen.
+    var hasOutput = false
+    private var notices: [SQLError] = []
+    private var lastReported: [String]
+
     package init(
         database: any DatabaseBackend, catalog: SQLCatalogCache, environment: SQLEnvironment,
         startupParameters: [(String, String)]
-    ) throws(SQLError) {}
-
-    package var transactionStatus: TransactionStatus { .idle }
-    package var zone: ZoneOffset { .utc }
-    package var reportedParameters: [(String, String)] { [] }
-    package var canceller: @Sendable () -> Void { {} }
-    package func takeChangedParameters() -> [(String, String)] { [] }
-    package func takeNotices() -> [SQLError] { [] }
-    package func simpleQuery(_ text: String, into sink: any ResultSink) async throws(SQLError) {
-        if try Parser.parse(text).isEmpty { return sink.emptyQuery() }
-        throw .unsupported("this statement")
+    ) throws(SQLError) {
+        self.database = database
+        self.catalog = catalog
+        self.environment = environment
+        let initial = SessionSettings(environment)
+        var settings = initial
+        for (name, value) in startupParameters {
+            try settings.set(name, [value], defaults: initial)
+        }
+        self.settings = settings
+        lastingSettings = settings
+        defaults = settings
+        lastReported = try SessionSettings.reported.map { (name) throws(SQLError) in
+            try settings.value(of: name)
+        }
     }
-    package func prepare(
-        _ name: String, _ text: String, parameterTypes: [UInt32]
-    ) async throws(SQLError) {}
-    package func describeStatement(
-        _ name: String
-    ) async throws(SQLError) -> (parameterTypes: [UInt32], columns: [ResultColumn]?) { ([], nil) }
-    package func bind(
-        portal: String, statement: String, parameterFormats: [Int16],
-        parameters: [ArraySlice<UInt8>?], resultFormats: [Int16]
-    ) async throws(SQLError) {}
-    package func describePortal(_ name: String) async throws(SQLError) -> [ResultColumn]? { nil }
-    package func execute(
-        portal: String, maxRows: Int, into sink: any ResultSink
-    ) async throws(SQLError) {}
-    package func closeStatement(_ name: String) {}
-    package func closePortal(_ name: String) {}
-    package func sync() async throws(SQLError) {}
-    package func fail() async {}
-    package func close() async {}
+
+    /// How the transaction stands.
+    package var transactionStatus: TransactionStatus {
+        guard let transaction, transaction.isExplicit else { return .idle }
+        return transaction.isFailed ? .failed : .inTransaction
+    }
+
+    /// The zone that times are shown in.
+    package var zone: ZoneOffset { settings.zone }
+
+    /// Makes the running statement end with 57014; may be called from anywhere.
+    package var canceller: @Sendable () -> Void { { [cancellation] in cancellation.request() } }
+
+    /// The settings that a client is told of at the start.
+    package var reportedParameters: [(String, String)] {
+        Array(zip(SessionSettings.reported, lastReported))
+    }
+
+    /// The reported settings that changed since they were last asked for.
+    package func takeChangedParameters() -> [(String, String)] {
+        var changed: [(String, String)] = []
+        for (index, name) in SessionSettings.reported.enumerated() {
+            guard let value = try? settings.value(of: name), value != lastReported[index] else {
+                continue
+            }
+            lastReported[index] = value
+            changed.append((name, value))
+        }
+        return changed
+    }
+
+    /// The notices since they were last asked for.
+    package func takeNotices() -> [SQLError] {
+        defer { notices = [] }
+        return notices
+    }
+
+    func notify(_ notice: SQLError) { notices.append(notice) }
+
+    /// The client is gone: rolls back and releases everything.
+    package func close() async {
+        portals = [:]
+        statements = [:]
+        let last = transaction
+        transaction = nil
+        await last?.rollback()
+    }
+
+    // MARK: Simple protocol
+
+    /// How often a statement outside of a transaction is run again after a conflict.
+    private static let attempts = 20
+
+    /// Runs all statements of a text, in one implicit transaction unless they say otherwise.
+    package func simpleQuery(
+        _ text: String, into sink: any ResultSink
+    ) async throws(SQLError) {
+        cancellation.reset()
+        statements[""] = nil
+        portals[""] = nil
+        do {
+            let parsed = try Parser.parse(text)
+            if parsed.isEmpty { return sink.emptyQuery() }
+            let source = SourceText(text)
+            for (index, statement) in parsed.enumerated() {
+                let prepared = PreparedStatement(statement, source: source, declared: [])
+                let isLast = index == parsed.count - 1
+                if isLast, index == 0, transaction == nil {
+                    try await runAlone(prepared, sink)
+                } else {
+                    try await run(prepared, sink, isLast: isLast)
+                }
+            }
+        } catch {
+            await abort()
+            throw error
+        }
+    }
+
+    /// Runs a statement that is a transaction of its own, again if it loses against another.
+    private func runAlone(
+        _ prepared: PreparedStatement, _ sink: any ResultSink
+    ) async throws(SQLError) {
+        var attempts = 0
+        while true {
+            do {
+                return try await run(prepared, sink, isLast: true)
+            } catch {
+                attempts += 1
+                guard error.state == "40001" || error.state == "40P01", !hasOutput,
+                    attempts < Self.attempts, transaction?.isExplicit != true
+                else { throw error }
+                await abort()
+            }
+        }
+    }
+
+    /// Runs one statement of a text; the last one commits before the client hears of its success.
+    private func run(
+        _ prepared: PreparedStatement, _ sink: any ResultSink, isLast: Bool
+    ) async throws(SQLError) {
+        let portal = Portal(prepared)
+        hasOutput = false
+        try await start(portal, sink)
+        let tag = try await fetchAll(portal, sink)
+        if isLast, let transaction, !transaction.isExplicit { try await commit() }
+        sink.complete(tag: tag)
+    }
 }

@@ -1,0 +1,132 @@
+/// An aggregate function over the rows of a group.
+struct Aggregate: Hashable, Sendable {
+    enum Kind: Hashable, Sendable {
+        case count, sum, minimum, maximum, average, every, some
+
+        init?(name: String) {
+            switch name {
+            case "count": self = .count
+            case "sum": self = .sum
+            case "min": self = .minimum
+            case "max": self = .maximum
+            case "avg": self = .average
+            case "bool_and", "every": self = .every
+            case "bool_or": self = .some
+            default: return nil
+            }
+        }
+
+        /// The result's type for an argument's; nil if there is no such function.
+        func result(of type: SQLType) -> SQLType? {
+            switch (self, type) {
+            case (.count, _): .int8
+            case (.sum, .int2), (.sum, .int4): .int8
+            case (.sum, .int8), (.sum, .numeric): .numeric(nil)
+            case (.sum, .float4), (.sum, .float8): type
+            case (.average, .int2), (.average, .int4), (.average, .int8), (.average, .numeric):
+                .numeric(nil)
+            case (.average, .float4), (.average, .float8): .float8
+            case (.every, .bool), (.some, .bool): .bool
+            case (.minimum, .bool), (.maximum, .bool), (.minimum, .uuid), (.maximum, .uuid),
+                (.minimum, .bytea), (.maximum, .bytea):
+                nil
+            case (.minimum, .varchar), (.maximum, .varchar), (.minimum, .name), (.maximum, .name):
+                .text
+            case (.minimum, _), (.maximum, _): type.withoutModifier
+            default: nil
+            }
+        }
+    }
+
+    var kind: Kind
+    /// nil counts rows.
+    var argument: BoundExpression?
+    var isDistinct: Bool
+    /// The type of the result.
+    var type: SQLType = .int8
+
+    /// What has been gathered of one group.
+    struct State {
+        private var count: Int64 = 0
+        private var value = Datum.null
+        private var integers: Int64 = 0
+        private var seen: Set<Datum> = []
+
+        /// Takes in one row.
+        mutating func add(
+            _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext
+        ) throws(SQLError) {
+            guard let argument = aggregate.argument else {
+                count += 1
+                return
+            }
+            let datum = try argument.evaluate(row, context)
+            if datum.isNull { return }
+            if aggregate.isDistinct, !seen.insert(datum).inserted { return }
+            count += 1
+            switch aggregate.kind {
+            case .count: break
+            case .minimum: if value.isNull || datum.compare(value) < 0 { value = datum }
+            case .maximum: if value.isNull || datum.compare(value) > 0 { value = datum }
+            case .every, .some:
+                guard case .bool(let new) = datum else { return }
+                if case .bool(let old) = value {
+                    value = .bool(aggregate.kind == .every ? old && new : old || new)
+                } else {
+                    value = datum
+                }
+            case .sum, .average: try addNumber(datum, aggregate.type)
+            }
+        }
+
+        /// Integers are summed as such as long as they fit.
+        private mutating func addNumber(_ datum: Datum, _ type: SQLType) throws(SQLError) {
+            switch (datum, type) {
+            case (.int(let number), _):
+                let (sum, overflow) = integers.addingReportingOverflow(number)
+                if overflow {
+                    value = .numeric(try total().adding(Numeric(number)))
+                    integers = 0
+                } else {
+                    integers = sum
+                }
+            case (.double(let number), .float8):
+                value =
+                    if case .double(let sum) = value { .double(sum + number) } else { datum }
+            case (.double, _), (.numeric, _):
+                value =
+                    value.isNull ? datum : try Datum.arithmetic(.add, value, datum, as: type)
+            default: break
+            }
+        }
+
+        /// The exact sum of integers and decimals.
+        private func total() throws(SQLError) -> Numeric {
+            guard case .numeric(let sum) = value else { return Numeric(integers) }
+            return integers == 0 ? sum : try sum.adding(Numeric(integers))
+        }
+
+        func result(_ aggregate: Aggregate) throws(SQLError) -> Datum {
+            switch aggregate.kind {
+            case .count: return .int(count)
+            case .minimum, .maximum, .every, .some: return value
+            case .sum:
+                if count == 0 { return .null }
+                if case .double = value { return value }
+                guard aggregate.type == .int8 else { return .numeric(try total()) }
+                return .int(try Self.integer(total()))
+            case .average:
+                if count == 0 { return .null }
+                if case .double(let sum) = value { return .double(sum / Double(count)) }
+                return .numeric(try total().divided(by: Numeric(count)))
+            }
+        }
+
+        private static func integer(_ value: Numeric) throws(SQLError) -> Int64 {
+            guard let integer = value.integerValue else {
+                throw SQLError("22003", "bigint out of range")
+            }
+            return integer
+        }
+    }
+}

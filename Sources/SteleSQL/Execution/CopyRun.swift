@@ -1,0 +1,88 @@
+/// One execution of `COPY … FROM STDIN`.
+struct CopyRun {
+    private let table: TableDefinition
+    private let columns: [Int]
+    private let options: CopyOptions
+    private let context: StatementContext
+    /// The values of the columns that the data does not have.
+    private let template: [BoundExpression]?
+
+    init(
+        _ syntax: CopySyntax, _ table: TableDefinition, _ context: StatementContext
+    ) throws(SQLError) {
+        self.table = table
+        self.context = context
+        options = try CopyOptions(syntax.options)
+        var columns: [Int] = []
+        if let names = syntax.columns {
+            for name in names {
+                guard let index = table.columnIndex(name) else {
+                    throw SQLError(
+                        "42703",
+                        "column \"\(name)\" of relation \"\(table.name)\" does not exist")
+                }
+                guard !columns.contains(index) else {
+                    throw SQLError("42701", "column \"\(name)\" specified more than once")
+                }
+                columns.append(index)
+            }
+        } else {
+            columns = Array(table.columns.indices)
+        }
+        self.columns = columns
+        template =
+            columns.count == table.columns.count
+            ? nil : table.columns.map { $0.initial?.expression(as: $0.type) ?? .null }
+    }
+
+    /// Reads all data, writes the rows, and returns how many there were.
+    func run(
+        _ transaction: SessionTransaction, _ sink: any ResultSink
+    ) async throws(SQLError) -> Int {
+        try transaction.checkWritable()
+        // A definition that is out of date is found out before the client sends its data.
+        try await transaction.pin(table)
+        var writer = RowWriter(table, context, transaction)
+        var decoder = CopyDecoder(options)
+        sink.copyIn(columns: columns.count, binary: false)
+        while let data = try await sink.nextCopyData() {
+            guard !decoder.isFinished else { continue }
+            try decoder.append(data)
+            while let fields = try decoder.next(isAtEnd: false) {
+                try await writer.add(try row(fields))
+            }
+        }
+        while let fields = try decoder.next(isAtEnd: true) {
+            try await writer.add(try row(fields))
+        }
+        try await writer.flush()
+        return writer.count
+    }
+
+    private func row(_ fields: [CopyDecoder.Field]) throws(SQLError) -> [Datum] {
+        guard fields.count >= columns.count else {
+            throw SQLError(
+                "22P04",
+                "missing data for column \"\(table.columns[columns[fields.count]].name)\"",
+                table: table.name)
+        }
+        guard fields.count == columns.count else {
+            throw SQLError("22P04", "extra data after last expected column", table: table.name)
+        }
+        var row = [Datum](repeating: .null, count: table.columns.count)
+        if let template {
+            for (index, expression) in template.enumerated() {
+                row[index] = try expression.evaluate([], context)
+            }
+        }
+        for (field, column) in zip(fields, columns) {
+            guard let field else {
+                row[column] = .null
+                continue
+            }
+            row[column] = try Datum.parse(
+                text: field, as: table.types[column], time: context.time)
+        }
+        return row
+    }
+}

@@ -1,0 +1,250 @@
+import SteleAPI
+import SteleBase
+
+/// Creates, changes and drops tables, in the same transaction as everything else.
+///
+/// Rows are never deleted one by one: a table that is truncated, dropped or rewritten leaves its
+/// storage behind, with a note of when.
+struct DefinitionRun {
+    private let transaction: SessionTransaction
+    private let database: any DatabaseBackend
+    private let context: StatementContext
+    private let source: SourceText
+    /// What the client is told besides the result.
+    private(set) var notices: [SQLError] = []
+
+    init(
+        _ transaction: SessionTransaction, _ database: any DatabaseBackend,
+        _ context: StatementContext, _ source: SourceText
+    ) {
+        self.transaction = transaction
+        self.database = database
+        self.context = context
+        self.source = source
+    }
+
+    private func isReachable(_ name: TableName) -> Bool {
+        name.schema.isEmpty || name.schema == "public"
+    }
+
+    /// Locks a table for a change; what is read afterwards is not older than the lock.
+    private func claim(_ name: TableName) async throws(SQLError) -> TableDefinition? {
+        guard isReachable(name) else { return nil }
+        let table = try await transaction.claim(name.name)
+        transaction.beginStatement()
+        return table
+    }
+
+    private func claimPresent(_ name: TableName) async throws(SQLError) -> TableDefinition {
+        guard let table = try await claim(name) else {
+            throw SQLError.noTable(name).at(source.position(of: name.at))
+        }
+        return table
+    }
+
+    private func nextID() async throws(SQLError) -> UInt32 {
+        try await transaction.catalog.nextID(database)
+    }
+
+    // MARK: CREATE TABLE
+
+    private static let columnLimit = 1_600
+
+    mutating func create(_ syntax: CreateTableSyntax) async throws(SQLError) {
+        let name = syntax.table
+        guard isReachable(name) else {
+            throw SQLError("3F000", "schema \"\(name.schema)\" does not exist")
+        }
+        guard try await claim(name) == nil else {
+            let error = SQLError("42P07", "relation \"\(name.name)\" already exists")
+            guard syntax.ifNotExists else { throw error }
+            notices.append(
+                SQLError("42P07", "relation \"\(name.name)\" already exists, skipping"))
+            return
+        }
+        guard syntax.columns.count <= Self.columnLimit else {
+            throw SQLError("54011", "tables can have at most \(Self.columnLimit) columns")
+        }
+        var columns: [TableDefinition.Column] = []
+        for column in syntax.columns {
+            guard !columns.contains(where: { $0.name == column.name }) else {
+                throw SQLError("42701", "column \"\(column.name)\" specified more than once")
+            }
+            columns.append(
+                TableDefinition.Column(
+                    name: column.name, type: column.type, isNotNull: column.isNotNull,
+                    initial: try initial(column)))
+        }
+        var key: [Int] = []
+        if let written = syntax.primaryKey { key = try self.key(written, &columns) }
+        let id = try await nextID()
+        try transaction.define(
+            TableDefinition(
+                oid: id, name: name.name, version: id, storage: id, columns: columns,
+                primaryKey: key, keyName: syntax.primaryKey?.name ?? "\(name.name)_pkey"))
+    }
+
+    /// The places of a key's columns, which from now on are not null.
+    private func key(
+        _ key: CreateTableSyntax.PrimaryKey, _ columns: inout [TableDefinition.Column]
+    ) throws(SQLError) -> [Int] {
+        var places: [Int] = []
+        for name in key.columns {
+            guard let place = columns.firstIndex(where: { $0.name == name }) else {
+                throw SQLError(
+                    "42703", "column \"\(name)\" named in key does not exist",
+                    position: source.position(of: key.at))
+            }
+            guard !places.contains(place) else {
+                throw SQLError(
+                    "42701", "column \"\(name)\" appears twice in primary key constraint",
+                    position: source.position(of: key.at))
+            }
+            places.append(place)
+            columns[place].isNotNull = true
+        }
+        return places
+    }
+
+    private func initial(
+        _ column: CreateTableSyntax.Column
+    ) throws(SQLError) -> ColumnDefault? {
+        guard let written = column.initial else { return nil }
+        var binder = Binder(source: source, parameters: [], time: context.time)
+        binder.clause = "DEFAULT expressions"
+        if case .column(_, _, let at) = written {
+            throw binder.error("0A000", "cannot use column reference in DEFAULT expression", at: at)
+        }
+        let typed = try binder.bind(written)
+        let type = typed.type
+        if type != .unknown, (SQLType.castContext(from: type, to: column.type) ?? .explicit) > .assignment {
+            throw binder.error(
+                "42804",
+                "column \"\(column.name)\" is of type \(column.type.plainName) but default "
+                    + "expression is of type \(type.plainName)", at: column.at,
+                hint: "You will need to rewrite or cast the expression.")
+        }
+        let bound = try binder.coerce(
+            typed, to: column.type, in: .assignment, at: written.location).expression
+        for function in ColumnDefault.DefaultFunction.all
+        where typed.expression == .call(function.function, []) {
+            return .function(function)
+        }
+        guard bound.isConstant else {
+            throw binder.unsupported("this DEFAULT", at: written.location)
+        }
+        let value = try bound.evaluate([], context)
+        return value.isNull ? nil : .constant(value)
+    }
+
+    // MARK: DROP and TRUNCATE
+
+    mutating func drop(_ names: [TableName], ifExists: Bool) async throws(SQLError) {
+        for name in names {
+            guard let table = try await claim(name) else {
+                guard ifExists else {
+                    throw SQLError("42P01", "table \"\(name.shown)\" does not exist")
+                }
+                notices.append(
+                    SQLError("00000", "table \"\(name.shown)\" does not exist, skipping"))
+                continue
+            }
+            try transaction.abandon(table.storage)
+            try transaction.undefine(table)
+        }
+    }
+
+    func truncate(_ names: [TableName]) async throws(SQLError) {
+        for name in names {
+            let table = try await claimPresent(name)
+            let id = try await nextID()
+            try transaction.abandon(table.storage)
+            try transaction.define(table.with(version: id, storage: id))
+        }
+    }
+
+    // MARK: ALTER TABLE … ADD PRIMARY KEY
+
+    private static let batch = 1_000
+
+    mutating func addPrimaryKey(_ syntax: AddPrimaryKeySyntax) async throws(SQLError) {
+        guard let old = try await claim(syntax.table) else {
+            let error = SQLError.noTable(syntax.table)
+            guard syntax.ifExists else { throw error.at(source.position(of: syntax.table.at)) }
+            notices.append(
+                SQLError("00000", "relation \"\(syntax.table.shown)\" does not exist, skipping"))
+            return
+        }
+        guard old.hasHiddenKey else {
+            throw SQLError(
+                "42P16", "multiple primary keys for table \"\(old.name)\" are not allowed",
+                position: source.position(of: syntax.key.at))
+        }
+        var columns = old.columns
+        let key = try self.key(syntax.key, &columns)
+        let id = try await nextID()
+        let new = old.with(
+            version: id, storage: id, columns: columns, primaryKey: key,
+            keyName: syntax.key.name ?? "\(old.name)_pkey")
+        try await rewrite(old, as: new)
+        try transaction.abandon(old.storage)
+        try transaction.define(new)
+    }
+
+    private func rewrite(
+        _ old: TableDefinition, as new: TableDefinition
+    ) async throws(SQLError) {
+        let all = old.columns.map { _ in true }
+        var range: KeyRange? = old.range
+        while let next = range {
+            let page = try await transaction.scan(next, limit: Self.batch, reverse: false)
+            range = page.rest
+            var rows: [(key: KeyBytes, row: [Datum])] = []
+            var keys: Set<KeyBytes> = []
+            for stored in page.rows {
+                let row = try old.row(key: stored.key, value: stored.value, wanted: all)
+                if let column = new.primaryKey.first(where: { row[$0].isNull }) {
+                    throw SQLError(
+                        "23502",
+                        "column \"\(new.columns[column].name)\" of relation \"\(new.name)\" "
+                            + "contains null values",
+                        table: new.name, column: new.columns[column].name)
+                }
+                let key = new.key(of: row)
+                guard keys.insert(key).inserted else { throw new.duplicateOfNewKey(row) }
+                rows.append((key, row))
+            }
+            guard !rows.isEmpty else { continue }
+            // Nobody else writes to the new storage; what is there comes from earlier pages.
+            let present = try await transaction.get(rows.map(\.key))
+            for (entry, present) in zip(rows, present) {
+                guard present == nil else { throw new.duplicateOfNewKey(entry.row) }
+                try transaction.write(entry.key, new.value(of: entry.row))
+            }
+        }
+    }
+}
+
+extension BoundExpression {
+    /// Whether the value is the same whenever it is computed.
+    fileprivate var isConstant: Bool {
+        switch self {
+        case .column, .parameter, .aggregate: false
+        case .call(let function, _) where function.isVolatile: false
+        default: children.allSatisfy(\.isConstant)
+        }
+    }
+}
+
+extension Function {
+    /// Whether the value depends on when or for whom the function is called.
+    fileprivate var isVolatile: Bool {
+        switch self {
+        case .transactionTimestamp, .statementTimestamp, .clockTimestamp, .currentDate,
+            .localTimestamp, .currentUser, .currentDatabase, .currentSchema, .processID, .setting,
+            .version, .isInRecovery, .unlockAll:
+            true
+        default: false
+        }
+    }
+}

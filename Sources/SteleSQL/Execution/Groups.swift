@@ -1,0 +1,95 @@
+/// Gathers rows into groups and computes their aggregates.
+struct Groups {
+    private let plan: SelectPlan.Grouping
+    private let context: StatementContext
+    /// The groups in the order in which they were met.
+    private var keys: [[Datum]] = []
+    private var states: [[Aggregate.State]] = []
+    private var places: [[Datum]: Int] = [:]
+    private var memory = MemoryMeter()
+
+    init(_ plan: SelectPlan.Grouping, _ context: StatementContext) {
+        self.plan = plan
+        self.context = context
+        // Without GROUP BY there is one group, even of no rows.
+        if plan.keys.isEmpty { open([]) }
+    }
+
+    private mutating func open(_ key: [Datum]) {
+        keys.append(key)
+        states.append([Aggregate.State](repeating: Aggregate.State(), count: plan.aggregates.count))
+    }
+
+    mutating func add(_ row: [Datum]) throws(SQLError) {
+        var place = 0
+        if !plan.keys.isEmpty {
+            var key: [Datum] = []
+            for expression in plan.keys { key.append(try expression.evaluate(row, context)) }
+            if let known = places[key] {
+                place = known
+            } else {
+                place = keys.count
+                try memory.add(key)
+                places[key] = place
+                open(key)
+            }
+        }
+        for index in plan.aggregates.indices {
+            try states[place][index].add(plan.aggregates[index], row, context)
+        }
+    }
+
+    /// The rows of the groups: keys, then aggregates.
+    func results() throws(SQLError) -> [StoredRow] {
+        var rows: [StoredRow] = []
+        for (key, states) in zip(keys, states) {
+            var row = key
+            for (aggregate, state) in zip(plan.aggregates, states) {
+                row.append(try state.result(aggregate))
+            }
+            if let condition = plan.condition, try !condition.holds(row, context) { continue }
+            rows.append(StoredRow(key: [], row: row))
+        }
+        return rows
+    }
+}
+
+/// Sorts rows by `ORDER BY`.
+struct RowOrder {
+    private let keys: [SelectPlan.SortKey]
+    private let context: StatementContext
+
+    init(_ keys: [SelectPlan.SortKey], _ context: StatementContext) {
+        self.keys = keys
+        self.context = context
+    }
+
+    func sorted(_ rows: [StoredRow]) throws(SQLError) -> [StoredRow] {
+        var entries: [(values: [Datum], place: Int)] = []
+        entries.reserveCapacity(rows.count)
+        for (place, stored) in rows.enumerated() {
+            var values: [Datum] = []
+            for key in keys { values.append(try key.value.evaluate(stored.row, context)) }
+            entries.append((values, place))
+        }
+        entries.sort { left, right in
+            for (index, key) in keys.enumerated() {
+                let order = Self.compare(left.values[index], right.values[index], key)
+                if order != 0 { return order < 0 }
+            }
+            return left.place < right.place
+        }
+        return entries.map { rows[$0.place] }
+    }
+
+    private static func compare(
+        _ left: Datum, _ right: Datum, _ key: SelectPlan.SortKey
+    ) -> Int {
+        if left.isNull || right.isNull {
+            if left.isNull, right.isNull { return 0 }
+            return left.isNull == key.nullsFirst ? -1 : 1
+        }
+        let order = left.compare(right)
+        return key.isDescending ? -order : order
+    }
+}

@@ -1,0 +1,111 @@
+import SteleAPI
+import SteleBase
+
+/// Inserts rows in batches: locks their keys, checks that they are free, and writes them.
+struct RowWriter {
+    private let table: TableDefinition
+    private let conflict: InsertPlan.Conflict?
+    private let context: StatementContext
+    private let transaction: SessionTransaction
+    private var waiting: [[Datum]] = []
+
+    /// Rows that were inserted or, after a conflict, updated.
+    private(set) var count = 0
+    /// Those rows, if somebody wants to return them.
+    private(set) var written: [[Datum]] = []
+    private let keepsRows: Bool
+    private var memory = MemoryMeter()
+
+    private static let batch = 1_000
+
+    init(
+        _ table: TableDefinition, _ context: StatementContext, _ transaction: SessionTransaction,
+        conflict: InsertPlan.Conflict? = nil, keepsRows: Bool = false
+    ) {
+        self.table = table
+        self.conflict = conflict
+        self.context = context
+        self.transaction = transaction
+        self.keepsRows = keepsRows
+    }
+
+    /// Takes a row of all columns; it is written with its batch.
+    mutating func add(_ row: [Datum]) async throws(SQLError) {
+        try table.checkNotNull(row)
+        waiting.append(row)
+        if waiting.count >= Self.batch { try await flush() }
+    }
+
+    /// Writes what is waiting.
+    mutating func flush() async throws(SQLError) {
+        guard !waiting.isEmpty else { return }
+        let rows = waiting
+        waiting = []
+        if table.hasHiddenKey {
+            try await transaction.pin(table)
+            for row in rows {
+                try store(row, under: table.key(hidden: context.environment.nextRowID()))
+            }
+            return
+        }
+        let keys = rows.map(table.key(of:))
+        if rows.count == 1 {
+            let present = try await transaction.lock(table, keys, .exclusive, .wait)[0].value
+            try settle(rows[0], keys[0], present, isOwn: false)
+            return
+        }
+        // The first of several equal keys is locked; the others meet its row.
+        var places: [KeyBytes: Int] = [:]
+        var distinct: [KeyBytes] = []
+        for key in keys where places[key] == nil {
+            places[key] = distinct.count
+            distinct.append(key)
+        }
+        let locked = try await transaction.lock(table, distinct, .exclusive, .wait)
+        var present = locked.map(\.value)
+        var isOwn = [Bool](repeating: false, count: distinct.count)
+        for (row, key) in zip(rows, keys) {
+            guard let place = places[key] else { continue }
+            try settle(row, key, present[place], isOwn: isOwn[place])
+            if present[place] == nil {
+                present[place] = []
+            }
+            isOwn[place] = true
+        }
+    }
+
+    /// Writes a row, or does what is to be done if its key is taken.
+    ///
+    /// - Parameter isOwn: the key was taken by this same statement.
+    private mutating func settle(
+        _ row: [Datum], _ key: KeyBytes, _ present: [UInt8]?, isOwn: Bool
+    ) throws(SQLError) {
+        guard let present else { return try store(row, under: key) }
+        guard let conflict else { throw table.duplicateKey(row) }
+        guard let assignments = conflict.assignments else { return }
+        if isOwn {
+            throw SQLError(
+                "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time",
+                hint: "Ensure that no rows proposed for insertion within the same command have "
+                    + "duplicate constrained values.")
+        }
+        let all = table.columns.map { _ in true }
+        var updated = try table.row(key: key[...], value: present[...], wanted: all)
+        let combined = updated + row
+        if let condition = conflict.condition, try !condition.holds(combined, context) { return }
+        for assignment in assignments {
+            updated[assignment.column] = try assignment.value.evaluate(combined, context)
+        }
+        try table.checkNotNull(updated)
+        try store(updated, under: key)
+    }
+
+    private mutating func store(_ row: [Datum], under key: KeyBytes) throws(SQLError) {
+        try transaction.write(key, table.value(of: row))
+        count += 1
+        if keepsRows {
+            try memory.add(row)
+            written.append(row)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+extension BoundExpression {
+    /// The value of the expression over a row.
+    func evaluate(_ row: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
+        switch self {
+        case .constant(let value): return value
+        case .column(let index): return row[index]
+        case .parameter(let index): return context.parameters[index]
+        case .comparison(let comparison, let left, let right):
+            let left = try left.evaluate(row, context)
+            let right = try right.evaluate(row, context)
+            if left.isNull || right.isNull { return .null }
+            return .bool(comparison.holds(left.compare(right)))
+        case .arithmetic(let operation, let left, let right, let type):
+            return try Datum.arithmetic(
+                operation, left.evaluate(row, context), right.evaluate(row, context), as: type)
+        case .and(let operands): return try conjunction(operands, row, context)
+        case .or(let operands): return try disjunction(operands, row, context)
+        case .not(let operand):
+            guard case .bool(let value) = try operand.evaluate(row, context) else { return .null }
+            return .bool(!value)
+        case .isNull(let operand, let isNegated):
+            return .bool(try operand.evaluate(row, context).isNull != isNegated)
+        case .cast(let operand, let from, let to, let isExplicit):
+            return try operand.evaluate(row, context)
+                .coerced(from: from, to: to, explicit: isExplicit, time: context.time)
+        case .call(let function, let arguments):
+            var values: [Datum] = []
+            values.reserveCapacity(arguments.count)
+            for argument in arguments { values.append(try argument.evaluate(row, context)) }
+            return try function.apply(values, context)
+        case .isIn(let operand, let list, let isNegated):
+            return try membership(operand, list, isNegated, row, context)
+        default: return try evaluateRarer(row, context)
+        }
+    }
+
+    /// The cases that hot statements do not have.
+    private func evaluateRarer(
+        _ row: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        switch self {
+        case .negated(let operand, let type):
+            return try operand.evaluate(row, context).negated(as: type)
+        case .dateSum(let date, let days, let sign):
+            guard case .int(let count) = try days.evaluate(row, context) else { return .null }
+            return try date.evaluate(row, context).adding(days: sign * count)
+        case .dateDifference(let left, let right):
+            return try Self.days(left.evaluate(row, context), right.evaluate(row, context))
+        case .isTruth(let operand, let test):
+            let value = try operand.evaluate(row, context)
+            let holds: Bool
+            if case .bool(let value) = value { holds = value == test.value } else {
+                holds = test.value == nil
+            }
+            return .bool(holds != test.isNegated)
+        case .isDistinct(let left, let right, let isNegated):
+            let left = try left.evaluate(row, context)
+            let right = try right.evaluate(row, context)
+            let areDistinct =
+                left.isNull || right.isNull
+                ? left.isNull != right.isNull : left.compare(right) != 0
+            return .bool(areDistinct != isNegated)
+        case .like(let text, let pattern, let like):
+            guard case .text(let text) = try text.evaluate(row, context),
+                case .text(let pattern) = try pattern.evaluate(row, context)
+            else { return .null }
+            return .bool(try LikePattern(pattern, like).matches(text) != like.isNegated)
+        case .concatenation(let left, let right):
+            guard case .text(let left) = try left.evaluate(row, context),
+                case .text(let right) = try right.evaluate(row, context)
+            else { return .null }
+            return .text(left + right)
+        case .choice(let arms, let otherwise):
+            for arm in arms {
+                if case .bool(true) = try arm.condition.evaluate(row, context) {
+                    return try arm.result.evaluate(row, context)
+                }
+            }
+            return try otherwise.evaluate(row, context)
+        case .coalesce(let operands):
+            for operand in operands {
+                let value = try operand.evaluate(row, context)
+                if !value.isNull { return value }
+            }
+            return .null
+        case .nullIf(let left, let right, let value):
+            let left = try left.evaluate(row, context)
+            let right = try right.evaluate(row, context)
+            if !left.isNull, !right.isNull, left.compare(right) == 0 { return .null }
+            return try value.evaluate(row, context)
+        case .extreme(let isGreatest, let operands):
+            var best = Datum.null
+            for operand in operands {
+                let value = try operand.evaluate(row, context)
+                if value.isNull { continue }
+                if best.isNull || (value.compare(best) > 0) == isGreatest { best = value }
+            }
+            return best
+        default: return .null
+        }
+    }
+
+    private func conjunction(
+        _ operands: [BoundExpression], _ row: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        var isUnknown = false
+        for operand in operands {
+            switch try operand.evaluate(row, context) {
+            case .bool(false): return .bool(false)
+            case .bool: break
+            default: isUnknown = true
+            }
+        }
+        return isUnknown ? .null : .bool(true)
+    }
+
+    private func disjunction(
+        _ operands: [BoundExpression], _ row: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        var isUnknown = false
+        for operand in operands {
+            switch try operand.evaluate(row, context) {
+            case .bool(true): return .bool(true)
+            case .bool: break
+            default: isUnknown = true
+            }
+        }
+        return isUnknown ? .null : .bool(false)
+    }
+
+    private func membership(
+        _ operand: BoundExpression, _ list: [BoundExpression], _ isNegated: Bool,
+        _ row: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        let value = try operand.evaluate(row, context)
+        if value.isNull { return .null }
+        var isUnknown = false
+        for item in list {
+            let item = try item.evaluate(row, context)
+            if item.isNull {
+                isUnknown = true
+            } else if value.compare(item) == 0 {
+                return .bool(!isNegated)
+            }
+        }
+        return isUnknown ? .null : .bool(isNegated)
+    }
+
+    private static func days(_ left: Datum, _ right: Datum) throws(SQLError) -> Datum {
+        guard case .date(let left) = left, case .date(let right) = right else { return .null }
+        guard ![left, right].contains(where: { $0 == .max || $0 == .min }) else {
+            throw SQLError("22008", "cannot subtract infinite dates")
+        }
+        return .int(Int64(left) - Int64(right))
+    }
+
+    /// Whether a condition holds: neither false nor unknown.
+    func holds(_ row: [Datum], _ context: StatementContext) throws(SQLError) -> Bool {
+        if case .bool(true) = try evaluate(row, context) { return true }
+        return false
+    }
+}
+
+extension BoundExpression.Comparison {
+    /// Whether the comparison holds for two values of this order.
+    @inline(__always)
+    func holds(_ order: Int) -> Bool {
+        switch self {
+        case .equal: order == 0
+        case .notEqual: order != 0
+        case .less: order < 0
+        case .lessOrEqual: order <= 0
+        case .greater: order > 0
+        case .greaterOrEqual: order >= 0
+        }
+    }
+}

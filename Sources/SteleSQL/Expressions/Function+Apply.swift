@@ -1,0 +1,200 @@
+extension Function {
+    /// The function's value; null if an argument is null, except for `concat`.
+    func apply(_ values: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
+        if self == .concat { return Self.concatenated(values) }
+        for value in values where value.isNull { return .null }
+        switch self {
+        case .transactionTimestamp: return .timestamp(context.now)
+        case .statementTimestamp: return .timestamp(context.statementTime)
+        case .clockTimestamp: return .timestamp(context.environment.clock())
+        case .localTimestamp: return .timestamp(context.time.zone.local(context.now))
+        case .currentDate:
+            let days = CivilCalendar.split(context.time.zone.local(context.now)).days
+            return .date(Int32(clamping: days))
+        case .version:
+            return .text("PostgreSQL \(context.environment.serverVersion) (Stele)")
+        case .currentSchema: return .text("public")
+        case .currentDatabase: return .text(context.environment.database)
+        case .currentUser: return .text(context.environment.user)
+        case .processID: return .int(Int64(context.environment.processID))
+        case .isInRecovery: return .bool(false)
+        case .unlockAll: return .text("")
+        case .setting:
+            guard case .text(let name) = values[0] else { return .null }
+            return .text(try context.settings.value(of: name))
+        case .magnitude, .sign, .round, .truncate, .ceiling, .floor, .remainder:
+            return try number(values)
+        default: return try text(values)
+        }
+    }
+
+    // MARK: Numbers
+
+    private func number(_ values: [Datum]) throws(SQLError) -> Datum {
+        switch (self, values[0]) {
+        case (.magnitude(let type), .int(let value)):
+            return value < 0 ? try values[0].negated(as: type) : values[0]
+        case (.remainder(let type), _):
+            return try Datum.arithmetic(.remainder, values[0], values[1], as: type)
+        case (.magnitude, .double(let value)): return .double(value.magnitude)
+        case (.magnitude, .numeric(let value)): return .numeric(value.magnitude)
+        case (.sign, .double(let value)):
+            return .double(value.isNaN ? .nan : value > 0 ? 1 : value < 0 ? -1 : 0)
+        case (.sign, .numeric(let value)):
+            return .numeric(value.isNaN ? value : Numeric(Int64(value.signum)))
+        case (.round, .double(let value)): return .double(value.rounded(.toNearestOrEven))
+        case (.truncate, .double(let value)): return .double(value.rounded(.towardZero))
+        case (.ceiling, .double(let value)): return .double(value.rounded(.up))
+        case (.floor, .double(let value)): return .double(value.rounded(.down))
+        case (.round, .numeric(let value)):
+            return .numeric(value.rounded(toScale: Self.scale(values)))
+        case (.truncate, .numeric(let value)):
+            return .numeric(value.truncated(toScale: Self.scale(values)))
+        case (.ceiling, .numeric(let value)): return .numeric(value.ceiling)
+        case (.floor, .numeric(let value)): return .numeric(value.floor)
+        default: return .null
+        }
+    }
+
+    /// The number of decimals to keep, within PostgreSQL's limits.
+    private static func scale(_ values: [Datum]) -> Int {
+        guard values.count > 1, case .int(let scale) = values[1] else { return 0 }
+        return Int(max(-2000, min(2000, scale)))
+    }
+
+    // MARK: Text
+
+    private func text(_ values: [Datum]) throws(SQLError) -> Datum {
+        if case .bytes(let bytes) = values[0] { return .int(Int64(bytes.count)) }
+        guard case .text(let text) = values[0] else { return .null }
+        switch self {
+        case .lower: return .text(text.lowercased())
+        case .upper: return .text(text.uppercased())
+        case .length: return .int(Int64(text.unicodeScalars.count))
+        case .byteLength: return .int(Int64(text.utf8.count))
+        case .reversed: return .text(Self.string(text.unicodeScalars.reversed()))
+        case .substring: return .text(try Self.substring(text, values))
+        case .left: return .text(Self.part(text, values, fromEnd: false))
+        case .right: return .text(Self.part(text, values, fromEnd: true))
+        case .trim: return .text(Self.trimmed(text, values, atStart: true, atEnd: true))
+        case .trimStart: return .text(Self.trimmed(text, values, atStart: true, atEnd: false))
+        case .trimEnd: return .text(Self.trimmed(text, values, atStart: false, atEnd: true))
+        case .padStart: return .text(try Self.padded(text, values, atStart: true))
+        case .padEnd: return .text(try Self.padded(text, values, atStart: false))
+        case .repeated:
+            guard case .int(let count) = values[1] else { return .null }
+            try Self.checkLength(max(0, count), of: text.utf8.count)
+            return .text(String(repeating: text, count: Int(max(0, count))))
+        case .replace:
+            guard case .text(let old) = values[1], case .text(let new) = values[2] else {
+                return .null
+            }
+            return .text(Self.replaced(text, old, new))
+        case .position:
+            guard case .text(let part) = values[1] else { return .null }
+            let found = Self.find(part, in: Array(text.utf8), from: 0)
+            return .int(
+                found.map { Int64(String(decoding: text.utf8.prefix($0), as: UTF8.self)
+                        .unicodeScalars.count + 1) } ?? 0)
+        case .startsWith:
+            guard case .text(let start) = values[1] else { return .null }
+            return .bool(text.utf8.starts(with: start.utf8))
+        default: return .null
+        }
+    }
+
+    private static func concatenated(_ values: [Datum]) -> Datum {
+        var result = ""
+        for case .text(let text) in values { result += text }
+        return .text(result)
+    }
+
+    private static func string(_ scalars: some Sequence<Unicode.Scalar>) -> String {
+        var view = String.UnicodeScalarView()
+        view.append(contentsOf: scalars)
+        return String(view)
+    }
+
+    private static func substring(_ text: String, _ values: [Datum]) throws(SQLError) -> String {
+        guard case .int(let start) = values[1] else { return "" }
+        var end = Int64.max
+        if values.count > 2, case .int(let length) = values[2] {
+            guard length >= 0 else {
+                throw SQLError("22011", "negative substring length not allowed")
+            }
+            end = start + length
+        }
+        let from = max(1, start)
+        guard end > from else { return "" }
+        return string(
+            text.unicodeScalars.dropFirst(Int(from - 1)).prefix(Int(clamping: end - from)))
+    }
+
+    /// A negative count leaves out so many characters at the other end.
+    private static func part(_ text: String, _ values: [Datum], fromEnd: Bool) -> String {
+        guard case .int(let count) = values[1] else { return "" }
+        let scalars = text.unicodeScalars
+        let size = count >= 0 ? Int(count) : max(0, scalars.count + Int(count))
+        return string(fromEnd ? scalars.suffix(size) : scalars.prefix(size))
+    }
+
+    private static func trimmed(
+        _ text: String, _ values: [Datum], atStart: Bool, atEnd: Bool
+    ) -> String {
+        var set: [Unicode.Scalar] = [" "]
+        if values.count > 1, case .text(let characters) = values[1] {
+            set = Array(characters.unicodeScalars)
+        }
+        var scalars = text.unicodeScalars[...]
+        if atStart { scalars = scalars.drop(while: set.contains) }
+        if atEnd { while let last = scalars.last, set.contains(last) { scalars.removeLast() } }
+        return String(scalars)
+    }
+
+    private static func padded(
+        _ text: String, _ values: [Datum], atStart: Bool
+    ) throws(SQLError) -> String {
+        guard case .int(let width) = values[1] else { return "" }
+        var fill: [Unicode.Scalar] = [" "]
+        if values.count > 2, case .text(let written) = values[2] {
+            fill = Array(written.unicodeScalars)
+        }
+        try checkLength(max(0, width), of: 4)
+        let scalars = text.unicodeScalars.prefix(Int(max(0, width)))
+        let missing = fill.isEmpty ? 0 : max(0, Int(width) - scalars.count)
+        let padding = (0..<missing).map { fill[$0 % fill.count] }
+        return atStart ? string(padding) + string(scalars) : string(scalars) + string(padding)
+    }
+
+    private static func checkLength(_ count: Int64, of size: Int) throws(SQLError) {
+        let (length, overflow) = count.multipliedReportingOverflow(by: Int64(size))
+        guard !overflow, length < 64 << 20 else {
+            throw SQLError("54000", "requested length too large")
+        }
+    }
+
+    private static func replaced(_ text: String, _ old: String, _ new: String) -> String {
+        guard !old.isEmpty else { return text }
+        let bytes = Array(text.utf8)
+        var result: [UInt8] = []
+        var position = 0
+        while let found = find(old, in: bytes, from: position) {
+            result.append(contentsOf: bytes[position..<found])
+            result.append(contentsOf: new.utf8)
+            position = found + old.utf8.count
+        }
+        result.append(contentsOf: bytes[position...])
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    /// Where `part` begins in `bytes`, at or after `start`.
+    private static func find(_ part: String, in bytes: [UInt8], from start: Int) -> Int? {
+        let part = Array(part.utf8)
+        var position = start
+        while position + part.count <= bytes.count {
+            if bytes[position..<(position + part.count)].elementsEqual(part) { return position }
+            position += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,56 @@
+/// The pattern of `LIKE`: `%` is any characters, `_` one, and a backslash takes the next literally.
+struct LikePattern {
+    private enum Item: Equatable {
+        case any
+        case one
+        case scalar(Unicode.Scalar)
+    }
+
+    private var items: [Item] = []
+    private let ignoresCase: Bool
+
+    init(_ pattern: String, _ like: Expression.Like) throws(SQLError) {
+        ignoresCase = like.ignoresCase
+        var scalars = (ignoresCase ? pattern.lowercased() : pattern).unicodeScalars.makeIterator()
+        while let scalar = scalars.next() {
+            switch scalar {
+            case "%": if items.last != .any { items.append(.any) }
+            case "_": items.append(.one)
+            case "\\":
+                guard let next = scalars.next() else {
+                    throw SQLError("22025", "LIKE pattern must not end with escape character")
+                }
+                items.append(.scalar(next))
+            default: items.append(.scalar(scalar))
+            }
+        }
+    }
+
+    /// Whether the whole text matches. Goes back only to the last `%`, so it takes at most the
+    /// product of both lengths.
+    func matches(_ text: String) -> Bool {
+        let scalars = Array((ignoresCase ? text.lowercased() : text).unicodeScalars)
+        var position = 0
+        var item = 0
+        var retry: (item: Int, position: Int)?
+        while position < scalars.count {
+            if item < items.count, items[item] == .any {
+                item += 1
+                retry = (item, position)
+            } else if item < items.count,
+                items[item] == .one || items[item] == .scalar(scalars[position])
+            {
+                item += 1
+                position += 1
+            } else if let last = retry {
+                item = last.item
+                position = last.position + 1
+                retry = (item, position)
+            } else {
+                return false
+            }
+        }
+        while item < items.count, items[item] == .any { item += 1 }
+        return item == items.count
+    }
+}

@@ -1,0 +1,24 @@
+/// What expressions depend on besides the row: parameters, clock, session.
+final class StatementContext {
+    let parameters: [Datum]
+    /// The start of the transaction, and the session's zone.
+    let time: TimeContext
+    /// The start of the statement.
+    let statementTime: Int64
+    let environment: SQLEnvironment
+    let settings: SessionSettings
+
+    init(
+        parameters: [Datum], time: TimeContext, statementTime: Int64,
+        environment: SQLEnvironment, settings: SessionSettings
+    ) {
+        self.parameters = parameters
+        self.time = time
+        self.statementTime = statementTime
+        self.environment = environment
+        self.settings = settings
+    }
+
+    /// The start of the transaction in microseconds since 2000.
+    var now: Int64 { time.now ?? statementTime }
+}

@@ -1,0 +1,112 @@
+extension Binder {
+    /// Expressions made of several others.
+    mutating func bindComposite(_ expression: Expression) throws(SQLError) -> Typed {
+        switch expression {
+        case .isDistinct(let left, let right, let isNegated, let at):
+            let (one, two) = try comparable(bind(left), bind(right), "=", at: at)
+            return Typed(expression: .isDistinct(one, two, isNegated: isNegated), type: .bool)
+        case .isIn(let operand, let list, let isNegated, let at):
+            return try membership(operand, list, isNegated: isNegated, at: at)
+        case .between(let operand, let lower, let upper, let kind, let at):
+            return try between(operand, lower, upper, kind, at: at)
+        case .like(let text, let pattern, let kind, let at):
+            return try like(bind(text), bind(pattern), kind, at: at)
+        case .choice(let operand, let arms, let otherwise, let at):
+            return try choice(operand, arms, otherwise, at: at)
+        case .coalesce(let operands, let at):
+            let (expressions, type) = try unified(bindAll(operands), of: "COALESCE", at: at)
+            return Typed(expression: .coalesce(expressions), type: type)
+        case .extreme(let isGreatest, let operands, let at):
+            let (expressions, type) = try unified(
+                bindAll(operands), of: isGreatest ? "GREATEST" : "LEAST", at: at)
+            return Typed(
+                expression: .extreme(isGreatest: isGreatest, expressions), type: type)
+        case .nullIf(let left, let right, let at):
+            let one = try bind(left)
+            let two = try bind(right)
+            let (leftSide, rightSide) = try comparable(one, two, "=", at: at)
+            let value = one.type == .unknown ? Typed(expression: leftSide, type: .text) : one
+            return Typed(
+                expression: .nullIf(leftSide, rightSide, value: value.expression),
+                type: value.type)
+        default: throw unsupported("this kind of expression", at: expression.location)
+        }
+    }
+
+    private mutating func bindAll(_ expressions: [Expression]) throws(SQLError) -> [Typed] {
+        var bound: [Typed] = []
+        for expression in expressions { bound.append(try bind(expression)) }
+        return bound
+    }
+
+    /// `x IN (…)`: a comparison with each item.
+    private mutating func membership(
+        _ operand: Expression, _ list: [Expression], isNegated: Bool, at: Int
+    ) throws(SQLError) -> Typed {
+        var value = try bind(operand)
+        let items = try bindAll(list)
+        if value.type == .unknown {
+            let type = try commonType(items, of: "IN", at: at)
+            value = try coerce(value, to: type, at: at)
+        }
+        var bound: [BoundExpression] = []
+        var comparisons: [BoundExpression] = []
+        var isUniform = true
+        for item in items {
+            let (one, two) = try comparable(value, item, "=", at: at)
+            if one != value.expression { isUniform = false }
+            bound.append(two)
+            comparisons.append(.comparison(.equal, one, two))
+        }
+        if isUniform {
+            return Typed(
+                expression: .isIn(value.expression, bound, isNegated: isNegated), type: .bool)
+        }
+        let any = BoundExpression.or(comparisons)
+        return Typed(expression: isNegated ? .not(any) : any, type: .bool)
+    }
+
+    private mutating func between(
+        _ operand: Expression, _ lower: Expression, _ upper: Expression,
+        _ kind: Expression.Between, at: Int
+    ) throws(SQLError) -> Typed {
+        let low = try bind(lower)
+        let high = try bind(upper)
+        let value = try bind(operand)
+        let aboveLow = try compare(.greaterOrEqual, ">=", value, low, at: at).expression
+        let belowHigh = try compare(.lessOrEqual, "<=", value, high, at: at).expression
+        var inside = BoundExpression.and([aboveLow, belowHigh])
+        if kind.isSymmetric {
+            let aboveHigh = try compare(.greaterOrEqual, ">=", value, high, at: at).expression
+            let belowLow = try compare(.lessOrEqual, "<=", value, low, at: at).expression
+            inside = .or([inside, .and([aboveHigh, belowLow])])
+        }
+        return Typed(expression: kind.isNegated ? .not(inside) : inside, type: .bool)
+    }
+
+    private mutating func choice(
+        _ operand: Expression?, _ arms: [Expression.Arm], _ otherwise: Expression?, at: Int
+    ) throws(SQLError) -> Typed {
+        var value: Typed?
+        if let operand { value = try bind(operand) }
+        var conditions: [BoundExpression] = []
+        var results: [Typed] = []
+        // PostgreSQL lets the ELSE branch decide first among several types.
+        results.append(
+            try otherwise.map { (expression) throws(SQLError) in try bind(expression) }
+                ?? Typed(expression: .null, type: .unknown))
+        for arm in arms {
+            if let value {
+                conditions.append(
+                    try compare(.equal, "=", value, bind(arm.condition), at: at).expression)
+            } else {
+                conditions.append(try truth(arm.condition, of: "CASE/WHEN"))
+            }
+            results.append(try bind(arm.result))
+        }
+        let (expressions, type) = try unified(results, of: "CASE", at: at)
+        let bound = zip(conditions, expressions.dropFirst())
+            .map { BoundExpression.Arm(condition: $0, result: $1) }
+        return Typed(expression: .choice(bound, otherwise: expressions[0]), type: type)
+    }
+}

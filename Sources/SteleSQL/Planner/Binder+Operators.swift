@@ -1,0 +1,207 @@
+extension Binder {
+    // MARK: Operators by name
+
+    mutating func operation(
+        _ name: String, _ left: Expression?, _ right: Expression, at: Int
+    ) throws(SQLError) -> Typed {
+        guard let left else { return try prefix(name, right, at: at) }
+        let one = try bind(left)
+        let two = try bind(right)
+        if let comparison = Self.comparisons[name] {
+            return try compare(comparison, name, one, two, at: at)
+        }
+        if let arithmetic = Self.arithmetic[name] {
+            return try calculate(arithmetic, name, one, two, at: at)
+        }
+        switch name {
+        case "||": return try concatenate(one, two, at: at)
+        case "~~", "!~~", "~~*", "!~~*":
+            return try like(
+                one, two,
+                Expression.Like(isNegated: name.hasPrefix("!"), ignoresCase: name.hasSuffix("*")),
+                at: at)
+        default: throw unsupported("operator \(name)", at: at)
+        }
+    }
+
+    private static let comparisons: [String: BoundExpression.Comparison] = [
+        "=": .equal, "<>": .notEqual, "<": .less, "<=": .lessOrEqual, ">": .greater,
+        ">=": .greaterOrEqual,
+    ]
+
+    private static let arithmetic: [String: ArithmeticOperator] = [
+        "+": .add, "-": .subtract, "*": .multiply, "/": .divide, "%": .remainder,
+    ]
+
+    private mutating func prefix(
+        _ name: String, _ operand: Expression, at: Int
+    ) throws(SQLError) -> Typed {
+        var typed = try bind(operand)
+        guard name == "-" || name == "+" else { throw unsupported("operator \(name)", at: at) }
+        if typed.type == .unknown { typed = try coerce(typed, to: .float8, at: at) }
+        guard typed.type.category == .number, typed.type != .oid else {
+            throw error(
+                "42883", "operator does not exist: \(name) \(typed.type.plainName)", at: at,
+                hint: Self.operatorHint)
+        }
+        if name == "+" { return typed }
+        let type = typed.type.withoutModifier
+        return Typed(expression: .negated(typed.expression, type), type: type)
+    }
+
+    private static let operatorHint =
+        "No operator matches the given name and argument types. "
+        + "You might need to add explicit type casts."
+
+    private func noOperator(
+        _ name: String, _ left: SQLType, _ right: SQLType, at: Int
+    ) -> SQLError {
+        error(
+            "42883",
+            "operator does not exist: \(left.plainName) \(name) \(right.plainName)", at: at,
+            hint: Self.operatorHint)
+    }
+
+    // MARK: Comparisons
+
+    mutating func compare(
+        _ comparison: BoundExpression.Comparison, _ name: String, _ left: Typed, _ right: Typed,
+        at: Int
+    ) throws(SQLError) -> Typed {
+        let (one, two) = try comparable(left, right, name, at: at)
+        return Typed(expression: .comparison(comparison, one, two), type: .bool)
+    }
+
+    /// Both operands in a form in which ``Datum/compare(_:)`` compares them.
+    mutating func comparable(
+        _ left: Typed, _ right: Typed, _ name: String, at: Int
+    ) throws(SQLError) -> (BoundExpression, BoundExpression) {
+        var left = left
+        var right = right
+        if left.type == .unknown, right.type == .unknown {
+            left = try coerce(left, to: .text, at: at)
+            right = try coerce(right, to: .text, at: at)
+        } else if left.type == .unknown {
+            left = try coerce(left, to: right.type.withoutModifier, at: at)
+        } else if right.type == .unknown {
+            right = try coerce(right, to: left.type.withoutModifier, at: at)
+        }
+        if left.type.withoutModifier == right.type.withoutModifier {
+            return (left.expression, right.expression)
+        }
+        guard left.type.category == right.type.category,
+            left.type.category != .other, left.type.category != .unknown
+        else { throw noOperator(name, left.type, right.type, at: at) }
+        if left.type.category == .dateTime, left.type == .timestamptz || right.type == .timestamptz {
+            left = try coerce(left, to: .timestamptz, at: at)
+            right = try coerce(right, to: .timestamptz, at: at)
+        }
+        return (left.expression, right.expression)
+    }
+
+    // MARK: Arithmetic
+
+    private mutating func calculate(
+        _ operation: ArithmeticOperator, _ name: String, _ left: Typed, _ right: Typed, at: Int
+    ) throws(SQLError) -> Typed {
+        if left.type.category == .dateTime || right.type.category == .dateTime {
+            return try calculateDate(operation, name, left, right, at: at)
+        }
+        var left = left
+        var right = right
+        switch (left.type, right.type) {
+        case (.unknown, .unknown):
+            throw error(
+                "42725", "operator is not unique: unknown \(name) unknown", at: at,
+                hint: "Could not choose a best candidate operator. "
+                    + "You might need to add explicit type casts.")
+        case (.unknown, _): left = try coerce(left, to: right.type.withoutModifier, at: at)
+        case (_, .unknown): right = try coerce(right, to: left.type.withoutModifier, at: at)
+        default: break
+        }
+        guard let type = Self.resultType(left.type, right.type),
+            operation != .remainder || (type != .float4 && type != .float8)
+        else { throw noOperator(name, left.type, right.type, at: at) }
+        left = try coerce(left, to: type, at: at)
+        right = try coerce(right, to: type, at: at)
+        return Typed(
+            expression: .arithmetic(operation, left.expression, right.expression, type),
+            type: type)
+    }
+
+    /// The type in which two numbers are calculated; nil if they cannot be.
+    private static func resultType(_ left: SQLType, _ right: SQLType) -> SQLType? {
+        func rank(_ type: SQLType) -> Int? {
+            switch type {
+            case .int2: 0
+            case .int4: 1
+            case .int8: 2
+            case .numeric: 3
+            case .float4: 4
+            case .float8: 5
+            default: nil
+            }
+        }
+        guard let one = rank(left), let two = rank(right) else { return nil }
+        if one == two { return left.withoutModifier }
+        let higher = one > two ? left : right
+        // There is no operator for a float4 and another kind of number.
+        return higher == .float4 ? .float8 : higher.withoutModifier
+    }
+
+    private mutating func calculateDate(
+        _ operation: ArithmeticOperator, _ name: String, _ left: Typed, _ right: Typed, at: Int
+    ) throws(SQLError) -> Typed {
+        let isInteger = { (type: SQLType) in type == .int4 || type == .int2 }
+        switch (operation, left.type, right.type) {
+        case (.add, .date, let other) where isInteger(other):
+            return Typed(
+                expression: .dateSum(left.expression, right.expression, sign: 1), type: .date)
+        case (.add, let other, .date) where isInteger(other):
+            return Typed(
+                expression: .dateSum(right.expression, left.expression, sign: 1), type: .date)
+        case (.subtract, .date, let other) where isInteger(other):
+            return Typed(
+                expression: .dateSum(left.expression, right.expression, sign: -1), type: .date)
+        case (.subtract, .date, .date), (.subtract, .date, .unknown):
+            let other = try coerce(right, to: .date, at: at)
+            return Typed(
+                expression: .dateDifference(left.expression, other.expression), type: .int4)
+        case (.add, _, _), (.subtract, _, _):
+            throw unsupported("arithmetic with intervals of time", at: at)
+        default: throw noOperator(name, left.type, right.type, at: at)
+        }
+    }
+
+    // MARK: Text
+
+    private mutating func concatenate(
+        _ left: Typed, _ right: Typed, at: Int
+    ) throws(SQLError) -> Typed {
+        guard left.type != .bytea, right.type != .bytea else {
+            throw unsupported("concatenating byte strings", at: at)
+        }
+        guard [left, right].contains(where: {
+            $0.type.category == .string || $0.type == .unknown
+        }) else { throw noOperator("||", left.type, right.type, at: at) }
+        let one = try coerce(left, to: .text, in: .assignment, at: at)
+        let two = try coerce(right, to: .text, in: .assignment, at: at)
+        return Typed(expression: .concatenation(one.expression, two.expression), type: .text)
+    }
+
+    mutating func like(
+        _ text: Typed, _ pattern: Typed, _ like: Expression.Like, at: Int
+    ) throws(SQLError) -> Typed {
+        guard [text, pattern].allSatisfy({ $0.type.category == .string || $0.type == .unknown })
+        else {
+            throw noOperator(
+                (like.isNegated ? "!~~" : "~~") + (like.ignoresCase ? "*" : ""), text.type,
+                pattern.type, at: at)
+        }
+        // The blanks that pad a value of type character count here.
+        if case .char(.some) = text.type { throw unsupported("LIKE on type character", at: at) }
+        let one = try coerce(text, to: .text, at: at)
+        let two = try coerce(pattern, to: .text, at: at)
+        return Typed(expression: .like(one.expression, two.expression, like), type: .bool)
+    }
+}

@@ -1,0 +1,57 @@
+/// A statement that was parsed and, if it is one of those, planned.
+final class PreparedStatement {
+    /// nil is a text without a statement.
+    let statement: Statement?
+    let source: SourceText
+    /// The types that the client declared; nil is to be inferred.
+    let declared: [SQLType?]
+    /// The present plan, made again when a table has changed.
+    var plan: Plan?
+
+    init(
+        _ statement: Statement?, source: SourceText, declared: [SQLType?], plan: Plan? = nil
+    ) {
+        self.statement = statement
+        self.source = source
+        self.declared = declared
+        self.plan = plan
+    }
+}
+
+/// A prepared statement with values for its parameters, and how far its execution has come.
+final class Portal {
+    let prepared: PreparedStatement
+    let parameters: [Datum]
+    /// One for all columns, one for each, or none for text.
+    let formats: [Int16]
+    /// The columns with their formats; nil if there are no rows.
+    var columns: [ResultColumn]?
+
+    var isStarted = false
+    /// All rows are there or in `waiting`; nothing more will come.
+    var isFinished = false
+    /// The query in progress.
+    var run: SelectRun?
+    /// Rows that were fetched and not sent.
+    var waiting: ArraySlice<[Datum]> = []
+    /// What the tag says without a count of rows that are sent.
+    var tag = ""
+
+    init(_ prepared: PreparedStatement, parameters: [Datum] = [], formats: [Int16] = []) {
+        self.prepared = prepared
+        self.parameters = parameters
+        self.formats = formats
+    }
+
+    /// Whether rows are still to come.
+    var isSuspended: Bool { isStarted && run != nil && !isFinished }
+
+    /// The columns as this portal sends them.
+    func formatted(_ columns: [ResultColumn]?) -> [ResultColumn]? {
+        guard var columns, !formats.isEmpty else { return columns }
+        for index in columns.indices {
+            columns[index].format = formats.count == 1 ? formats[0] : formats[index]
+        }
+        return columns
+    }
+}

@@ -1,0 +1,340 @@
+import SteleAPI
+
+// How one statement is run: planned statements by their plan, the others here.
+
+extension SQLSession {
+    /// Rows between two points where the client is waited for.
+    private static let rowsPerFlush = 64
+
+    /// Begins the execution of a portal: changes and utilities run to their end, a query up to its
+    /// first rows.
+    func start(_ portal: Portal, _ sink: any ResultSink) async throws(SQLError) {
+        guard let statement = portal.prepared.statement else {
+            portal.isStarted = true
+            portal.isFinished = true
+            return
+        }
+        if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
+        portal.isStarted = true
+        if Planner.plans(statement) {
+            try await startPlanned(portal)
+            return
+        }
+        portal.tag = try await perform(statement, portal, sink)
+        portal.isFinished = portal.run == nil
+    }
+
+    /// Sends rows, at most so many (0 is all), and says whether more may come.
+    func fetch(
+        _ portal: Portal, _ limit: Int, _ sink: any ResultSink
+    ) async throws(SQLError) -> (count: Int, isSuspended: Bool) {
+        guard let columns = portal.columns else { return (0, false) }
+        hasOutput = true
+        sink.columns(columns)
+        var count = 0
+        while true {
+            while let row = portal.waiting.popFirst() {
+                sink.row(row)
+                count += 1
+                if count % Self.rowsPerFlush == 0 { try await sink.flushIfNeeded() }
+                if count == limit { return (count, true) }
+            }
+            guard let run = portal.run, let rows = try await run.next() else { break }
+            portal.waiting = rows[...]
+        }
+        portal.isFinished = true
+        portal.run = nil
+        return (count, false)
+    }
+
+    /// Sends all rows and returns the statement's tag.
+    func fetchAll(_ portal: Portal, _ sink: any ResultSink) async throws(SQLError) -> String {
+        let (count, _) = try await fetch(portal, 0, sink)
+        return portal.tag.isEmpty ? "SELECT \(count)" : portal.tag
+    }
+
+    // MARK: Planned statements
+
+    /// How often a statement is planned again because a table turns out to have changed.
+    private static let plannings = 10
+
+    private func startPlanned(_ portal: Portal) async throws(SQLError) {
+        let transaction = try await beginStatement()
+        var attempts = 0
+        while true {
+            do {
+                let plan = try await currentPlan(of: portal.prepared)
+                return try await start(plan, portal, transaction)
+            } catch {
+                attempts += 1
+                guard transaction.tables.stale != nil, attempts < Self.plannings else {
+                    throw error
+                }
+                transaction.tables.stale = nil
+                transaction.beginStatement()
+            }
+        }
+    }
+
+    private func start(
+        _ plan: Plan, _ portal: Portal, _ transaction: SessionTransaction
+    ) async throws(SQLError) {
+        portal.columns = portal.formatted(plan.columns)
+        let context = context(parameters: portal.parameters, transaction)
+        switch plan.action {
+        case .select(let select):
+            let run = try SelectRun(select, context, transaction)
+            if let rows = try await run.next() {
+                portal.waiting = rows[...]
+                portal.run = run
+            }
+            return
+        case .insert(let insert):
+            try checkWritable("INSERT", transaction)
+            var run = ChangeRun(context, transaction)
+            let result = try await run.insert(insert)
+            portal.tag = "INSERT 0 \(result.count)"
+            portal.waiting = result.rows[...]
+        case .update(let update):
+            try checkWritable("UPDATE", transaction)
+            var run = ChangeRun(context, transaction)
+            let result = try await run.update(update)
+            portal.tag = "UPDATE \(result.count)"
+            portal.waiting = result.rows[...]
+        case .delete(let delete):
+            try checkWritable("DELETE", transaction)
+            var run = ChangeRun(context, transaction)
+            let result = try await run.delete(delete)
+            portal.tag = "DELETE \(result.count)"
+            portal.waiting = result.rows[...]
+        }
+    }
+
+    func checkWritable(
+        _ statement: String, _ transaction: SessionTransaction
+    ) throws(SQLError) {
+        if transaction.isReadOnly {
+            throw SQLError(
+                "25006", "cannot execute \(statement) in a read-only transaction")
+        }
+    }
+
+    /// The statement's plan, made again if a table has changed since.
+    func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
+        let transaction = try openTransaction()
+        if let plan = prepared.plan {
+            if plan.epoch == catalog.epoch, transaction.tables.made.isEmpty { return plan }
+            if plan.tables.allSatisfy(transaction.isCurrent) { return plan }
+        }
+        let plan = try await makePlan(prepared, transaction)
+        if let old = prepared.plan, old.columns?.map(\.shape) != plan.columns?.map(\.shape) {
+            throw SQLError("0A000", "cached plan must not change result type")
+        }
+        prepared.plan = plan
+        return plan
+    }
+
+    private func makePlan(
+        _ prepared: PreparedStatement, _ transaction: SessionTransaction
+    ) async throws(SQLError) -> Plan {
+        guard let statement = prepared.statement else { throw .unsupported("an empty statement") }
+        // Taken before the tables, so that a change meanwhile makes the plan look old.
+        let epoch = catalog.epoch
+        var tables: [TableDefinition] = []
+        for name in Planner.tableNames(statement) {
+            tables.append(try await transaction.table(name, in: prepared.source))
+        }
+        var planner = Planner(
+            source: prepared.source, parameters: prepared.plan?.parameters ?? prepared.declared,
+            time: TimeContext(now: transaction.start, zone: settings.zone), tables: tables,
+            epoch: epoch)
+        return try planner.plan(statement)
+    }
+
+    func context(
+        parameters: [Datum], _ transaction: SessionTransaction
+    ) -> StatementContext {
+        StatementContext(
+            parameters: parameters,
+            time: TimeContext(now: transaction.start, zone: settings.zone),
+            statementTime: environment.clock(), environment: environment, settings: settings)
+    }
+
+    // MARK: Other statements
+
+    /// Runs a statement without a plan and returns its tag; rows are left in the portal.
+    private func perform(
+        _ statement: Statement, _ portal: Portal, _ sink: any ResultSink
+    ) async throws(SQLError) -> String {
+        switch statement {
+        case .transaction(let control): return try await perform(control, sink)
+        case .set(let set): return try perform(set, sink)
+        case .show(let name): return try show(name, portal)
+        case .createTable, .dropTables, .truncate, .addPrimaryKey:
+            return try await define(statement, portal.prepared.source, sink)
+        case .copyFrom(let copy): return try await self.copy(copy, portal.prepared.source, sink)
+        case .vacuum(let isVacuum, let tables):
+            return try await vacuum(isVacuum, tables, portal.prepared.source)
+        case .prepare(let name, let types, let statement):
+            let prepared = PreparedStatement(
+                statement, source: portal.prepared.source, declared: types)
+            try await keep(prepared, as: name)
+            return "PREPARE"
+        case .execute(let name, let arguments, _):
+            return try await execute(name, arguments, portal)
+        case .deallocate(let name):
+            if let name {
+                guard statements.removeValue(forKey: name) != nil else {
+                    throw .noStatement(name)
+                }
+                return "DEALLOCATE"
+            }
+            statements = [:]
+            return "DEALLOCATE ALL"
+        case .discard(let what): return try discard(what)
+        case .closeCursor(let name):
+            if let name, portals[name] == nil {
+                throw SQLError("34000", "cursor \"\(name)\" does not exist")
+            }
+            if let name { portals[name] = nil } else { portals = portals.filter { $0.key.isEmpty } }
+            return name == nil ? "CLOSE CURSOR ALL" : "CLOSE CURSOR"
+        case .unlisten: return "UNLISTEN"
+        case .select, .insert, .update, .delete: throw .unsupported("this statement")
+        }
+    }
+
+    private func define(
+        _ statement: Statement, _ source: SourceText, _ sink: any ResultSink
+    ) async throws(SQLError) -> String {
+        let transaction = try await beginStatement()
+        var run = DefinitionRun(
+            transaction, database, context(parameters: [], transaction), source)
+        let tag: String
+        switch statement {
+        case .createTable(let syntax):
+            tag = "CREATE TABLE"
+            try checkWritable(tag, transaction)
+            try await run.create(syntax)
+        case .dropTables(let names, let ifExists):
+            tag = "DROP TABLE"
+            try checkWritable(tag, transaction)
+            try await run.drop(names, ifExists: ifExists)
+        case .truncate(let names):
+            tag = "TRUNCATE TABLE"
+            try checkWritable(tag, transaction)
+            try await run.truncate(names)
+        case .addPrimaryKey(let syntax):
+            tag = "ALTER TABLE"
+            try checkWritable(tag, transaction)
+            try await run.addPrimaryKey(syntax)
+        default: throw .unsupported("this statement")
+        }
+        for notice in run.notices { sink.notice(notice) }
+        return tag
+    }
+
+    private func copy(
+        _ syntax: CopySyntax, _ source: SourceText, _ sink: any ResultSink
+    ) async throws(SQLError) -> String {
+        let transaction = try await beginStatement()
+        try checkWritable("COPY FROM", transaction)
+        var attempts = 0
+        while true {
+            do {
+                let table = try await transaction.table(syntax.table, in: source)
+                try await transaction.pin(table)
+                hasOutput = true
+                let run = try CopyRun(syntax, table, context(parameters: [], transaction))
+                return "COPY \(try await run.run(transaction, sink))"
+            } catch {
+                attempts += 1
+                guard transaction.tables.stale != nil, attempts < Self.plannings else {
+                    throw error
+                }
+                transaction.tables.stale = nil
+                transaction.beginStatement()
+            }
+        }
+    }
+
+    /// There is nothing to clean up or to count: tables are only looked for.
+    private func vacuum(
+        _ isVacuum: Bool, _ tables: [TableName], _ source: SourceText
+    ) async throws(SQLError) -> String {
+        if isVacuum, transaction?.isExplicit == true {
+            throw SQLError("25001", "VACUUM cannot run inside a transaction block")
+        }
+        let transaction = try await beginStatement()
+        for table in tables { _ = try await transaction.table(table, in: source) }
+        return isVacuum ? "VACUUM" : "ANALYZE"
+    }
+
+    /// `EXECUTE name (…)`: runs the prepared statement in place of this one.
+    private func execute(
+        _ name: String, _ arguments: [Expression], _ portal: Portal
+    ) async throws(SQLError) -> String {
+        guard let prepared = statements[name], let statement = prepared.statement else {
+            throw .noStatement(name)
+        }
+        guard Planner.plans(statement) else { throw .unsupported("EXECUTE of this statement") }
+        let plan = try await currentPlan(of: prepared)
+        guard plan.parameters.count == arguments.count else {
+            throw SQLError(
+                "42601", "wrong number of parameters for prepared statement \"\(name)\"",
+                detail: "Expected \(plan.parameters.count) parameters but got \(arguments.count).")
+        }
+        let transaction = try openTransaction()
+        let context = context(parameters: portal.parameters, transaction)
+        var binder = Binder(source: portal.prepared.source, parameters: [], time: context.time)
+        binder.clause = "EXECUTE"
+        var values: [Datum] = []
+        for (argument, type) in zip(arguments, plan.parameters) {
+            let bound = try binder.coerce(
+                binder.bind(argument), to: type, in: .assignment, at: argument.location)
+            values.append(try bound.expression.evaluate([], context))
+        }
+        let inner = Portal(prepared, parameters: values, formats: portal.formats)
+        try await startPlanned(inner)
+        portal.columns = inner.columns
+        portal.run = inner.run
+        portal.waiting = inner.waiting
+        return inner.tag
+    }
+
+    private func discard(_ what: Statement.Discard) throws(SQLError) -> String {
+        switch what {
+        case .plans:
+            for prepared in statements.values { prepared.plan = nil }
+            return "DISCARD PLANS"
+        case .sequences: return "DISCARD SEQUENCES"
+        case .temporary: return "DISCARD TEMP"
+        case .all:
+            if transaction?.isExplicit == true {
+                throw SQLError("25001", "DISCARD ALL cannot run inside a transaction block")
+            }
+            statements = [:]
+            settings = defaults
+            lastingSettings = defaults
+            return "DISCARD ALL"
+        }
+    }
+}
+
+extension ResultColumn {
+    /// What must not change while a client holds a prepared statement.
+    fileprivate var shape: [String] { [name, "\(type.oid)", "\(type.modifier)"] }
+}
+
+extension SQLError {
+    static let failedBlock = SQLError(
+        "25P02",
+        "current transaction is aborted, commands ignored until end of transaction block")
+
+    static func noStatement(_ name: String) -> SQLError {
+        SQLError(
+            "26000",
+            name.isEmpty
+                ? "unnamed prepared statement does not exist"
+                : "prepared statement \"\(name)\" does not exist")
+    }
+}

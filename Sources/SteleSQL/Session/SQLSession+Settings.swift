@@ -1,0 +1,97 @@
+extension SQLSession {
+    func perform(_ set: SetSyntax, _ sink: any ResultSink) throws(SQLError) -> String {
+        switch set {
+        case .value(let name, let values, let isLocal):
+            switch name.lowercased() {
+            case "transaction_isolation", "transaction_read_only":
+                try setTransaction(name.lowercased(), values?.joined(separator: ", "), sink)
+            default: try self.set(name, values, isLocal: isLocal, sink)
+            }
+            return values == nil && !isLocal ? "RESET" : "SET"
+        case .resetAll:
+            _ = try openTransaction()
+            settings = defaults
+            lastingSettings = defaults
+            return "RESET"
+        case .transaction(let modes):
+            guard transaction?.isExplicit == true else {
+                sink.notice(
+                    SQLError("25P01", "SET TRANSACTION can only be used in transaction blocks"))
+                return "SET"
+            }
+            try self.set(modes)
+            return "SET"
+        case .sessionCharacteristics(let modes):
+            if let isolation = modes.isolation {
+                try self.set("default_transaction_isolation", [isolation], isLocal: false, sink)
+            }
+            if let isReadOnly = modes.isReadOnly {
+                try self.set(
+                    "default_transaction_read_only", [isReadOnly ? "on" : "off"], isLocal: false,
+                    sink)
+            }
+            return "SET"
+        case .constraints: return "SET CONSTRAINTS"
+        }
+    }
+
+    private func set(
+        _ name: String, _ values: [String]?, isLocal: Bool, _ sink: any ResultSink
+    ) throws(SQLError) {
+        if isLocal, transaction?.isExplicit != true {
+            sink.notice(
+                SQLError("25P01", "SET LOCAL can only be used in transaction blocks"))
+        }
+        // A transaction remembers what to put back if it is rolled back.
+        _ = try openTransaction()
+        try settings.set(name, values, defaults: defaults)
+        if !isLocal { try lastingSettings.set(name, values, defaults: defaults) }
+    }
+
+    private func setTransaction(
+        _ name: String, _ value: String?, _ sink: any ResultSink
+    ) throws(SQLError) {
+        var modes = TransactionModes()
+        if name == "transaction_isolation" {
+            modes.isolation = value?.lowercased() ?? settings.isolation
+        } else {
+            guard let isReadOnly = value.map(SessionSettings.truth) ?? settings.isReadOnly else {
+                throw SQLError("22023", "parameter \"\(name)\" requires a Boolean value")
+            }
+            modes.isReadOnly = isReadOnly
+        }
+        try self.set(modes)
+    }
+
+    // MARK: SHOW
+
+    func show(_ name: String?, _ portal: Portal) throws(SQLError) -> String {
+        portal.columns = portal.formatted(Self.columns(ofShow: name))
+        if let name {
+            portal.waiting = [[.text(try value(of: name))]]
+        } else {
+            var rows: [[Datum]] = []
+            for name in SessionSettings.names {
+                rows.append([.text(name), .text(try value(of: name)), .text("")])
+            }
+            portal.waiting = rows[...]
+        }
+        return "SHOW"
+    }
+
+    static func columns(ofShow name: String?) -> [ResultColumn] {
+        guard let name else {
+            return ["name", "setting", "description"].map { ResultColumn(name: $0, type: .text) }
+        }
+        return [ResultColumn(name: SessionSettings.displayName(name), type: .text)]
+    }
+
+    private func value(of name: String) throws(SQLError) -> String {
+        switch name.lowercased() {
+        case "transaction_isolation": transaction?.isolation ?? settings.isolation
+        case "transaction_read_only":
+            transaction?.isReadOnly ?? settings.isReadOnly ? "on" : "off"
+        default: try settings.value(of: name)
+        }
+    }
+}

@@ -1,0 +1,172 @@
+import SteleAPI
+import SteleBase
+
+// How a transaction is kept from acting on a definition that has changed.
+//
+// Each table has a stamp: a key whose value is the version of its definition. Whoever changes a
+// table locks the stamp exclusively and writes a new version in the same transaction.
+//
+// Invariant: a statement uses a definition only if
+// 1. the stamp, read in the same snapshot as the rows, has the definition's version; or
+// 2. this transaction holds a lock on the stamp that was granted at the definition's version; or
+// 3. this transaction made the definition itself.
+// Rows are written only under 2 or 3, so no row is written past a TRUNCATE, DROP or rewrite that
+// was committed in between.
+//
+// Point reads get the stamp together with their rows. Definitions come from the node's cache
+// without a look at the database; one that turns out to be old is reported by `staleTable`, and
+// the session plans the statement again.
+
+/// What a transaction knows of the tables that it uses.
+struct TableKnowledge {
+    /// A table that this transaction made or changed; nil if it was dropped.
+    struct Made {
+        var table: TableDefinition?
+    }
+
+    var made: [String: Made] = [:]
+    /// Versions whose stamps this transaction has locked.
+    var locked: Set<UInt32> = []
+    /// Versions that were seen in the present snapshot.
+    var seen: Set<UInt32> = []
+    /// The table whose definition was found to be out of date.
+    var stale: String?
+
+    mutating func forgetSnapshot() { if !seen.isEmpty { seen = [] } }
+
+    func isLocked(_ table: TableDefinition) -> Bool {
+        locked.contains(table.version) || made[table.name]?.table === table
+    }
+
+    func isTrusted(_ table: TableDefinition) -> Bool {
+        isLocked(table) || seen.contains(table.version)
+    }
+}
+
+extension SessionTransaction {
+    // MARK: Definitions
+
+    /// The definition to plan with, which may be out of date.
+    func table(_ name: TableName, in source: SourceText?) async throws(SQLError) -> TableDefinition {
+        guard let table = try await findTable(name) else {
+            throw .noTable(name).at(source?.position(of: name.at))
+        }
+        return table
+    }
+
+    func findTable(_ name: TableName) async throws(SQLError) -> TableDefinition? {
+        guard name.schema.isEmpty || name.schema == "public" else { return nil }
+        if let made = tables.made[name.name] { return made.table }
+        if let table = catalog.table(name.name) { return table }
+        return try await loadTable(name.name)
+    }
+
+    private func loadTable(_ name: String) async throws(SQLError) -> TableDefinition? {
+        let values = try await get([CatalogKeys.stamp(name), CatalogKeys.definition(name)])
+        guard let definition = values[1] else { return nil }
+        let table = try TableDefinition(encoded: definition)
+        tables.seen.insert(table.version)
+        catalog.keep(table)
+        return table
+    }
+
+    /// Whether a plan made for this definition may still be run.
+    func isCurrent(_ table: TableDefinition) -> Bool {
+        if let made = tables.made[table.name] { return made.table === table }
+        return catalog.table(table.name) === table
+    }
+
+    /// The definition was found to be old: the session plans again after this error.
+    private func reportStale(_ table: TableDefinition) -> SQLError {
+        tables.stale = table.name
+        catalog.forget(table.name)
+        return SQLError(
+            "40001", "could not serialize access due to concurrent change of table "
+                + "\"\(table.name)\"")
+    }
+
+    private func check(_ stamp: [UInt8]?, _ table: TableDefinition) throws(SQLError) {
+        guard let stamp, CatalogKeys.id(stamp) == table.version else {
+            throw reportStale(table)
+        }
+    }
+
+    // MARK: Rows
+
+    /// The values of keys of a table, in the snapshot.
+    func read(
+        _ table: TableDefinition, _ keys: [KeyBytes]
+    ) async throws(SQLError) -> [[UInt8]?] {
+        if tables.isTrusted(table) { return try await get(keys) }
+        var values = try await get(keys + [table.stampKey])
+        try check(values.removeLast(), table)
+        tables.seen.insert(table.version)
+        return values
+    }
+
+    /// A page of a table's rows in the snapshot.
+    func scan(
+        _ table: TableDefinition, _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SQLError) -> RowPage {
+        if !tables.isTrusted(table) {
+            try check(try await get([table.stampKey])[0], table)
+            tables.seen.insert(table.version)
+        }
+        return try await scan(range, limit: limit, reverse: reverse)
+    }
+
+    /// Locks rows of a table, after the table's stamp.
+    func lock(
+        _ table: TableDefinition, _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SQLError) -> [LockedValue] {
+        try await pin(table)
+        return keys.isEmpty ? [] : try await lock(keys, mode, wait)
+    }
+
+    /// Keeps a table's definition from changing until the transaction ends.
+    func pin(_ table: TableDefinition) async throws(SQLError) {
+        guard !tables.isLocked(table) else { return }
+        let locked = try await lock([table.stampKey], .shared, .wait)
+        try check(locked[0].value, table)
+        tables.locked.insert(table.version)
+    }
+
+    // MARK: Changes of definitions
+
+    /// Locks a table's name for a change, and tells what table there is.
+    func claim(_ name: String) async throws(SQLError) -> TableDefinition? {
+        let values = try await lock(
+            [CatalogKeys.stamp(name), CatalogKeys.definition(name)], .exclusive, .wait)
+        if let made = tables.made[name] { return made.table }
+        guard let definition = values[1].value else { return nil }
+        let table = try TableDefinition(encoded: definition)
+        tables.locked.insert(table.version)
+        return table
+    }
+
+    /// Stores a definition under its claimed name.
+    func define(_ table: TableDefinition) throws(SQLError) {
+        try write(table.stampKey, CatalogKeys.value(table.version))
+        try write(CatalogKeys.definition(table.name), table.encoded())
+        tables.made[table.name] = TableKnowledge.Made(table: table)
+    }
+
+    /// Removes the definition of a claimed name.
+    func undefine(_ table: TableDefinition) throws(SQLError) {
+        try write(table.stampKey, nil)
+        try write(CatalogKeys.definition(table.name), nil)
+        tables.made[table.name] = TableKnowledge.Made(table: nil)
+    }
+
+    /// Notes that the rows of a storage are of no more use and may be cleared some time.
+    func abandon(_ storage: UInt32) throws(SQLError) {
+        try write(
+            CatalogKeys.dropped(storage), withUnsafeBytes(of: start.bigEndian) { Array($0) })
+    }
+}
+
+extension SQLError {
+    static func noTable(_ name: TableName) -> SQLError {
+        SQLError("42P01", "relation \"\(name.shown)\" does not exist")
+    }
+}

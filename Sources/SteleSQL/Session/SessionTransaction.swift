@@ -1,0 +1,202 @@
+import SteleAPI
+import SteleBase
+
+/// One transaction of a session, from the statement that begins it to its end.
+///
+/// The kernel's transaction is begun by the first access to data, so that `BEGIN` costs nothing
+/// and modes can be set after it.
+final class SessionTransaction {
+    /// A block that `BEGIN` opened, rather than the frame around statements without one.
+    var isExplicit: Bool
+    /// An error happened; only the end of the block is accepted.
+    var isFailed = false
+    /// When it began, for `now()`.
+    let start: Int64
+    var isolation: String
+    var isReadOnly: Bool
+    var savepoints: [NamedSavepoint] = []
+    /// What the session's settings were, to put them back on rollback.
+    let settingsBefore: SessionSettings
+
+    private let database: any DatabaseBackend
+    private let lockTimeout: Duration?
+    private let cancellation: Cancellation
+    private var kernel: (any TransactionBackend)?
+    /// The kernel's transaction has come to its end, or to an error that ended it.
+    private var isOver = false
+
+    // The tables that the transaction may rely on, see SessionTransaction+Tables.
+    var tables = TableKnowledge()
+    let catalog: SQLCatalogCache
+
+    /// A place to which `ROLLBACK TO` returns.
+    struct NamedSavepoint {
+        var name: String
+        /// nil if the transaction had not touched data yet.
+        var kernel: Savepoint?
+        var made: [String: TableKnowledge.Made]
+        var settings: SessionSettings
+        var lastingSettings: SessionSettings
+    }
+
+    init(
+        database: any DatabaseBackend, catalog: SQLCatalogCache, cancellation: Cancellation,
+        settings: SessionSettings, start: Int64, isExplicit: Bool
+    ) {
+        self.database = database
+        self.catalog = catalog
+        self.cancellation = cancellation
+        self.start = start
+        self.isExplicit = isExplicit
+        isolation = settings.isolation
+        isReadOnly = settings.isReadOnly
+        settingsBefore = settings
+        lockTimeout = settings.lockTimeout > 0 ? .milliseconds(settings.lockTimeout) : nil
+    }
+
+    /// Whether data was accessed, so that the isolation level can no longer change.
+    var hasBegun: Bool { kernel != nil }
+
+    private func open() throws(SQLError) -> any TransactionBackend {
+        try cancellation.check()
+        if let kernel {
+            guard !isOver else {
+                throw SQLError(
+                    "40001", "could not serialize access because the transaction was ended",
+                    hint: "Roll the whole transaction back and run it again.")
+            }
+            return kernel
+        }
+        do {
+            let kernel = try database.begin(
+                TransactionOptions(
+                    isolation: kernelIsolation, isReadOnly: isReadOnly, lockTimeout: lockTimeout))
+            self.kernel = kernel
+            return kernel
+        } catch { throw SQLError(error) }
+    }
+
+    private var kernelIsolation: Isolation {
+        switch isolation {
+        case "serializable": .serializable
+        case "repeatable read": .snapshot
+        default: .readCommitted
+        }
+    }
+
+    var isReadCommitted: Bool { kernelIsolation == .readCommitted }
+
+    /// A statement begins: under read committed it sees what was committed before it.
+    func beginStatement() {
+        guard isReadCommitted else { return }
+        kernel?.beginStatement()
+        tables.forgetSnapshot()
+    }
+
+    // MARK: Data
+
+    func get(_ keys: [KeyBytes]) async throws(SQLError) -> [[UInt8]?] {
+        let kernel = try open()
+        do {
+            return try await kernel.get(keys)
+        } catch { throw failure(error) }
+    }
+
+    func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SQLError) -> RowPage {
+        let kernel = try open()
+        do {
+            return try await kernel.scan(range, limit: limit, reverse: reverse)
+        } catch { throw failure(error) }
+    }
+
+    func lock(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SQLError) -> [LockedValue] {
+        try checkWritable()
+        let kernel = try open()
+        do {
+            let values = try await kernel.lock(keys, mode, wait)
+            try cancellation.check()
+            return values
+        } catch let error as SteleError {
+            guard error.code == .lockNotAvailable else { throw failure(error) }
+            throw SQLError(
+                "55P03",
+                wait == .fail
+                    ? "could not obtain lock on row" : "canceling statement due to lock timeout")
+        } catch { throw .cancelled }
+    }
+
+    func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SQLError) {
+        try checkWritable()
+        let kernel = try open()
+        do {
+            try kernel.write(key, value)
+        } catch { throw failure(error) }
+    }
+
+    func checkWritable() throws(SQLError) {
+        guard !isReadOnly else {
+            throw SQLError("25006", "cannot execute this statement in a read-only transaction")
+        }
+    }
+
+    /// An error in terms of SQL. After some the kernel's transaction is of no more use.
+    private func failure(_ error: SteleError) -> SQLError {
+        switch error.code {
+        case .conflict, .deadlock, .unavailable, .transactionClosed, .stopped, .storage:
+            isOver = true
+        default: break
+        }
+        return SQLError(error)
+    }
+
+    // MARK: Savepoints
+
+    func savepoint(_ name: String, settings: SessionSettings, lasting: SessionSettings) {
+        savepoints.append(
+            NamedSavepoint(
+                name: name, kernel: kernel?.savepoint(), made: tables.made, settings: settings,
+                lastingSettings: lasting))
+    }
+
+    /// The place of the newest savepoint of a name.
+    func savepointIndex(_ name: String) throws(SQLError) -> Int {
+        guard let index = savepoints.lastIndex(where: { $0.name == name }) else {
+            throw SQLError("3B001", "savepoint \"\(name)\" does not exist")
+        }
+        return index
+    }
+
+    /// Undoes what was done since the savepoint, which stays.
+    func rollback(to savepoint: NamedSavepoint) throws(SQLError) {
+        if let kernel {
+            guard !isOver else { _ = try open(); return }
+            // The buffer was empty before the kernel's transaction was begun.
+            kernel.rollback(to: savepoint.kernel ?? Savepoint(position: 0))
+        }
+        tables.made = savepoint.made
+    }
+
+    // MARK: The end
+
+    /// Commits; whatever the result, the transaction is over.
+    func commit() async throws(SQLError) {
+        guard let kernel, !isOver else { return }
+        isOver = true
+        do {
+            try await kernel.commit()
+        } catch { throw SQLError(error) }
+        for (name, made) in tables.made {
+            if let table = made.table { catalog.keep(table) } else { catalog.forget(name) }
+        }
+    }
+
+    func rollback() async {
+        guard let kernel else { return }
+        isOver = true
+        await kernel.rollback()
+    }
+}
