@@ -85,8 +85,14 @@ public final class Node: Service {
         await assembly.stop()
     }
 
-    /// A database on another part of the keyspace, for the layers above.
-    package func backend(_ keyspace: Keyspace) -> KernelBackend { assembly.backend(keyspace) }
+    /// The part of the keyspace that holds tables.
+    package var sqlBackend: any DatabaseBackend { assembly.backend(.sql) }
+
+    /// A number that no node of the cluster has given or will give, for rows without a key.
+    package func uniqueNumber() -> UInt64 { assembly.uniqueNumber() }
+
+    /// Microseconds since 1970, by this machine's wall clock.
+    package static func wallClock() -> Int64 { Int64(SystemClocks.wall()) }
 
     /// Where the node's work is done, for fronts that want to work there too.
     package var eventLoop: any EventLoop { assembly.loop }

@@ -91,6 +91,8 @@ final class NodeAssembly: @unchecked Sendable {
         KernelBackend(port: port, keyspace: keyspace)
     }
 
+    func uniqueNumber() -> UInt64 { numbers.uniqueNumber() }
+
     // MARK: Start
 
     private func begin() async throws(SteleError) {

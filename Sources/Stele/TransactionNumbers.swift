@@ -27,6 +27,16 @@ final class TransactionNumbers: Sendable {
     /// The next number to be given.
     var used: UInt64 { state.withLock { $0.next } }
 
+    /// A number of the same sequence, for whatever must be unique in the cluster.
+    ///
+    /// Not held back by the bound: millions are reserved ahead, and renewed with each turn.
+    func uniqueNumber() -> UInt64 {
+        state.withLock { state in
+            defer { state.next += 1 }
+            return TransactionID(node: state.node, sequence: state.next).rawValue
+        }
+    }
+
     func next() throws(SteleError) -> TransactionID {
         let result: Result<TransactionID, SteleError> = state.withLock { state in
             guard state.node != .none else {

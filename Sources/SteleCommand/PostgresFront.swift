@@ -1,9 +1,42 @@
 import Logging
 import Stele
 import SteleAPI
+import SteleSQL
+import StelePostgres
+import SteleWire
 
-/// A node's Postgres front (stub while the SQL engine is under way).
+/// A node's Postgres front: sessions run on the node's own event loop, beside its kernel.
 struct PostgresFront {
-    static func start(on node: Node, address: String?, logger: Logger) async throws -> PostgresFront? { nil }
-    func stop() async {}
+    private let server: PostgresServer
+
+    /// Begins to listen on `address`; nil does nothing.
+    ///
+    /// - Throws: ``SteleError/Code/configuration`` if the address is in use.
+    static func start(on node: Node, address: String?) async throws -> PostgresFront? {
+        guard let address = try address.map({ try NetworkAddress(parsing: $0) }) else { return nil }
+        let catalog = SQLCatalogCache()
+        let database = node.sqlBackend
+        let service = PostgresService(
+            PostgresService.Configuration(), secret: { .random(in: 0 ... .max) }
+        ) { request throws(SQLError) in
+            try SQLSession(
+                database: database, catalog: catalog,
+                environment: SQLEnvironment(
+                    clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
+                    processID: request.processID, user: request.user,
+                    database: request.database),
+                startupParameters: request.settings.map { ($0.name, $0.value) })
+        }
+        let executor = node.executor
+        return PostgresFront(
+            server: try await PostgresServer.bind(
+                group: node.eventLoop, host: address.host, port: address.port, service: service,
+                executor: { _ in executor }))
+    }
+
+    /// Ends all sessions; returns when they are closed.
+    func stop() async { await server.shutDown() }
+
+    /// 2000-01-01 in microseconds since 1970: where Postgres begins to count.
+    private static let epoch: Int64 = 946_684_800_000_000
 }

@@ -43,7 +43,7 @@ struct Start: AsyncParsableCommand {
                 join: join?.split(separator: ",").map(String.init) ?? [],
                 postgresAddress: postgres, locality: locality, logger: logger))
         do {
-            let front = try await PostgresFront.start(on: node, address: postgres, logger: logger)
+            let front = try await PostgresFront.start(on: node, address: postgres)
             logger.notice("listening on \(node.address ?? listen)")
             let stopper = Task {
                 await interrupts.wait()
