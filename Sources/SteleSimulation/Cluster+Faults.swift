@@ -3,7 +3,7 @@ import SteleBase
 /// What goes wrong, and when: every kind of fault comes at random times about its mean interval.
 extension SimulatedCluster {
     func startFaults() {
-        repeatFault(scenario.crashInterval) { [self] in crashOne() }
+        repeatFault(scenario.crashInterval) { [self] in crashAndRestart(victim()) }
         repeatFault(scenario.crashAllInterval) { [self] in
             for node in nodes { crashAndRestart(node) }
         }
@@ -18,12 +18,16 @@ extension SimulatedCluster {
         repeatFault(scenario.pauseInterval) { [self] in pause() }
     }
 
-    private func repeatFault(_ interval: UInt64, _ fault: @escaping () -> Void) {
+    /// The first of its kind comes early enough for the run to see it.
+    private func repeatFault(_ interval: UInt64, isFirst: Bool = true, _ fault: @escaping () -> Void)
+    {
         guard interval > 0 else { return }
-        after(faultRandom.uniform(interval / 4...interval * 7 / 4)) { [self] in
+        var delay = faultRandom.uniform(interval / 4...interval * 7 / 4)
+        if isFirst { delay = min(delay, scenario.duration * 3 / 4) }
+        after(delay) { [self] in
             guard !isHealed else { return }
             fault()
-            repeatFault(interval, fault)
+            repeatFault(interval, isFirst: false, fault)
         }
     }
 
@@ -39,8 +43,6 @@ extension SimulatedCluster {
         guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return randomNode() }
         return leaders[Int(faultRandom.below(UInt64(leaders.count)))]
     }
-
-    private func crashOne() { crashAndRestart(victim()) }
 
     private func crashAndRestart(_ node: SimulatedNode) {
         guard node.isUp else { return }

@@ -195,9 +195,10 @@ extension SimulatedCluster {
         links[link].isBlocked[direction] = isBlocked
         if isBlocked {
             let session = links[link].session
-            after(networkRandom.uniform(200_000...3_000_000)) { [self] in
+            let patience = networkRandom.oneIn(2) ? 10_000...300_000 : 300_000...3_000_000
+            after(networkRandom.uniform(patience)) { [self] in
                 if links[link].isBlocked[direction], links[link].session == session {
-                    disconnect(link, noticedWithin: 400_000)
+                    disconnect(link, noticedWithin: 100_000)
                 }
             }
         } else {

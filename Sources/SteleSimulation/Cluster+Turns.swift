@@ -164,11 +164,10 @@ extension SimulatedCluster {
     private func flush(_ node: SimulatedNode) {
         result.counts.flushes += 1
         let flush = node.engine.beginFlush()
-        if defect == .reportsFlushEarly { give(.flushed, to: node) }
         let slowest: UInt64 = diskRandom.oneIn(3) ? 1_500_000 : 50_000
         after(diskRandom.uniform(500...slowest), on: node) { [self] in
-            node.engine.completeFlush(flush)
-            if defect != .reportsFlushEarly { give(.flushed, to: node) }
+            if defect != .neverFlushes { node.engine.completeFlush(flush) }
+            give(.flushed, to: node)
         }
     }
 }

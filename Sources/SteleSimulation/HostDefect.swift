@@ -10,8 +10,8 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case slowMonotonicClock
     /// Ends turns with the time at which they began, so reads are released without the last check.
     case endsTurnsWithOldTime
-    /// Reports a flush of the store as done when it has only begun.
-    case reportsFlushEarly
+    /// Reports flushes of the store as done that it never makes.
+    case neverFlushes
     /// Starts nodes without the record that they left in their log.
     case losesNodeRecord
 }

@@ -44,7 +44,7 @@ struct SimulatedClock {
     func trueTime(ofMonotonic reading: UInt64) -> UInt64 {
         guard reading > base else { return since }
         let ahead = Double(reading - base) * Double(slowness) / (1 + Double(drift) / 1_000_000)
-        return ahead > 1e15 ? .max : since + UInt64(ahead) + 1
+        return ahead > 1e15 ? .max : since + UInt64(ahead) + slowness + 1
     }
 
     private static func signed(_ limit: UInt64, _ random: inout SeededRandom) -> Int64 {

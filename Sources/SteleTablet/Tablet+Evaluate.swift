@@ -239,8 +239,6 @@ extension Tablet {
             awakened += cancelled.granted
             if let loser = waiting.removeValue(forKey: cancelled.ticket) {
                 fail(loser, .deadlock, "deadlock detected")
-                // Nobody else knows of the locks that a commit took on its way.
-                if loser.request.isCommit { awakened += locks.release(transaction) }
             }
             victim =
                 transaction == waiter.request.transaction
@@ -374,6 +372,7 @@ extension Tablet {
         do {
             try group.propose([command.payload])
         } catch {
+            releaseLocksTaken(by: commit, transaction)
             return .reply(
                 .failed(.init(.overloaded, "the tablet has too many uncommitted writes")),
                 servedAt: nil)
@@ -393,9 +392,20 @@ extension Tablet {
         return KeyRange(start: first.key, end: last.key + [0])
     }
 
+    /// A commit without locks of its coordinator's may have taken some while it waited. Nobody else
+    /// knows of them, so they end with its request, even if it is tried again.
+    private func releaseLocksTaken(
+        by commit: TabletRequest.CommitRequest, _ transaction: TransactionID
+    ) {
+        if commit.locks.isEmpty { awakened += locks.release(transaction) }
+    }
+
     func fail(
         _ waiter: WaitingRequest, _ reason: TabletReply.Failure.Reason, _ message: String
     ) {
+        if case .commit(let commit) = waiter.request.body {
+            releaseLocksTaken(by: commit, waiter.request.transaction)
+        }
         let leader = descriptor.node(of: group.lead) ?? .none
         output.replies.append(
             TabletOutput.Reply(

@@ -1,0 +1,39 @@
+import Testing
+
+@testable import SteleSimulation
+
+/// A simulator that finds no planted bug proves nothing: each of these must be found soon.
+struct DefectTests {
+    /// The first seed, of so many, whose run goes wrong, and how.
+    private func find(
+        _ defect: HostDefect, in scenario: String, seeds: UInt64
+    ) throws -> (seed: UInt64, failure: String)? {
+        for seed in 1...seeds {
+            var scenario = try #require(Scenario.named(scenario, seed: seed))
+            scenario.duration = 3_000_000
+            scenario.thinkTime += 20_000
+            // As many faults as a run can bear.
+            if scenario.crashInterval > 0 { scenario.crashInterval = 500_000 }
+            if scenario.partitionInterval > 0 { scenario.partitionInterval = 500_000 }
+            if scenario.turnStallOdds > 0 { scenario.turnStallOdds = 60 }
+            let result = Simulation.run(seed: seed, scenario: scenario, defect: defect)
+            if let failure = result.failure { return (seed, failure) }
+        }
+        return nil
+    }
+
+    @Test(
+        "found within so many seeds",
+        arguments: [
+            (HostDefect.reportsSyncEarly, "crash", 15),
+            (.slowMonotonicClock, "partition", 20),
+            (.endsTurnsWithOldTime, "pause", 15),
+            (.neverFlushes, "crash", 10),
+            (.losesNodeRecord, "crash", 5),
+        ] as [(HostDefect, String, UInt64)])
+    func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
+        let found = try find(defect, in: scenario, seeds: seeds)
+        #expect(found != nil, "\(defect) was not found in \(seeds) seeds")
+        #expect(found?.failure.hasPrefix("too little") != true)
+    }
+}
