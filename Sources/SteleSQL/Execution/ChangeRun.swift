@@ -63,6 +63,7 @@ struct ChangeRun {
         }
         try await writer.flush()
         for row in writer.written { try note(row, plan.returning) }
+        if writer.count == 0 { try await transaction.verify(plan.table) }
         return Result(count: writer.count, rows: returned)
     }
 
@@ -99,6 +100,7 @@ struct ChangeRun {
             }
         }
         if !moved.isEmpty { try await move(moved, in: table) }
+        if count == 0 { try await transaction.verify(table) }
         return Result(count: count, rows: returned)
     }
 
@@ -122,6 +124,7 @@ struct ChangeRun {
                 try note(stored.row, plan.returning)
             }
         }
+        if count == 0 { try await transaction.verify(plan.access.table) }
         return Result(count: count, rows: returned)
     }
 }
@@ -158,10 +161,7 @@ private struct LockedRows {
             guard let rows = try await scan?.next(transaction) else { return nil }
             keys = rows.map { Array($0.key) }
         }
-        guard !keys.isEmpty else {
-            // Nothing is locked, so that the definition was not checked yet.
-            return scan == nil ? nil : []
-        }
+        guard !keys.isEmpty else { return scan == nil ? nil : [] }
         let locked = try await transaction.lock(access.table, keys, .exclusive, .wait)
         var rows: [StoredRow] = []
         rows.reserveCapacity(keys.count)

@@ -40,7 +40,6 @@ struct CopyRun {
         _ transaction: SessionTransaction, _ sink: any ResultSink
     ) async throws(SQLError) -> Int {
         try transaction.checkWritable()
-        // A definition that is out of date is found out before the client sends its data.
         try await transaction.pin(table)
         var writer = RowWriter(table, context, transaction)
         var decoder = CopyDecoder(options)

@@ -67,13 +67,19 @@ extension SQLSession {
                 return try await start(plan, portal, transaction)
             } catch {
                 attempts += 1
-                guard transaction.tables.stale != nil, attempts < Self.plannings else {
-                    throw error
-                }
-                transaction.tables.stale = nil
-                transaction.beginStatement()
+                try await replan(transaction, after: error, attempts)
             }
         }
+    }
+
+    /// Returns if a definition that is out of date was the reason of the failure, else throws.
+    private func replan(
+        _ transaction: SessionTransaction, after error: SQLError, _ attempts: Int
+    ) async throws(SQLError) {
+        if transaction.tables.stale == nil { await transaction.findStale() }
+        guard transaction.tables.stale != nil, attempts < Self.plannings else { throw error }
+        transaction.tables.stale = nil
+        transaction.beginStatement()
     }
 
     private func start(
@@ -122,6 +128,7 @@ extension SQLSession {
     /// The statement's plan, made again if a table has changed since.
     func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
         let transaction = try openTransaction()
+        transaction.tables.used = prepared.plan?.tables ?? []
         if let plan = prepared.plan {
             if plan.epoch == catalog.epoch, transaction.tables.made.isEmpty { return plan }
             if plan.tables.allSatisfy(transaction.isCurrent) { return plan }
@@ -144,6 +151,7 @@ extension SQLSession {
         for name in Planner.tableNames(statement) {
             tables.append(try await transaction.table(name, in: prepared.source))
         }
+        transaction.tables.used = tables
         var planner = Planner(
             source: prepared.source, parameters: prepared.plan?.parameters ?? prepared.declared,
             time: TimeContext(now: transaction.start, zone: settings.zone), tables: tables,
@@ -242,17 +250,16 @@ extension SQLSession {
         while true {
             do {
                 let table = try await transaction.table(syntax.table, in: source)
-                try await transaction.pin(table)
-                hasOutput = true
+                transaction.tables.used = [table]
+                // Found out before the client sends its data.
+                try await transaction.verify(table)
                 let run = try CopyRun(syntax, table, context(parameters: [], transaction))
+                hasOutput = true
                 return "COPY \(try await run.run(transaction, sink))"
             } catch {
                 attempts += 1
-                guard transaction.tables.stale != nil, attempts < Self.plannings else {
-                    throw error
-                }
-                transaction.tables.stale = nil
-                transaction.beginStatement()
+                guard !hasOutput else { throw error }
+                try await replan(transaction, after: error, attempts)
             }
         }
     }

@@ -6,16 +6,20 @@ import SteleBase
 // Each table has a stamp: a key whose value is the version of its definition. Whoever changes a
 // table locks the stamp exclusively and writes a new version in the same transaction.
 //
-// Invariant: a statement uses a definition only if
-// 1. the stamp, read in the same snapshot as the rows, has the definition's version; or
-// 2. this transaction holds a lock on the stamp that was granted at the definition's version; or
-// 3. this transaction made the definition itself.
-// Rows are written only under 2 or 3, so no row is written past a TRUNCATE, DROP or rewrite that
-// was committed in between.
+// Invariant: what a statement reports comes from a definition of which one of these holds:
+// 1. the stamp, read in the same snapshot as the rows, has the definition's version;
+// 2. this transaction holds a lock on the stamp that was granted at the definition's version;
+// 3. this transaction made the definition itself;
+// 4. this transaction writes, and its commit fails unless the stamp has the version then.
+// Rows are written only under 2, 3 or 4, so no row is written past a TRUNCATE or DROP that was
+// committed in between. A rewrite, which moves rows that it read earlier, also needs that nobody
+// commits between its reading and its commit. Only tables without a primary key are rewritten, and
+// for those 4 is not enough: their writers hold a shared lock, which excludes the rewrite.
 //
-// Point reads get the stamp together with their rows. Definitions come from the node's cache
-// without a look at the database; one that turns out to be old is reported by `staleTable`, and
-// the session plans the statement again.
+// Definitions come from the node's cache without a look at the database. Point reads get the stamp
+// together with their rows; a change that finds no row, and a statement that fails, look at the
+// stamp afterwards. A definition that turns out to be old is reported by `stale`, and the session
+// plans the statement again.
 
 /// What a transaction knows of the tables that it uses.
 struct TableKnowledge {
@@ -27,19 +31,29 @@ struct TableKnowledge {
     var made: [String: Made] = [:]
     /// Versions whose stamps this transaction has locked.
     var locked: Set<UInt32> = []
+    /// Versions that the commit requires, with the tables' names.
+    var expected: [UInt32: String] = [:]
     /// Versions that were seen in the present snapshot.
     var seen: Set<UInt32> = []
+    /// The definitions of the statement that runs.
+    var used: [TableDefinition] = []
     /// The table whose definition was found to be out of date.
     var stale: String?
 
     mutating func forgetSnapshot() { if !seen.isEmpty { seen = [] } }
 
-    func isLocked(_ table: TableDefinition) -> Bool {
-        locked.contains(table.version) || made[table.name]?.table === table
+    /// Whether rows may be written.
+    func isPinned(_ table: TableDefinition) -> Bool {
+        locked.contains(table.version) || expected[table.version] != nil || isMade(table)
     }
 
+    /// Whether the definition is known to be that of the present snapshot.
     func isTrusted(_ table: TableDefinition) -> Bool {
-        isLocked(table) || seen.contains(table.version)
+        locked.contains(table.version) || seen.contains(table.version) || isMade(table)
+    }
+
+    private func isMade(_ table: TableDefinition) -> Bool {
+        !made.isEmpty && made[table.name]?.table === table
     }
 }
 
@@ -108,27 +122,55 @@ extension SessionTransaction {
     func scan(
         _ table: TableDefinition, _ range: KeyRange, limit: Int, reverse: Bool
     ) async throws(SQLError) -> RowPage {
-        if !tables.isTrusted(table) {
-            try check(try await get([table.stampKey])[0], table)
-            tables.seen.insert(table.version)
-        }
+        try await verify(table)
         return try await scan(range, limit: limit, reverse: reverse)
     }
 
-    /// Locks rows of a table, after the table's stamp.
+    /// Looks at the stamp, unless the definition is trusted already.
+    func verify(_ table: TableDefinition) async throws(SQLError) {
+        guard !tables.isTrusted(table) else { return }
+        try check(try await get([table.stampKey])[0], table)
+        tables.seen.insert(table.version)
+    }
+
+    /// After a failure: whether the statement's definitions are old, which then is the reason.
+    func findStale() async {
+        guard !hasEnded else { return }
+        beginStatement()
+        do {
+            for table in tables.used { try await verify(table) }
+        } catch {
+            // What the statement itself failed with says more.
+            return
+        }
+    }
+
+    /// Locks rows of a table.
     func lock(
         _ table: TableDefinition, _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
     ) async throws(SQLError) -> [LockedValue] {
         try await pin(table)
-        return keys.isEmpty ? [] : try await lock(keys, mode, wait)
+        guard !keys.isEmpty else { return [] }
+        do {
+            return try await lock(keys, mode, wait)
+        } catch {
+            guard wait == .fail, error.state == "55P03" else { throw error }
+            throw SQLError(
+                "55P03", "could not obtain lock on row in relation \"\(table.name)\"")
+        }
     }
 
-    /// Keeps a table's definition from changing until the transaction ends.
+    /// Makes sure that the definition is still in force when the transaction commits.
     func pin(_ table: TableDefinition) async throws(SQLError) {
-        guard !tables.isLocked(table) else { return }
-        let locked = try await lock([table.stampKey], .shared, .wait)
-        try check(locked[0].value, table)
-        tables.locked.insert(table.version)
+        guard !tables.isPinned(table) else { return }
+        if table.hasHiddenKey {
+            let locked = try await lock([table.stampKey], .shared, .wait)
+            try check(locked[0].value, table)
+            tables.locked.insert(table.version)
+        } else {
+            try expect(table.stampKey, CatalogKeys.value(table.version))
+            tables.expected[table.version] = table.name
+        }
     }
 
     // MARK: Changes of definitions

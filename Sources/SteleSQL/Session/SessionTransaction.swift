@@ -54,6 +54,9 @@ final class SessionTransaction {
         lockTimeout = settings.lockTimeout > 0 ? .milliseconds(settings.lockTimeout) : nil
     }
 
+    /// Whether the kernel's transaction is of no more use.
+    var hasEnded: Bool { isOver }
+
     /// Whether data was accessed, so that the isolation level can no longer change.
     var hasBegun: Bool { kernel != nil }
 
@@ -121,11 +124,8 @@ final class SessionTransaction {
             try cancellation.check()
             return values
         } catch let error as SteleError {
-            guard error.code == .lockNotAvailable else { throw failure(error) }
-            throw SQLError(
-                "55P03",
-                wait == .fail
-                    ? "could not obtain lock on row" : "canceling statement due to lock timeout")
+            guard error.code == .lockNotAvailable, wait == .wait else { throw failure(error) }
+            throw SQLError("55P03", "canceling statement due to lock timeout")
         } catch { throw .cancelled }
     }
 
@@ -135,6 +135,11 @@ final class SessionTransaction {
         do {
             try kernel.write(key, value)
         } catch { throw failure(error) }
+    }
+
+    /// Makes the commit fail unless the key has this value then.
+    func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SQLError) {
+        try open().expect(key, value)
     }
 
     func checkWritable() throws(SQLError) {
@@ -188,7 +193,11 @@ final class SessionTransaction {
         isOver = true
         do {
             try await kernel.commit()
-        } catch { throw SQLError(error) }
+        } catch {
+            // One of the definitions that the commit required may have been the reason.
+            for name in tables.expected.values { catalog.forget(name) }
+            throw SQLError(error)
+        }
         for (name, made) in tables.made {
             if let table = made.table { catalog.keep(table) } else { catalog.forget(name) }
         }

@@ -1,0 +1,258 @@
+import SteleAPI
+import SteleBase
+import SteleClock
+import Synchronization
+
+/// A database in memory, with snapshots and locks: enough of the port for tests of the SQL layer.
+///
+/// Versions of all keys are kept. A lock that is held by another transaction is waited for by
+/// trying again; a circle of waits is not found.
+final class MemoryBackend: DatabaseBackend {
+    struct State {
+        var versions: [KeyBytes: [(time: Int, value: [UInt8]?)]] = [:]
+        var clock = 0
+        var locks: [KeyBytes: (mode: LockMode, owners: Set<UInt64>)] = [:]
+        var nextTransaction: UInt64 = 1
+        /// How many of the next commits fail with a conflict.
+        var conflicts = 0
+        /// Calls of transactions, by name.
+        var calls: [String] = []
+    }
+
+    let state = Mutex(State())
+
+    /// The calls since this was asked for, in order.
+    func takeCalls() -> [String] {
+        state.withLock { state in
+            defer { state.calls = [] }
+            return state.calls
+        }
+    }
+
+    func failNextCommits(_ count: Int) { state.withLock { $0.conflicts = count } }
+
+    func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend {
+        let id = state.withLock { state in
+            defer { state.nextTransaction += 1 }
+            return state.nextTransaction
+        }
+        return MemoryTransaction(self, TransactionID(id), options)
+    }
+
+    func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
+        state.withLock { $0.value(of: key, at: .max) }
+    }
+
+    func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+        state.withLock { $0.apply([key: value]) }
+    }
+}
+
+extension MemoryBackend.State {
+    func value(of key: KeyBytes, at time: Int) -> [UInt8]? {
+        versions[key]?.last { $0.time <= time }?.value
+    }
+
+    mutating func apply(_ writes: [KeyBytes: [UInt8]?]) {
+        clock += 1
+        for (key, value) in writes { versions[key, default: []].append((clock, value)) }
+    }
+}
+
+final class MemoryTransaction: TransactionBackend {
+    let id: TransactionID
+    let options: TransactionOptions
+    private let database: MemoryBackend
+    private let own = Mutex(Own())
+
+    private struct Own {
+        var snapshot: Int?
+        var log: [(key: KeyBytes, value: [UInt8]?)] = []
+        var expected: [KeyBytes: [UInt8]?] = [:]
+        var isOpen = true
+
+        var writes: [KeyBytes: [UInt8]?] {
+            Dictionary(log.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+        }
+    }
+
+    init(_ database: MemoryBackend, _ id: TransactionID, _ options: TransactionOptions) {
+        self.database = database
+        self.id = id
+        self.options = options
+    }
+
+    deinit { release() }
+
+    private func note(_ call: String) { database.state.withLock { $0.calls.append(call) } }
+
+    func beginStatement() {
+        if options.isolation == .readCommitted { own.withLock { $0.snapshot = nil } }
+    }
+
+    private func snapshot() -> Int {
+        let now = database.state.withLock { $0.clock }
+        return own.withLock { own in
+            let snapshot = own.snapshot ?? now
+            own.snapshot = snapshot
+            return snapshot
+        }
+    }
+
+    private func checkOpen() throws(SteleError) {
+        guard own.withLock({ $0.isOpen }) else { throw .transactionClosed }
+    }
+
+    func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
+        try checkOpen()
+        note("get \(keys.count)")
+        let time = snapshot()
+        let writes = own.withLock { $0.writes }
+        return database.state.withLock { state in
+            keys.map { key in
+                if let written = writes[key] { written } else { state.value(of: key, at: time) }
+            }
+        }
+    }
+
+    func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SteleError) -> RowPage {
+        try checkOpen()
+        note("scan")
+        let time = snapshot()
+        let writes = own.withLock { $0.writes }
+        var rows: [KeyBytes: [UInt8]] = [:]
+        database.state.withLock { state in
+            for key in state.versions.keys where range.contains(key) {
+                rows[key] = state.value(of: key, at: time)
+            }
+        }
+        for (key, value) in writes where range.contains(key) { rows[key] = value }
+        var keys = rows.keys.sorted { $0.precedes($1) }
+        if reverse { keys.reverse() }
+        let page = keys.prefix(limit)
+        var rest: KeyRange?
+        if page.count < keys.count, let last = page.last {
+            rest = reverse
+                ? KeyRange(start: range.start, end: last)
+                : KeyRange(start: last + [0], end: range.end)
+        }
+        return RowPage(
+            rows: page.map { RowPage.Row(key: $0[...], value: (rows[$0] ?? [])[...]) },
+            rest: rest)
+    }
+
+    func lock(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SteleError) -> [LockedValue] {
+        try checkOpen()
+        note("lock \(keys.count)")
+        var granted: Set<KeyBytes> = []
+        for key in keys {
+            while true {
+                if take(key, mode) {
+                    granted.insert(key)
+                    break
+                }
+                if wait == .skip { break }
+                if wait == .fail { throw SteleError(.lockNotAvailable, "locked") }
+                if Task.isCancelled { throw SteleError(.cancelled, "cancelled") }
+                await Task.yield()
+            }
+        }
+        let own = own.withLock { $0 }
+        let writes = own.writes
+        if options.isolation != .readCommitted, let snapshot = own.snapshot {
+            let hasConflict = database.state.withLock { state in
+                granted.contains { state.versions[$0]?.last.map { $0.time > snapshot } ?? false }
+            }
+            if hasConflict { throw SteleError(.conflict, "changed since the snapshot") }
+        }
+        return database.state.withLock { state in
+            keys.map { key in
+                guard granted.contains(key) else { return LockedValue(isLocked: false, value: nil) }
+                let value =
+                    if let written = writes[key] { written } else {
+                        state.value(of: key, at: .max)
+                    }
+                return LockedValue(isLocked: true, value: value)
+            }
+        }
+    }
+
+    private func take(_ key: KeyBytes, _ mode: LockMode) -> Bool {
+        let id = id.rawValue
+        return database.state.withLock { state in
+            guard let held = state.locks[key] else {
+                state.locks[key] = (mode, [id])
+                return true
+            }
+            if held.owners == [id] {
+                if mode == .exclusive { state.locks[key] = (mode, [id]) }
+                return true
+            }
+            guard held.mode == .shared, mode == .shared else { return false }
+            state.locks[key] = (.shared, held.owners.union([id]))
+            return true
+        }
+    }
+
+    func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError) {
+        try checkOpen()
+        own.withLock { $0.log.append((key, value)) }
+    }
+
+    func expect(_ key: KeyBytes, _ value: [UInt8]?) {
+        own.withLock { if $0.expected[key] == nil { $0.expected[key] = .some(value) } }
+    }
+
+    func savepoint() -> Savepoint { Savepoint(position: own.withLock { $0.log.count }) }
+
+    func rollback(to savepoint: Savepoint) {
+        own.withLock { $0.log.removeLast($0.log.count - savepoint.position) }
+    }
+
+    @discardableResult
+    func commit() async throws(SteleError) -> Timestamp {
+        try checkOpen()
+        note("commit")
+        let (writes, expected) = own.withLock { own in
+            own.isOpen = false
+            return (own.writes, own.expected)
+        }
+        defer { release() }
+        let fails = database.state.withLock { state in
+            if state.conflicts > 0 {
+                state.conflicts -= 1
+                return true
+            }
+            let id = id.rawValue
+            for (key, value) in expected where !writes.isEmpty {
+                if let held = state.locks[key], held.mode == .exclusive, held.owners != [id] {
+                    return true
+                }
+                if state.value(of: key, at: .max) != value { return true }
+            }
+            if !writes.isEmpty { state.apply(writes) }
+            return false
+        }
+        if fails { throw SteleError(.conflict, "made to fail") }
+        return .zero
+    }
+
+    func rollback() async {
+        own.withLock { $0.isOpen = false }
+        release()
+    }
+
+    private func release() {
+        let id = id.rawValue
+        database.state.withLock { state in
+            for (key, held) in state.locks where held.owners.contains(id) {
+                let rest = held.owners.subtracting([id])
+                state.locks[key] = rest.isEmpty ? nil : (held.mode, rest)
+            }
+        }
+    }
+}
