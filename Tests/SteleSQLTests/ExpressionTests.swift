@@ -98,7 +98,7 @@ import Testing
 
     @Test func nestingIsBounded() async throws {
         let session = try TestSession(TestNode())
-        let deep = 100_000
+        let deep = 20_000
         for text in [
             "select 1" + String(repeating: "+1", count: deep),
             "select " + String(repeating: "not ", count: deep) + "true",
@@ -110,9 +110,9 @@ import Testing
             #expect(await session.error(text)?.state == "54001")
         }
         // A long list does not nest.
-        let list = (0..<5_000).map { "\($0)" }.joined(separator: ", ")
-        #expect(try await session.run("select 1 where 4999 in (\(list))") == ["1", "SELECT 1"])
-        let either = (0..<5_000).map { "1 = \($0)" }.joined(separator: " or ")
+        let list = (0..<1_000).map { "\($0)" }.joined(separator: ", ")
+        #expect(try await session.run("select 1 where 999 in (\(list))") == ["1", "SELECT 1"])
+        let either = (0..<1_000).map { "1 = \($0)" }.joined(separator: " or ")
         #expect(try await session.run("select 1 where \(either)") == ["1", "SELECT 1"])
         #expect(
             try await session.run("select 1" + String(repeating: " + 1", count: 390))

@@ -274,6 +274,48 @@ import Testing
                 == "26000 prepared statement \"q\" does not exist")
     }
 
+    // MARK: Texts that come again
+
+    @Test func literalsAreTakenOut() throws {
+        let template = StatementCache.template("SELECT 'it''s', a-1 FROM t WHERE b='x';")
+        #expect(template?.text == "SELECT $1, a-$2 FROM t WHERE b=$3;")
+        #expect(template?.literals == [.string("it's"), .integer(1), .string("x")])
+        #expect(StatementCache.template("select 1 order by 1")?.text == "select $1 order by 1")
+        #expect(StatementCache.template("select 1.5, 12345678901")?.literals == [])
+        #expect(StatementCache.template("select e'a', $x$b$x$")?.literals == [])
+        #expect(StatementCache.template("select 1; select 2") == nil)
+        #expect(StatementCache.template("select $1") == nil)
+        #expect(StatementCache.template("create table t (a char(3))") == nil)
+        #expect(StatementCache.template("select 'a") == nil)
+    }
+
+    @Test func repeatedTexts() async throws {
+        try await session.run("create table t (a int primary key, b char(4), c timestamp)")
+        for number in 1...3 {
+            #expect(
+                try await session.run("insert into t values (\(number), 'b\(number)', '2020-01-0\(number)')")
+                    == ["INSERT 0 1"])
+        }
+        for number in 1...3 {
+            #expect(
+                try await session.run("select b, c, -\(number), 'x' from t where a = \(number)")
+                    == ["b\(number)  |2020-01-0\(number) 00:00:00|-\(number)|x", "SELECT 1"])
+        }
+        for _ in 1...2 {
+            #expect(
+                try await session.run("select a from t where b > 'b' order by 1 desc limit 1")
+                    == ["3", "SELECT 1"])
+            #expect(try await session.run("select date '2020-01-01' + 1") == ["2020-01-02", "SELECT 1"])
+            #expect(try await session.run("select 'abc'::char(2), 'a'\n'b'") == ["ab|ab", "SELECT 1"])
+            #expect(await session.error("select 1 + 'x'")?.position == 12)
+            #expect(await session.failure("insert into t values (1, 'toolong', null)").hasPrefix("22001"))
+        }
+        try await session.run("drop table t; create table t (a text)")
+        #expect(try await session.run("insert into t values (7)") == ["INSERT 0 1"])
+        #expect(try await session.run("insert into t values ('8')") == ["INSERT 0 1"])
+        #expect(await session.failure("select b, c, -1, 'x' from t where a = 1").hasPrefix("42703"))
+    }
+
     @Test func callsOfPointStatements() async throws {
         try await session.run("create table t (a int primary key, b int); insert into t values (1, 1)")
         _ = node.backend.takeCalls()

@@ -195,12 +195,12 @@ struct DefinitionRun {
         _ old: TableDefinition, as new: TableDefinition
     ) async throws(SQLError) {
         let all = old.columns.map { _ in true }
+        // Nobody else writes to the new storage, and what this transaction writes is limited.
+        var keys: Set<KeyBytes> = []
         var range: KeyRange? = old.range
         while let next = range {
             let page = try await transaction.scan(next, limit: Self.batch, reverse: false)
             range = page.rest
-            var rows: [(key: KeyBytes, row: [Datum])] = []
-            var keys: Set<KeyBytes> = []
             for stored in page.rows {
                 let row = try old.row(key: stored.key, value: stored.value, wanted: all)
                 if let column = new.primaryKey.first(where: { row[$0].isNull }) {
@@ -212,14 +212,7 @@ struct DefinitionRun {
                 }
                 let key = new.key(of: row)
                 guard keys.insert(key).inserted else { throw new.duplicateOfNewKey(row) }
-                rows.append((key, row))
-            }
-            guard !rows.isEmpty else { continue }
-            // Nobody else writes to the new storage; what is there comes from earlier pages.
-            let present = try await transaction.get(rows.map(\.key))
-            for (entry, present) in zip(rows, present) {
-                guard present == nil else { throw new.duplicateOfNewKey(entry.row) }
-                try transaction.write(entry.key, new.value(of: entry.row))
+                try transaction.write(key, new.value(of: row))
             }
         }
     }

@@ -48,7 +48,9 @@ extension Binder {
             return try coerce(plain, to: target, in: context, at: at)
         case .constant(.text(let text)):
             return Typed(
-                expression: try literal(text, as: target, isExplicit: context == .explicit, at: at),
+                expression: try literal(
+                    text, as: target, isExplicit: context == .explicit,
+                    at: typed.at >= 0 ? typed.at : at),
                 type: target)
         default:
             return Typed(expression: typed.expression, type: target)

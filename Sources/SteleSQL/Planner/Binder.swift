@@ -3,6 +3,8 @@ struct Typed: Sendable {
     var expression: BoundExpression
     /// `unknown` for string literals and parameters whose type is not inferred yet.
     var type: SQLType
+    /// Where a literal stands, for the errors of reading it.
+    var at = -1
 }
 
 /// Resolves names, infers types and inserts conversions, by PostgreSQL's rules.
@@ -85,7 +87,10 @@ struct Binder {
 
     mutating func bind(_ expression: Expression) throws(SQLError) -> Typed {
         switch expression {
-        case .literal(let literal, _): return Self.literal(literal)
+        case .literal(let literal, let at):
+            var typed = Self.literal(literal)
+            typed.at = at
+            return typed
         case .parameter(let number, let at): return try parameter(number, at: at)
         case .column(let qualifier, let name, let at):
             do {

@@ -4,14 +4,14 @@ extension Planner {
     ) throws(SQLError) -> (plan: SelectPlan, columns: [ResultColumn]) {
         if case .values(let rows) = syntax.source { return try values(rows, syntax) }
         let (source, table) = try self.source(syntax.source)
-        var condition: BoundExpression?
-        if let written = syntax.condition {
-            condition = try binder.condition(written, of: "WHERE")
-        }
         binder.clause = nil
         binder.aggregates = []
         let (values, columns) = try outputs(syntax.targets)
         var outputs = values.map(\.expression)
+        var condition: BoundExpression?
+        if let written = syntax.condition {
+            condition = try binder.condition(written, of: "WHERE")
+        }
         var sorting = try sortKeys(syntax, values, columns)
         var having: BoundExpression?
         if let written = syntax.groupCondition {

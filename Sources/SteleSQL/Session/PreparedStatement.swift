@@ -7,14 +7,17 @@ final class PreparedStatement {
     let declared: [SQLType?]
     /// The present plan, made again when a table has changed.
     var plan: Plan?
+    /// Nobody was told which columns the result has.
+    let mayChangeShape: Bool
 
     init(
-        _ statement: Statement?, source: SourceText, declared: [SQLType?], plan: Plan? = nil
+        _ statement: Statement?, source: SourceText, declared: [SQLType?],
+        mayChangeShape: Bool = false
     ) {
         self.statement = statement
         self.source = source
         self.declared = declared
-        self.plan = plan
+        self.mayChangeShape = mayChangeShape
     }
 }
 

@@ -129,16 +129,22 @@ extension SQLSession {
     func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
         let transaction = try openTransaction()
         transaction.tables.used = prepared.plan?.tables ?? []
-        if let plan = prepared.plan {
-            if plan.epoch == catalog.epoch, transaction.tables.made.isEmpty { return plan }
-            if plan.tables.allSatisfy(transaction.isCurrent) { return plan }
-        }
+        if let plan = prepared.plan, isCurrent(plan) { return plan }
         let plan = try await makePlan(prepared, transaction)
-        if let old = prepared.plan, old.columns?.map(\.shape) != plan.columns?.map(\.shape) {
+        if !prepared.mayChangeShape, let old = prepared.plan, old.columns?.map(\.shape) != plan.columns?.map(\.shape) {
             throw SQLError("0A000", "cached plan must not change result type")
         }
         prepared.plan = plan
         return plan
+    }
+
+    /// Whether the plan was made for the definitions that are now to be used.
+    func isCurrent(_ plan: Plan) -> Bool {
+        guard let transaction, !transaction.tables.made.isEmpty else {
+            return plan.epoch == catalog.epoch
+                || plan.tables.allSatisfy { catalog.table($0.name) === $0 }
+        }
+        return plan.tables.allSatisfy(transaction.isCurrent)
     }
 
     private func makePlan(

@@ -21,6 +21,7 @@ package final class SQLSession {
     let cancellation = Cancellation()
     /// The running statement has sent something, so that it cannot be run again unseen.
     var hasOutput = false
+    private var cache = StatementCache()
     private var notices: [SQLError] = []
     private var lastReported: [String]
 
@@ -104,16 +105,21 @@ package final class SQLSession {
         statements[""] = nil
         portals[""] = nil
         do {
+            let isAlone = transaction == nil
+            if let (prepared, values) = await cached(text) {
+                if isAlone { return try await runAlone(prepared, values, sink) }
+                return try await run(prepared, values, sink, isLast: true)
+            }
             let parsed = try Parser.parse(text)
             if parsed.isEmpty { return sink.emptyQuery() }
             let source = SourceText(text)
             for (index, statement) in parsed.enumerated() {
                 let prepared = PreparedStatement(statement, source: source, declared: [])
                 let isLast = index == parsed.count - 1
-                if isLast, index == 0, transaction == nil {
-                    try await runAlone(prepared, sink)
+                if isLast, index == 0, isAlone {
+                    try await runAlone(prepared, [], sink)
                 } else {
-                    try await run(prepared, sink, isLast: isLast)
+                    try await run(prepared, [], sink, isLast: isLast)
                 }
             }
         } catch {
@@ -124,12 +130,12 @@ package final class SQLSession {
 
     /// Runs a statement that is a transaction of its own, again if it loses against another.
     private func runAlone(
-        _ prepared: PreparedStatement, _ sink: any ResultSink
+        _ prepared: PreparedStatement, _ values: [Datum], _ sink: any ResultSink
     ) async throws(SQLError) {
         var attempts = 0
         while true {
             do {
-                return try await run(prepared, sink, isLast: true)
+                return try await run(prepared, values, sink, isLast: true)
             } catch {
                 attempts += 1
                 guard error.state == "40001" || error.state == "40P01", !hasOutput,
@@ -142,13 +148,66 @@ package final class SQLSession {
 
     /// Runs one statement of a text; the last one commits before the client hears of its success.
     private func run(
-        _ prepared: PreparedStatement, _ sink: any ResultSink, isLast: Bool
+        _ prepared: PreparedStatement, _ values: [Datum], _ sink: any ResultSink, isLast: Bool
     ) async throws(SQLError) {
-        let portal = Portal(prepared)
+        let portal = Portal(prepared, parameters: values)
         hasOutput = false
         try await start(portal, sink)
         let tag = try await fetchAll(portal, sink)
         if isLast, let transaction, !transaction.isExplicit { try await commit() }
         sink.complete(tag: tag)
+    }
+
+    // MARK: Texts that come again
+
+    /// The statement and the values of its literals, if the text is one whose plan is kept.
+    private func cached(_ text: String) async -> (PreparedStatement, [Datum])? {
+        guard transaction?.isFailed != true, let template = StatementCache.template(text) else {
+            return nil
+        }
+        let known: PreparedStatement?
+        switch cache.statement(template) {
+        case .some(nil): return nil
+        case .some(let found?) where found.plan.map(isCurrent) ?? false: known = found
+        default: known = await prepare(template)
+        }
+        guard let known, let types = known.plan?.parameters, types.count == template.literals.count
+        else { return nil }
+        var values: [Datum] = []
+        values.reserveCapacity(types.count)
+        let time = TimeContext(
+            now: transaction?.start ?? environment.clock(), zone: settings.zone)
+        for (literal, type) in zip(template.literals, types) {
+            switch literal {
+            case .integer(let value): values.append(.int(value))
+            case .string(let text):
+                guard let value = try? Datum.parse(text: text, as: type, time: time) else {
+                    return nil
+                }
+                values.append(value)
+            }
+        }
+        return (known, values)
+    }
+
+    private func prepare(_ template: StatementCache.Template) async -> PreparedStatement? {
+        do {
+            let parsed = try Parser.parse(template.text)
+            let declared: [SQLType?] = template.literals.map {
+                if case .integer = $0 { .int4 } else { nil }
+            }
+            let prepared = PreparedStatement(
+                parsed.first, source: SourceText(template.text), declared: declared,
+                mayChangeShape: true)
+            _ = try await currentPlan(of: prepared)
+            cache.keep(prepared, for: template)
+            return prepared
+        } catch {
+            // Other failures may come from the state of the database, which changes.
+            if ["42601", "0A000", "42P18"].contains(error.state) {
+                cache.keep(nil, for: template)
+            }
+            return nil
+        }
     }
 }
