@@ -135,6 +135,7 @@ let package = Package(
             [
                 "SteleBase", "SteleAPI", "SteleSQL", "StelePostgres", nioCore, nioPosix, nioLocks,
             ]),
+        tests("SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL"]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
     ],
