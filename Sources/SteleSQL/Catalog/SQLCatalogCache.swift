@@ -49,7 +49,9 @@ package final class SQLCatalogCache: Sendable {
     }
 
     /// Moves the counter in a transaction of its own, so that nobody waits for a long one.
-    private func takeBlock(_ database: any DatabaseBackend) async throws(SQLError) -> Range<UInt32> {
+    private func takeBlock(
+        _ database: any DatabaseBackend
+    ) async throws(SQLError) -> Range<UInt32> {
         var attempts = 0
         while true {
             do throws(SteleError) {

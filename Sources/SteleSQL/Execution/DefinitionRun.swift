@@ -117,7 +117,8 @@ struct DefinitionRun {
         }
         let typed = try binder.bind(written)
         let type = typed.type
-        if type != .unknown, (SQLType.castContext(from: type, to: column.type) ?? .explicit) > .assignment {
+        let context = SQLType.castContext(from: type, to: column.type) ?? .explicit
+        if type != .unknown, context > .assignment {
             throw binder.error(
                 "42804",
                 "column \"\(column.name)\" is of type \(column.type.plainName) but default "
@@ -133,7 +134,7 @@ struct DefinitionRun {
         guard bound.isConstant else {
             throw binder.unsupported("this DEFAULT", at: written.location)
         }
-        let value = try bound.evaluate([], context)
+        let value = try bound.evaluate([], self.context)
         return value.isNull ? nil : .constant(value)
     }
 

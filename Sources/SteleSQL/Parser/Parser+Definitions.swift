@@ -38,8 +38,8 @@ extension Parser {
         for node in options {
             let option = node.pointee.def_elem.pointee
             let name = string(option.defname)
-            guard name == "fillfactor" || name.hasPrefix("autovacuum_") || name == "parallel_workers"
-                    || name.hasPrefix("toast") || name == "oids" || name == "vacuum_truncate"
+            guard ["fillfactor", "parallel_workers", "oids", "vacuum_truncate"].contains(name)
+                || name.hasPrefix("autovacuum_") || name.hasPrefix("toast")
             else {
                 throw SQLError(
                     "22023", "unrecognized parameter \"\(name)\"",

@@ -25,7 +25,8 @@ extension Parser {
         case PG_QUERY__NODE__NODE_NULL_TEST:
             let test = node.pointee.null_test.pointee
             return .isNull(
-                try required(test.arg), isNegated: test.nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL)
+                try required(test.arg),
+                isNegated: test.nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NOT_NULL)
         case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
             return try truthTest(node.pointee.boolean_test.pointee)
         case PG_QUERY__NODE__NODE_TYPE_CAST:

@@ -92,7 +92,7 @@ extension Binder {
         guard left.type.category == right.type.category,
             left.type.category != .other, left.type.category != .unknown
         else { throw noOperator(name, left.type, right.type, at: at) }
-        if left.type.category == .dateTime, left.type == .timestamptz || right.type == .timestamptz {
+        if left.type == .timestamptz || right.type == .timestamptz {
             left = try coerce(left, to: .timestamptz, at: at)
             right = try coerce(right, to: .timestamptz, at: at)
         }

@@ -203,7 +203,8 @@ extension Planner {
         case .column(nil, let name, let at):
             let matches = columns.indices.filter { columns[$0].name == name }
             if let first = matches.first {
-                if matches.contains(where: { outputs[$0].expression != outputs[first].expression }) {
+                let value = outputs[first].expression
+                if matches.contains(where: { outputs[$0].expression != value }) {
                     throw binder.error("42702", "ORDER BY \"\(name)\" is ambiguous", at: at)
                 }
                 return outputs[first].expression

@@ -131,7 +131,9 @@ extension SQLSession {
         transaction.tables.used = prepared.plan?.tables ?? []
         if let plan = prepared.plan, isCurrent(plan) { return plan }
         let plan = try await makePlan(prepared, transaction)
-        if !prepared.mayChangeShape, let old = prepared.plan, old.columns?.map(\.shape) != plan.columns?.map(\.shape) {
+        if !prepared.mayChangeShape, let old = prepared.plan,
+            old.columns?.map(\.shape) != plan.columns?.map(\.shape)
+        {
             throw SQLError("0A000", "cached plan must not change result type")
         }
         prepared.plan = plan

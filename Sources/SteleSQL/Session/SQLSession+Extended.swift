@@ -54,11 +54,11 @@ extension SQLSession {
         _ name: String
     ) async throws(SQLError) -> (parameterTypes: [UInt32], columns: [ResultColumn]?) {
         let prepared = try statement(name)
-        let types = try await parameterTypes(of: prepared)
+        let types = parameterTypes(of: prepared)
         return (types.map(\.oid), try await columns(of: prepared))
     }
 
-    private func parameterTypes(of prepared: PreparedStatement) async throws(SQLError) -> [SQLType] {
+    private func parameterTypes(of prepared: PreparedStatement) -> [SQLType] {
         if let plan = prepared.plan { return plan.parameters }
         return prepared.declared.map { $0 ?? .text }
     }
@@ -96,7 +96,7 @@ extension SQLSession {
         guard name.isEmpty || portals[name] == nil else {
             throw SQLError("42P03", "cursor \"\(name)\" already exists")
         }
-        let types = try await parameterTypes(of: prepared)
+        let types = parameterTypes(of: prepared)
         guard types.count == parameters.count else {
             throw SQLError(
                 "08P01",

@@ -4,7 +4,7 @@ extension SQLSession {
         case .value(let name, let values, let isLocal):
             switch name.lowercased() {
             case "transaction_isolation", "transaction_read_only":
-                try setTransaction(name.lowercased(), values?.joined(separator: ", "), sink)
+                try setTransaction(name.lowercased(), values?.joined(separator: ", "))
             default: try self.set(name, values, isLocal: isLocal, sink)
             }
             return values == nil && !isLocal ? "RESET" : "SET"
@@ -48,9 +48,7 @@ extension SQLSession {
         if !isLocal { try lastingSettings.set(name, values, defaults: defaults) }
     }
 
-    private func setTransaction(
-        _ name: String, _ value: String?, _ sink: any ResultSink
-    ) throws(SQLError) {
+    private func setTransaction(_ name: String, _ value: String?) throws(SQLError) {
         var modes = TransactionModes()
         if name == "transaction_isolation" {
             modes.isolation = value?.lowercased() ?? settings.isolation

@@ -13,7 +13,6 @@ struct SessionSettings: Sendable {
     private enum Kind {
         case any
         case bool
-        case integer
         /// A time with an optional unit, in milliseconds.
         case duration
         case isolation
@@ -37,7 +36,8 @@ struct SessionSettings: Sendable {
     private static let list: [Definition] = [
         Definition(name: "application_name", initial: "", kind: .any),
         Definition(name: "bytea_output", initial: "hex", kind: .one(["hex"])),
-        Definition(name: "client_encoding", initial: "UTF8", kind: .one(["utf8", "utf-8", "unicode"])),
+        Definition(
+            name: "client_encoding", initial: "UTF8", kind: .one(["utf8", "utf-8", "unicode"])),
         Definition(name: "client_min_messages", initial: "notice", kind: .any),
         Definition(name: "DateStyle", initial: "ISO, MDY", kind: .one(["iso", "iso, mdy"])),
         Definition(
@@ -61,7 +61,9 @@ struct SessionSettings: Sendable {
         Definition(name: "server_version", initial: "", kind: .fixed),
         Definition(name: "server_version_num", initial: "150000", kind: .fixed),
         Definition(name: "session_authorization", initial: "", kind: .fixed),
-        Definition(name: "standard_conforming_strings", initial: "on", kind: .one(["on", "true", "yes", "1"])),
+        Definition(
+            name: "standard_conforming_strings", initial: "on",
+            kind: .one(["on", "true", "yes", "1"])),
         Definition(name: "statement_timeout", initial: "0", kind: .one(["0"])),
         Definition(name: "synchronous_commit", initial: "on", kind: .any),
         Definition(name: "TimeZone", initial: "UTC", kind: .zone),
@@ -122,9 +124,6 @@ struct SessionSettings: Sendable {
         values[key] = try accepted(text, for: definition)
     }
 
-    /// Puts all settings back to those of `defaults`.
-    mutating func reset(to defaults: SessionSettings) { self = defaults }
-
     private static func synonym(_ name: String) -> String {
         switch name {
         case "time zone": "timezone"
@@ -146,9 +145,6 @@ struct SessionSettings: Sendable {
             }
             if definition.name == "default_transaction_read_only" { isReadOnly = value }
             return value ? "on" : "off"
-        case .integer:
-            guard Int(text) != nil else { throw Self.invalid(text, definition) }
-            return text
         case .duration:
             guard let milliseconds = Self.milliseconds(text) else {
                 throw Self.invalid(text, definition)

@@ -61,7 +61,9 @@ extension SessionTransaction {
     // MARK: Definitions
 
     /// The definition to plan with, which may be out of date.
-    func table(_ name: TableName, in source: SourceText?) async throws(SQLError) -> TableDefinition {
+    func table(
+        _ name: TableName, in source: SourceText?
+    ) async throws(SQLError) -> TableDefinition {
         guard let table = try await findTable(name) else {
             throw .noTable(name).at(source?.position(of: name.at))
         }

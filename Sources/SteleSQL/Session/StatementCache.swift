@@ -2,8 +2,8 @@
 /// so that a statement that comes again with other literals is not parsed again.
 ///
 /// Integers become parameters of type integer and strings parameters of unknown type, which is how
-/// PostgreSQL types them. Whatever could mean something else than a value is left as it is: literals
-/// after `ORDER` or `GROUP` may be column numbers. If the changed text cannot be planned, or a
+/// PostgreSQL types them. Whatever could mean something else than a value is left as it is:
+/// literals after `ORDER` or `GROUP` may be column numbers. If the changed text cannot be planned, or a
 /// literal does not fit, the statement goes the long way, whose errors have the right positions.
 struct StatementCache {
     /// A statement's text with its literals taken out.
