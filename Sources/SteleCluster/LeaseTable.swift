@@ -13,7 +13,7 @@ import SteleTablet
 ///
 /// Invariants:
 /// - A grant lasts longer for its giver than for its receiver: the receiver counts from when it
-///   asked, the giver from when it answered, and for longer.
+///   asked, the giver from the end of the turn that answered, and for longer.
 /// - `highestBound` covers every bound granted, to others and to oneself, and is itself covered by
 ///   the clock's bound on disk.
 package struct LeaseTable: Sendable {
@@ -36,6 +36,8 @@ package struct LeaseTable: Sendable {
     package let maximumOffsetMicroseconds: UInt64
     private let boot: UInt64
     private var given: [NodeID: Given] = [:]
+    /// To whom the present turn has granted.
+    private var grantedNow: [NodeID] = []
     private var received: [NodeID: Received] = [:]
     /// The highest bound ever granted.
     package private(set) var highestBound: Timestamp
@@ -59,7 +61,17 @@ package struct LeaseTable: Sendable {
         if grant.until <= clock.monotonic { grant.counter += 1 }
         grant.until = clock.monotonic + grantMicroseconds
         given[node] = grant
+        grantedNow.append(node)
         return (GrantEpoch(boot: boot, counter: grant.counter), newBound(clock))
+    }
+
+    /// Counts the grants of the present turn from its end.
+    ///
+    /// A turn may take long, when the process is stopped within it, and answer what was sent long
+    /// after it began: counted from its beginning, a grant could end for its giver first.
+    package mutating func endTurn(at monotonic: UInt64) {
+        for node in grantedNow { given[node]?.until = monotonic + grantMicroseconds }
+        grantedNow.removeAll(keepingCapacity: true)
     }
 
     /// The epoch under which this node stands by `node`, if it does.

@@ -23,8 +23,10 @@ extension NodeCore {
                     .init(
                         sentAt: heartbeat.sentAt, epoch: grant.epoch, bound: grant.bound,
                         boot: boot)))
-        case .heartbeatReply(let reply):
+        case .heartbeatReply(var reply):
             noteBoot(reply.boot, of: peer)
+            reply.sentAt &-= echoMark
+            guard reply.sentAt >= startedAt, reply.sentAt <= clock.monotonic else { return }
             leases.receive(reply, from: node)
         case .raft(let id, let message, let epoch):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
@@ -75,7 +77,7 @@ extension NodeCore {
 
     func heartbeat() {
         let heartbeat = PeerMessage.Heartbeat(
-            sentAt: clock.monotonic, boot: boot, physical: clock.physical)
+            sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical)
         for peer in outgoing.indices { outgoing[peer].messages.append(.heartbeat(heartbeat)) }
     }
 

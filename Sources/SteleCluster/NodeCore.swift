@@ -78,6 +78,10 @@ package final class NodeCore {
     /// The highest number that the host has handed out so far, told with every turn.
     package var transactionsUsed: UInt64
 
+    /// Added to the times that peers echo, and when this run began: an echo of an earlier run, whose
+    /// clock may have stood elsewhere, then lies outside of this one.
+    let echoMark: UInt64
+    let startedAt: UInt64
     private var nextTick: UInt64
     /// Until then nobody is voted for: an earlier run of this node may have granted leases.
     private let quietUntil: UInt64
@@ -115,6 +119,8 @@ package final class NodeCore {
         nextTick = monotonic
         var random = SeededRandom(seed: configuration.seed)
         lastRequest = random.next() >> 1
+        echoMark = random.next()
+        startedAt = monotonic
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
@@ -144,6 +150,7 @@ package final class NodeCore {
         var budget = configuration.applyBudget
         settle(applyBudget: &budget)
         clock.monotonic = max(clock.monotonic, monotonic)
+        leases.endTurn(at: clock.monotonic)
         releaseReplies()
         // Replies may have set requests of this node on their way again.
         settle(applyBudget: &budget)

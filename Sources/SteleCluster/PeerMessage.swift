@@ -15,7 +15,7 @@ package enum PeerMessage: Sendable {
     case reply(UInt64, TabletReply)
 
     package struct Heartbeat: Hashable, Sendable {
-        /// The sender's monotonic clock, echoed in the reply.
+        /// The sender's monotonic clock, plus a number of its run; echoed in the reply.
         package var sentAt: UInt64
         /// Counts the sender's starts.
         package var boot: UInt64

@@ -195,7 +195,8 @@ extension SimulatedCluster {
         links[link].isBlocked[direction] = isBlocked
         if isBlocked {
             let session = links[link].session
-            let patience = networkRandom.oneIn(2) ? 10_000...300_000 : 300_000...3_000_000
+            let patience: ClosedRange<UInt64> =
+                networkRandom.oneIn(2) ? 10_000...300_000 : 300_000...3_000_000
             after(networkRandom.uniform(patience)) { [self] in
                 if links[link].isBlocked[direction], links[link].session == session {
                     disconnect(link, noticedWithin: 100_000)
