@@ -6,7 +6,7 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case none
     /// Reports log records as synced when they are only written.
     case reportsSyncEarly
-    /// One node's monotonic clock runs three times too slow.
+    /// The monotonic clocks of nodes that lead when the load begins run three times too slow.
     case slowMonotonicClock
     /// Ends turns with the time at which they began, so reads are released without the last check.
     case endsTurnsWithOldTime

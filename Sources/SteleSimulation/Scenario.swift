@@ -27,10 +27,9 @@ public struct Scenario: Hashable, Sendable {
 
     public init(name: String) { self.name = name }
 
-    /// Whether anything is meant to go wrong.
+    /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
-        crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-            + turnStallOdds + network.lossPerMille + disk.stallOdds > 0
+        crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval > 0
     }
 }
 

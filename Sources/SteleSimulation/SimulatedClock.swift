@@ -14,20 +14,21 @@ struct SimulatedClock {
     private var offset: Int64
     private var wallDrift: Int64
     /// How many times too slow the monotonic clock runs; 1 is right.
-    private let slowness: UInt64
+    private var slowness: UInt64 = 1
 
-    /// - Parameters:
-    ///   - limits: the greatest drift in parts per million and the greatest offset.
-    ///   - slowness: a defect of the host, see ``HostDefect``.
-    init(
-        limits: ClockLimits, startingAt now: UInt64, slowness: UInt64,
-        _ random: inout SeededRandom
-    ) {
+    /// - Parameter limits: the greatest drift in parts per million and the greatest offset.
+    init(limits: ClockLimits, startingAt now: UInt64, _ random: inout SeededRandom) {
         base = random.uniform(1_000_000...50_000_000)
         since = now
         drift = Self.signed(limits.driftPerMillion, &random)
         offset = Self.signed(limits.offset, &random)
         wallDrift = Self.signed(limits.driftPerMillion / 10, &random)
+    }
+
+    /// From now on the monotonic clock runs `slowness` times too slow; see ``HostDefect``.
+    mutating func slowDown(_ slowness: UInt64, at now: UInt64) {
+        base = monotonic(at: now)
+        since = now
         self.slowness = slowness
     }
 

@@ -66,16 +66,13 @@ final class SimulatedCluster {
         checks = ClusterChecks(tablets: descriptors.map(\.id))
         for place in 0..<scenario.nodes {
             nodes.append(
-                SimulatedNode(
-                    place: place, nodes: scenario.nodes, clock: newClock(of: place)))
+                SimulatedNode(place: place, nodes: scenario.nodes, clock: newClock()))
         }
         makeLinks()
     }
 
-    func newClock(of place: Int) -> SimulatedClock {
-        SimulatedClock(
-            limits: scenario.clocks, startingAt: now,
-            slowness: defect == .slowMonotonicClock && place == 0 ? 3 : 1, &nodeRandom)
+    func newClock() -> SimulatedClock {
+        SimulatedClock(limits: scenario.clocks, startingAt: now, &nodeRandom)
     }
 
     /// Does `action` in `delay` microseconds.
@@ -155,6 +152,6 @@ final class SimulatedCluster {
         closeLinks(of: node)
         loseRequests(of: node)
         // A machine that boots again counts from somewhere else, and its wall clock was set anew.
-        if faultRandom.oneIn(2) { node.clock = newClock(of: node.place) }
+        if faultRandom.oneIn(2) { node.clock = newClock() }
     }
 }

@@ -60,9 +60,16 @@ extension SimulatedCluster {
             transaction: transaction, body: .commit(.init(writes: writes)))
         submit(request, to: node, timeout: 1_000_000) { [self] reply in
             guard case .committed = note(reply, of: transaction) else { return openAccounts() }
+            if defect == .slowMonotonicClock { slowDownLeaders() }
             startClients()
             startFaults()
             after(scenario.duration) { [self] in finish() }
+        }
+    }
+
+    private func slowDownLeaders() {
+        for node in nodes where node.core?.tablets.contains(where: { $0.isServing }) ?? false {
+            node.clock.slowDown(3, at: now)
         }
     }
 

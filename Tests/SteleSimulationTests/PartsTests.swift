@@ -69,10 +69,11 @@ struct PartsTests {
     @Test func clocksCanBeReadBackwards() {
         var random = SeededRandom(seed: 9)
         for slowness in [1, 3] as [UInt64] {
-            let clock = SimulatedClock(
+            var clock = SimulatedClock(
                 limits: ClockLimits(driftPerMillion: 1_000, offset: 100_000),
-                startingAt: 5_000_000, slowness: slowness, &random)
-            for now in stride(from: 5_000_000, to: 9_000_000, by: 77_777) as StrideTo<UInt64> {
+                startingAt: 5_000_000, &random)
+            clock.slowDown(slowness, at: 6_000_000)
+            for now in stride(from: 6_000_000, to: 9_000_000, by: 77_777) as StrideTo<UInt64> {
                 let reading = clock.monotonic(at: now) + 12_345
                 let time = clock.trueTime(ofMonotonic: reading)
                 #expect(clock.monotonic(at: time) >= reading)
