@@ -38,7 +38,10 @@ extension NodeCore {
     package func submit(_ request: TabletRequest, token: UInt64, timeoutMicroseconds: UInt64) {
         var request = request
         if case .commit(var commit) = request.body {
-            commit.begun = clock.hybrid.peek(physical: clock.physical).previous
+            // Not the hybrid clock, which a change of leaders may have set far ahead.
+            commit.begun = min(
+                Timestamp(microseconds: clock.physical),
+                clock.hybrid.peek(physical: clock.physical).previous)
             request.body = .commit(commit)
         }
         lastRequest += 1

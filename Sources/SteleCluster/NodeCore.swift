@@ -17,6 +17,9 @@ package struct NodeCoreConfiguration: Sendable {
     package var leaseDuration: UInt64 = 350_000
     package var grantDuration: UInt64 = 400_000
     package var maximumClockOffset: UInt64 = 250_000
+    /// How far ahead of this node's clock a timestamp of a request may be: as far as a leader may
+    /// have served on the strength of a grant, and new leaders do begin there.
+    package var toleratedLead: UInt64 { 2 * maximumClockOffset + leaseDuration }
     /// An election starts after this many ticks without a leader, or up to twice as many.
     package var electionTicks = 5
     /// Bytes applied and not flushed that call for a flush.
@@ -103,7 +106,7 @@ package final class NodeCore {
             monotonic: monotonic, physical: physical,
             hybrid: HybridClock(
                 startingAbove: bound,
-                toleranceMicroseconds: configuration.maximumClockOffset))
+                toleranceMicroseconds: configuration.toleratedLead))
         physicalFloor = bound.microseconds
         quietUntil = earlier == nil ? 0 : monotonic + configuration.grantDuration
         firstTransaction = max(earlier?.transactionBound ?? 0, 1)
