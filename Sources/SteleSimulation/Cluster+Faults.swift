@@ -19,8 +19,9 @@ extension SimulatedCluster {
     }
 
     /// The first of its kind comes early enough for the run to see it.
-    private func repeatFault(_ interval: UInt64, isFirst: Bool = true, _ fault: @escaping () -> Void)
-    {
+    private func repeatFault(
+        _ interval: UInt64, isFirst: Bool = true, _ fault: @escaping () -> Void
+    ) {
         guard interval > 0 else { return }
         var delay = faultRandom.uniform(interval / 4...interval * 7 / 4)
         if isFirst { delay = min(delay, scenario.duration * 3 / 4) }

@@ -177,8 +177,8 @@ extension SimulatedCluster {
 
     /// A node died: its peers see their connections to it close, unless nothing gets through.
     func closeLinks(of node: SimulatedNode) {
-        for link in links.indices where links[link].low == node.place || links[link].high == node.place
-        {
+        for link in links.indices {
+            guard links[link].low == node.place || links[link].high == node.place else { continue }
             let other = links[link].low == node.place ? links[link].high : links[link].low
             node.sessions[other] = 0
             node.closedSessions[other] = links[link].session

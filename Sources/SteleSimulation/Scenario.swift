@@ -103,6 +103,7 @@ extension Scenario {
 
     /// At least two families of faults, so that they meet.
     private mutating func drawSwarm(_ random: inout SeededRandom) {
+        if random.oneIn(6) { nodes = 5 }
         var families = 0
         while families < 2 {
             for family in 0..<6 where random.oneIn(2) {

@@ -5,8 +5,8 @@ import SteleRaft
 import SteleTablet
 import SteleVerify
 
-/// A cluster in one thread on virtual time: nodes, network, disks, clients and faults, all driven by
-/// one queue of events and one seed.
+/// A cluster in one thread on virtual time: nodes, network, disks, clients and faults, all driven
+/// by one queue of events and one seed.
 ///
 /// Invariant: nothing here depends on anything but scenario and seed. Each part draws from a random
 /// generator of its own, so that a change in one does not reshuffle the others more than it must.

@@ -83,7 +83,7 @@ extension SimulatedCluster {
             fail("liveness: \(workload.busyClients) clients and \(finalTasks) final requests are "
                 + "not done \(Self.patience / 1_000_000) s after the last fault")
         }
-        after(500_000) { [self] in
+        after(1_000_000) { [self] in
             workload.isRunning = false
             startFinalTasks()
             waitForAgreement(until: deadline)
@@ -142,7 +142,7 @@ extension SimulatedCluster {
         }
     }
 
-    /// Locks all accounts and the newest registers at once, which shows any lock that was forgotten.
+    /// Locks all accounts and the newest registers at once, to find any lock that was forgotten.
     private func lockFinally() {
         let registers = usedRegisters.suffix(40).map(WorkloadKeys.register)
         for keys in [WorkloadKeys.allAccounts + registers.filter { $0[0] == 1 },
@@ -207,7 +207,7 @@ extension SimulatedCluster {
         case .notLinearizable(let example): return fail("not linearizable: \(example)")
         case .undecided(let key): return fail("the history of key \(key) is too long to check")
         }
-        if result.counts.commits < 3 || result.counts.commits + result.counts.reads < 12 {
+        if result.counts.commits < 10 || result.counts.commits + result.counts.reads < 12 {
             return fail("too little was acknowledged: \(result.counts)")
         }
         if scenario.hasFaults, result.counts.faults == 0 { return fail("no fault happened") }

@@ -1,9 +1,9 @@
 /// Looks for an order of the operations on one register that explains what they returned.
 ///
 /// Wing and Gong, "Testing and Verifying Concurrent Objects" (1993), with Lowe's memoisation of
-/// configurations ("Testing for Linearizability", 2017): calls and returns form a list; an operation
-/// whose call stands before the first return may be next. It is taken out of the list and the search
-/// goes on; at a return whose operation was not taken, the last choice is undone. A configuration,
+/// configurations ("Testing for Linearizability", 2017): calls and returns form a list; an
+/// operation whose call stands before the first return may be next. It is taken out of the list and
+/// the search goes on; at a return whose operation was not taken, the last choice is undone. A configuration,
 /// the set of operations taken together with the value that they left, is never visited twice.
 ///
 /// Invariant: operations of unknown outcome have no return in the list. They may be taken at any

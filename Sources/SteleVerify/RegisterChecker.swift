@@ -1,9 +1,9 @@
 /// Judges whether single-key operations are linearizable, key by key.
 ///
 /// Linearizability is local (Herlihy and Wing, 1990): a history is linearizable if and only if its
-/// part for each key is, so each key is searched for itself by ``LinearizationSearch``. An operation
-/// of unknown outcome may take effect at any time after its invocation, or never; a failed one never
-/// does; a read of unknown outcome says nothing.
+/// part for each key is, so each key is searched for itself by ``LinearizationSearch``. An
+/// operation of unknown outcome may take effect at any time after its invocation, or never; a failed
+/// one never does; a read of unknown outcome says nothing.
 public struct RegisterChecker: Sendable {
     /// What was found.
     public enum Verdict: Hashable, Sendable {

@@ -2,7 +2,7 @@ import Foundation
 import SteleSimulation
 import Testing
 
-/// Many seeds over all scenarios; what the clients saw and what the nodes did must be right in each.
+/// Many seeds over all scenarios: what the clients saw and what the nodes did must be right.
 ///
 /// `STELE_SIMULATION_SEEDS=n` runs n seeds instead of 200, `STELE_SIMULATION_FIRST=n` begins
 /// elsewhere, and `STELE_SIMULATION_SEED=n` replays a single one and prints all that happens in it.
