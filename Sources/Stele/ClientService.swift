@@ -65,7 +65,7 @@ final class ClientService: @unchecked Sendable {
     /// The client is gone: what it began is rolled back.
     func closed(_ connection: ObjectIdentifier) {
         guard let open = transactions.removeValue(forKey: connection) else { return }
-        for handle in open.keys.sorted() { open[handle]?.abandon() }
+        for handle in open.keys.sorted() { open[handle]?.rollback() }
     }
 
     private func put(_ key: KeyBytes, _ value: [UInt8]?, _ answer: @escaping Answer) {
@@ -138,6 +138,11 @@ final class ClientService: @unchecked Sendable {
             do {
                 guard transactions[connection]?[step.handle] == nil else {
                     throw SteleError(.protocolViolation, "the transaction has begun already")
+                }
+                guard transactions[connection]?.count ?? 0 < Limits.openTransactions else {
+                    throw SteleError(
+                        .overloaded,
+                        "\(Limits.openTransactions) transactions are open on this connection")
                 }
                 let backend = KernelBackend(port: port, keyspace: keyspace)
                 transactions[connection, default: [:]][step.handle] = RemoteTransaction(

@@ -21,16 +21,22 @@ final class RemoteTransaction: @unchecked Sendable {
     }
 
     func enqueue(_ step: TransactionStep, _ answer: @escaping ClientService.Answer) {
+        if step.action == .rollback {
+            rollback()
+            return answer(.done)
+        }
+        guard queue.count < Limits.queuedSteps else {
+            rollback()
+            return answer(.failed(SteleError(.overloaded, "too many steps wait for their turn")))
+        }
         queue.append((step, answer))
         guard !isRunning else { return }
         isRunning = true
         Task(executorPreference: executor) { await self.run() }
     }
 
-    /// The client is gone.
-    func abandon() {
-        Task(executorPreference: executor) { await self.backend.rollback() }
-    }
+    /// Ends the transaction ahead of the steps that wait, and of one that waits for a lock.
+    func rollback() { backend.rollback() }
 
     private func run() async {
         while !queue.isEmpty {
@@ -45,16 +51,12 @@ final class RemoteTransaction: @unchecked Sendable {
     }
 
     private func perform(_ step: TransactionStep) async throws(SteleError) -> ClientReply.Body {
-        if step.action == .rollback {
-            await backend.rollback()
-            return .done
-        }
         if let failure { throw failure }
         do {
             for effect in step.effects { try apply(effect) }
         } catch {
             failure = error
-            await backend.rollback()
+            backend.rollback()
             throw error
         }
         switch step.action {

@@ -63,8 +63,9 @@ package protocol TransactionBackend: AnyObject, Sendable {
     @discardableResult
     func commit() async throws(SteleError) -> Timestamp
 
-    /// Gives everything up. Does nothing if the transaction has ended.
-    func rollback() async
+    /// Gives everything up, at once: a call that waits for a lock fails. Does nothing if the
+    /// transaction has ended. May be called from anywhere.
+    func rollback()
 }
 
 /// How a transaction relates to others.

@@ -46,10 +46,10 @@ public final class Database: Sendable {
             } catch let error as SteleError
                 where error.isRetryable && attempt < Self.attempts && !Task.isCancelled
             {
-                await backend.rollback()
+                backend.rollback()
                 attempt += 1
             } catch {
-                await backend.rollback()
+                backend.rollback()
                 throw error
             }
         }
@@ -66,7 +66,7 @@ public final class Database: Sendable {
             try await backend.commit()
             return result
         } catch {
-            await backend.rollback()
+            backend.rollback()
             throw error
         }
     }

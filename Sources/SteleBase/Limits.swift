@@ -19,6 +19,10 @@ public enum Limits {
     package static let logInFlightBytes = 64 << 20
     /// Connections that a node accepts.
     package static let connections = 10_000
+    /// Transactions that one connection of a client has open at a time.
+    package static let openTransactions = 4_096
+    /// Steps of one transaction that wait for the one before.
+    package static let queuedSteps = 64
     /// Result bytes held back per statement, so that it can be run again unseen.
     package static let resultHoldBytes = 1 << 20
 }

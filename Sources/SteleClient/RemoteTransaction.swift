@@ -56,7 +56,7 @@ final class RemoteTransaction: TransactionBackend {
         self.connector = connector
     }
 
-    deinit { abandon() }
+    deinit { rollback() }
 
     /// Unique within this client; the node numbers the transaction on its own.
     var id: TransactionID { TransactionID(handle) }
@@ -158,10 +158,8 @@ final class RemoteTransaction: TransactionBackend {
         return timestamp
     }
 
-    func rollback() async { abandon() }
-
     /// Tells the node, if it knows of the transaction, and waits for nothing.
-    private func abandon() {
+    func rollback() {
         guard let link = end() else { return }
         let step = TransactionStep(handle: handle, action: .rollback)
         link.post(.database(keyspace, .transaction(step)))
@@ -189,7 +187,7 @@ final class RemoteTransaction: TransactionBackend {
         _ action: TransactionStep.Action
     ) async throws(SteleError) -> ClientReply.Body {
         if Task.isCancelled {
-            abandon()
+            rollback()
             throw LinkFailure.cancelled.withoutEffect
         }
         let link = try await ownLink()
@@ -221,7 +219,7 @@ final class RemoteTransaction: TransactionBackend {
         } catch {
             switch error {
             case .notSent, .lost: _ = end()
-            case .cancelled, .tooLong: abandon()
+            case .cancelled, .tooLong: rollback()
             }
             let isInDoubt = action == .commit && state.withLock { $0.hasWritten }
             throw isInDoubt ? error.outcomeUnknown : error.withoutEffect

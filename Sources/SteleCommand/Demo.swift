@@ -36,7 +36,7 @@ struct Demo: AsyncParsableCommand {
             try processes.start()
             try await form(processes)
             printLine(greeting(directory, processes))
-            await processes.watch(until: interrupts)
+            await processes.watch(until: interrupts) { await pids() }
         } catch {
             processes.stop()
             if data == nil { try? FileManager.default.removeItem(atPath: directory) }
@@ -67,6 +67,19 @@ struct Demo: AsyncParsableCommand {
                 }
             }
         }
+    }
+
+    /// The processes that serve the cluster, as its nodes know them.
+    private func pids() async -> [Int32] {
+        var pids: [Int32] = []
+        for node in 1...nodes {
+            try? await connect([address(node)]) { client in
+                pids = try await client.status().nodes.filter { $0.isLive && $0.pid > 0 }
+                    .map { Int32(clamping: $0.pid) }
+            }
+            if !pids.isEmpty { break }
+        }
+        return pids
     }
 
     private func connect(
@@ -101,6 +114,7 @@ struct Demo: AsyncParsableCommand {
     private func postgres(_ node: Int) -> String { "127.0.0.1:\(postgresPort + node - 1)" }
 
     private func greeting(_ directory: String, _ processes: DemoProcesses) -> String {
+        let stele = DemoProcesses.quoted(DemoProcesses.executable)
         var lines = ["", "A Stele cluster of \(nodes) is up; data in \(directory)", ""]
         for node in processes.nodes {
             lines.append(
@@ -109,8 +123,8 @@ struct Demo: AsyncParsableCommand {
         }
         lines += [
             "",
-            "  stele status --host \(address(1))",
-            "  stele kv put greeting hello --host \(address(1))",
+            "  \(stele) status --host \(address(1))",
+            "  \(stele) kv put greeting hello --host \(address(1))",
             "  pgbench -h 127.0.0.1 -p \(postgresPort) -U postgres -i -s 1 postgres",
             "",
             "A node that was killed comes back with the command that this program then prints.",

@@ -20,6 +20,8 @@ final class DemoProcesses {
     let nodes: [Node]
     private var processes: [Process] = []
     private var reported: Set<Int> = []
+    /// Nodes that the user started again after they had ended.
+    private var replacements: [Int32] = []
 
     init(_ nodes: [Node]) { self.nodes = nodes }
 
@@ -57,19 +59,31 @@ final class DemoProcesses {
     }
 
     /// Returns when the user interrupts; tells of nodes that end before that.
-    func watch(until interrupts: Interrupts) async {
+    ///
+    /// - Parameter pids: asks the cluster for the processes of its nodes.
+    func watch(until interrupts: Interrupts, pids: () async -> [Int32]) async {
+        var round = 0
         while !interrupts.isRaised {
+            round += 1
+            if !reported.isEmpty, round % 10 == 0 {
+                let own = processes.map(\.processIdentifier)
+                let known = await pids()
+                if !known.isEmpty { replacements = known.filter { !own.contains($0) } }
+            }
             for (node, process) in zip(nodes, processes)
             where !process.isRunning && reported.insert(node.number).inserted {
-                let command = ([Self.executable] + node.arguments).joined(separator: " ")
+                let command = ([Self.executable] + node.arguments).map(Self.quoted)
+                    .joined(separator: " ")
                 printLine("node \(node.number) ended; start it again with\n  \(command)")
             }
             try? await Task.sleep(for: .milliseconds(100))
         }
     }
 
-    /// Asks all processes to end, and kills those that do not within ten seconds.
+    /// Asks all processes to end, and kills those that do not within ten seconds. A node that the
+    /// user started again is asked too.
     func stop() {
+        for pid in replacements { kill(pid, SIGTERM) }
         for process in processes where process.isRunning { process.terminate() }
         let deadline = Date().addingTimeInterval(10)
         for process in processes {
@@ -85,9 +99,26 @@ final class DemoProcesses {
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 
-    /// This program itself.
-    private static var executable: String {
-        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    /// This program itself, as a shell in the same directory finds it.
+    static var executable: String {
+        let path =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
             ?? CommandLine.arguments[0]
+        let here = FileManager.default.currentDirectoryPath + "/"
+        return path.hasPrefix(here) ? "./" + path.dropFirst(here.count) : path
+    }
+
+    /// A word as a shell takes it.
+    static func quoted(_ word: String) -> String {
+        let isPlain = word.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: "-_./:,=@%+".utf8.contains(byte)
+            }
+        }
+        return isPlain && !word.isEmpty
+            ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 }

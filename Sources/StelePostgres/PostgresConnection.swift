@@ -51,7 +51,7 @@ package final class PostgresConnection {
                 if let session = try await open(key.processID, key.secret) {
                     self.session = session
                     let ending = await serve(session)
-                    await session.close()
+                    session.close()
                     throw ending
                 }
             } catch {

@@ -35,10 +35,10 @@ struct PostgresDialogue {
         case .flush:
             connection.release()
         case .functionCall:
-            await fail(.unsupported("a function call message", hint: "Use SELECT."))
+            fail(.unsupported("a function call message", hint: "Use SELECT."))
             ready()
         case .malformed(let error, let isExtended):
-            await fail(error)
+            fail(error)
             isSkipping = isExtended
             if !isExtended { ready() }
         case .copyData, .copyDone, .copyFail:
@@ -74,7 +74,7 @@ struct PostgresDialogue {
         do {
             try await perform(message)
         } catch {
-            await fail(error)
+            fail(error)
             isSkipping = true
         }
     }
@@ -120,9 +120,9 @@ struct PostgresDialogue {
     }
 
     /// Reports an error that the session does not know of yet.
-    private func fail(_ error: SQLError) async {
+    private func fail(_ error: SQLError) {
         report(error)
-        await session.fail()
+        session.fail()
     }
 
     /// Reports an error, unless the connection is about to end for another reason.

@@ -179,8 +179,10 @@ package final class TransactionCoordinator: TransactionBackend {
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
-            port.post(TabletRequest(transaction: id, body: .release(near: full[0])))
+            rollback()
         }
+        // A release that was sent while the request was on its way may have come before it.
+        if !state.withLock(\.isOpen) { release(full) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         guard case .locked(let found, let clock) = reply, found.count == full.count else {
             throw reply.error
@@ -262,7 +264,7 @@ package final class TransactionCoordinator: TransactionBackend {
         throw reply.error
     }
 
-    package func rollback() async {
+    package func rollback() {
         let locks = state.withLock { state in
             defer { state.isOpen = false }
             return state.isOpen ? state.locks : []

@@ -115,7 +115,7 @@ import Testing
         await #expect(throws: SteleError.transactionClosed) { try await transaction.get(keys) }
         #expect(throws: SteleError.transactionClosed) { try transaction.write([1], nil) }
         await #expect(throws: SteleError.transactionClosed) { try await transaction.commit() }
-        await transaction.rollback()
+        transaction.rollback()
         try await node.stop()
     }
 

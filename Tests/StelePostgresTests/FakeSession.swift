@@ -142,12 +142,12 @@ final class FakeSession: PostgresSession {
         }
     }
 
-    func fail() async {
+    func fail() {
         log.note("fail")
         if transactionStatus == .inTransaction { transactionStatus = .failed }
     }
 
-    func close() async { log.note("close") }
+    func close() { log.note("close") }
 
     /// "rows N", "endless", "begin", "rollback", "set", "notice", "copy", "wait", or failure.
     private func run(

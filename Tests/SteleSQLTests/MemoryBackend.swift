@@ -157,7 +157,7 @@ final class MemoryTransaction: TransactionBackend {
                 }
                 if wait == .skip { break }
                 if wait == .fail { throw SteleError(.lockNotAvailable, "locked") }
-                if Task.isCancelled { throw SteleError(.cancelled, "cancelled") }
+                try checkOpen()
                 await Task.yield()
             }
         }
@@ -241,7 +241,7 @@ final class MemoryTransaction: TransactionBackend {
         return .zero
     }
 
-    func rollback() async {
+    func rollback() {
         own.withLock { $0.isOpen = false }
         release()
     }

@@ -240,6 +240,28 @@ import Testing
         }
     }
 
+    @Test func aCancelEndsAWaitForALock() async throws {
+        try await session.run("create table t (a int primary key, b int); insert into t values (1, 1)")
+        try await session.run("begin; update t set b = 2 where a = 1")
+        let other = try TestSession(node)
+        let cancel = other.session.canceller
+        cancel()  // Nothing runs: it is forgotten.
+        try await other.run("begin; select * from t")
+        let backend = node.backend
+        _ = backend.takeCalls()
+        Task {
+            while !backend.takeCalls().contains(where: { $0.hasPrefix("lock") }) { await Task.yield() }
+            cancel()
+        }
+        #expect(
+            await other.failure("update t set b = 3 where a = 1")
+                == "57014 canceling statement due to user request")
+        #expect(await other.failure("select 1").hasPrefix("25P02"))
+        try await other.run("rollback")
+        try await session.run("commit")
+        #expect(try await other.run("select b from t") == ["2", "SELECT 1"])
+    }
+
     @Test func pipelinesAreOneTransaction() async throws {
         let s = session.session
         try await session.run("create table t (a int primary key)")
@@ -252,7 +274,7 @@ import Testing
                 try await s.execute(portal: "", maxRows: 0, into: session.sink)
             } catch {
                 #expect(error.state == "23505")
-                await s.fail()
+                s.fail()
             }
         }
         try await s.sync()

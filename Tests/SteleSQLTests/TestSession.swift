@@ -54,7 +54,7 @@ final class TestSession {
             try await session.execute(portal: "", maxRows: maxRows, into: sink)
             try await session.sync()
         } catch {
-            await session.fail()
+            session.fail()
             try await session.sync()
             throw error
         }

@@ -74,7 +74,7 @@ import Testing
             }
             let expected = (0..<2_000).map { Key($0).keyBytes }
             #expect(keys == (reverse ? expected.reversed() : expected))
-            await transaction.rollback()
+            transaction.rollback()
         }
     }
 
@@ -187,9 +187,27 @@ import Testing
             try await second.lock([[1]], .exclusive, .wait)
         }
         #expect(error?.code == .deadlock)
-        await second.rollback()
+        second.rollback()
         #expect(try await waiting[0].isLocked)
-        await first.rollback()
+        first.rollback()
+    }
+
+    @Test func `a rollback from elsewhere ends a wait for a lock and frees the locks`() async throws {
+        let backend = kernel.backend
+        let holder = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        let waiter = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await holder.lock([[1]], .exclusive, .wait)
+        _ = try await waiter.lock([[2]], .exclusive, .wait)
+        let waiting = Task { try await waiter.lock([[1]], .exclusive, .wait) }
+        try await Task.sleep(for: .milliseconds(20))
+        waiter.rollback()
+        await #expect(throws: SteleError.self) { try await waiting.value }
+        // The holder is not disturbed, and what the waiter held is free.
+        #expect(try await holder.lock([[2]], .exclusive, .wait)[0].isLocked)
+        holder.rollback()
+        let last = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        #expect(try await last.lock([[1], [2]], .exclusive, .fail).allSatisfy(\.isLocked))
+        last.rollback()
     }
 
     @Test func `locks that are held fail or are skipped when asked to`() async throws {
@@ -204,9 +222,9 @@ import Testing
         }
         #expect(error?.code == .lockNotAvailable)
         // The end of the holder by oblivion frees the lock as well.
-        await holder.rollback()
+        holder.rollback()
         #expect(try await other.lock([[1]], .exclusive, .wait)[0].isLocked)
-        await other.rollback()
+        other.rollback()
     }
 
     @Test func `savepoints take back writes, and a closed transaction does nothing`() async throws {

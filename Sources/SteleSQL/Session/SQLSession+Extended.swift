@@ -189,5 +189,5 @@ extension SQLSession {
     }
 
     /// A message failed: rolls the implicit transaction back, or fails the explicit one.
-    package func fail() async { await abort() }
+    package func fail() { abort() }
 }

@@ -56,23 +56,23 @@ extension SQLSession {
     }
 
     /// Rolls back whatever transaction there is.
-    func rollback() async {
+    func rollback() {
         guard let ending = transaction else { return }
         transaction = nil
         portals = [:]
         settings = ending.settingsBefore
         lastingSettings = settings
-        await ending.rollback()
+        ending.rollback()
     }
 
     /// After an error: an implicit transaction is gone, an explicit one waits for its end.
-    func abort() async {
+    func abort() {
         guard let transaction else { return }
-        guard transaction.isExplicit else { return await rollback() }
+        guard transaction.isExplicit else { return rollback() }
         transaction.isFailed = true
         portals = [:]
         // Locks are let go unless a savepoint could bring the transaction back.
-        if transaction.savepoints.isEmpty { await transaction.rollback() }
+        if transaction.savepoints.isEmpty { transaction.rollback() }
     }
 
     // MARK: Statements
@@ -168,11 +168,11 @@ extension SQLSession {
                         + "blocks")
             }
             sink.notice(SQLError("25P01", "there is no transaction in progress"))
-            if commits { try await commit() } else { await rollback() }
+            if commits { try await commit() } else { rollback() }
             return commits ? "COMMIT" : "ROLLBACK"
         }
         let succeeds = commits && !ending.isFailed
-        if succeeds { try await commit() } else { await rollback() }
+        if succeeds { try await commit() } else { rollback() }
         if andChain {
             let next = openTransaction(isExplicit: true)
             next.isolation = ending.isolation

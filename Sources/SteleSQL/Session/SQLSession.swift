@@ -84,12 +84,12 @@ package final class SQLSession {
     func notify(_ notice: SQLError) { notices.append(notice) }
 
     /// The client is gone: rolls back and releases everything.
-    package func close() async {
+    package func close() {
         portals = [:]
         statements = [:]
         let last = transaction
         transaction = nil
-        await last?.rollback()
+        last?.rollback()
     }
 
     // MARK: Simple protocol
@@ -123,7 +123,7 @@ package final class SQLSession {
                 }
             }
         } catch {
-            await abort()
+            abort()
             throw error
         }
     }
@@ -141,7 +141,7 @@ package final class SQLSession {
                 guard error.state == "40001" || error.state == "40P01", !hasOutput,
                     attempts < Self.attempts, transaction?.isExplicit != true
                 else { throw error }
-                await abort()
+                abort()
             }
         }
     }

@@ -119,14 +119,18 @@ final class SessionTransaction {
     ) async throws(SQLError) -> [LockedValue] {
         try checkWritable()
         let kernel = try open()
+        try cancellation.beginWait(of: kernel)
+        defer { cancellation.endWait() }
         do {
-            let values = try await kernel.lock(keys, mode, wait)
-            try cancellation.check()
-            return values
-        } catch let error as SteleError {
+            return try await kernel.lock(keys, mode, wait)
+        } catch {
+            if cancellation.isRequested {
+                isOver = true
+                throw .cancelled
+            }
             guard error.code == .lockNotAvailable, wait == .wait else { throw failure(error) }
             throw SQLError("55P03", "canceling statement due to lock timeout")
-        } catch { throw .cancelled }
+        }
     }
 
     func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SQLError) {
@@ -203,9 +207,9 @@ final class SessionTransaction {
         }
     }
 
-    func rollback() async {
+    func rollback() {
         guard let kernel else { return }
         isOver = true
-        await kernel.rollback()
+        kernel.rollback()
     }
 }
