@@ -234,6 +234,7 @@ Failure commit(stele_batch &batch) {
     if (batch.writes.Count() == 0) return Failure();
     rocksdb::WriteOptions options;
     options.disableWAL = true;
+    options.no_slowdown = true;
     const rocksdb::Status status = batch.engine->db->Write(options, &batch.writes);
     if (batch.clears > 0) batch.engine->clears.fetch_add(1);
     batch.engine->writes.fetch_add(1);

@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include <rocksdb/perf_context.h>
+
 #include "Engine.hpp"
 
 namespace stele {
@@ -16,6 +18,18 @@ public:
         : engine_(engine), isKey_(&shared == &engine.keyCursor),
           lock_(shared.mutex, std::try_to_lock) {
         cursor_ = lock_.owns_lock() ? &shared : &own_.emplace();
+        const rocksdb::PerfContext &counts = *rocksdb::get_perf_context();
+        hits_ = counts.block_cache_hit_count;
+        misses_ = counts.block_read_count;
+    }
+
+    // RocksDB counts by thread; a difference of zero is the common case for misses.
+    ~CursorLease() {
+        const rocksdb::PerfContext &counts = *rocksdb::get_perf_context();
+        const uint64_t hits = counts.block_cache_hit_count - hits_;
+        const uint64_t misses = counts.block_read_count - misses_;
+        if (hits != 0) engine_.cacheHits.fetch_add(hits, std::memory_order_relaxed);
+        if (misses != 0) engine_.cacheMisses.fetch_add(misses, std::memory_order_relaxed);
     }
 
     CursorLease(const CursorLease &) = delete;
@@ -53,6 +67,8 @@ private:
     std::unique_lock<std::mutex> lock_;
     std::optional<Cursor> own_;
     Cursor *cursor_;
+    uint64_t hits_;
+    uint64_t misses_;
 };
 
 }  // namespace stele

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
-#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 
 #include "CRocksDB.h"
+#include "Disk.hpp"
 #include "Failure.hpp"
+#include "Resources.hpp"
 #include "VersionKey.hpp"
 
 namespace stele {
@@ -54,6 +55,8 @@ struct Cursor {
     std::string rows;
 };
 
+class Events;
+
 }  // namespace stele
 
 // Invariant: `writes` and `clears` are raised after a write is visible and before its caller is
@@ -61,12 +64,17 @@ struct Cursor {
 struct stele_engine {
     stele::VersionComparator comparator;
     std::shared_ptr<const rocksdb::SliceTransform> prefix;
-    std::shared_ptr<rocksdb::Cache> cache;
+    stele_resources resources;
+    // What it is opened on; shared, since a disk of a test may end before its engine.
+    std::shared_ptr<rocksdb::Env> env;
+    std::shared_ptr<stele::Events> events;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle *> families;
 
     std::atomic<uint64_t> writes{0};
     std::atomic<uint64_t> clears{0};
+    std::atomic<uint64_t> cacheHits{0};
+    std::atomic<uint64_t> cacheMisses{0};
     // For reads of one key: bloom filters in use, bounded to the key's versions.
     stele::Cursor keyCursor;
     // For ranges: in total order.

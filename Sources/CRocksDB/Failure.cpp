@@ -8,7 +8,9 @@ namespace stele {
 Failure failureOf(const rocksdb::Status &status) {
     if (status.ok()) return Failure();
     stele_code code = STELE_IO;
-    if (status.IsCorruption()) {
+    if (status.IsIncomplete()) {
+        code = STELE_BUSY;
+    } else if (status.IsCorruption()) {
         code = STELE_CORRUPTION;
     } else if (
         status.subcode() == rocksdb::Status::kNoSpace

@@ -5,10 +5,16 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
+#include "Events.hpp"
+
 namespace stele {
 
-rocksdb::DBOptions databaseOptions() {
+rocksdb::DBOptions databaseOptions(const stele_engine &engine) {
     rocksdb::DBOptions options;
+    options.env = engine.env.get();
+    options.write_buffer_manager = engine.resources.writeBuffers;
+    options.rate_limiter = engine.resources.rateLimiter;
+    options.listeners = {engine.events};
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.atomic_flush = true;
@@ -34,7 +40,7 @@ rocksdb::ColumnFamilyOptions familyOptions(
     const stele_engine &engine, const stele_options &options, size_t family) {
     rocksdb::ColumnFamilyOptions result;
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = engine.cache;
+    table.block_cache = engine.resources.cache;
     table.block_size = 16 << 10;
     table.format_version = 5;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

@@ -6,7 +6,7 @@
 
 namespace stele {
 
-rocksdb::DBOptions databaseOptions();
+rocksdb::DBOptions databaseOptions(const stele_engine &engine);
 
 rocksdb::ColumnFamilyOptions familyOptions(
     const stele_engine &engine, const stele_options &options, size_t family);

@@ -19,6 +19,18 @@ package struct LocalKey: Hashable, Sendable {
         self.item = item
     }
 
+    /// Reads what ``bytes`` wrote; nil if it is no such key, or of an item unknown here.
+    package init?(_ bytes: [UInt8]) {
+        var reader = ByteReader(bytes)
+        guard bytes.count == 17, let tablet = try? reader.read(UInt64.self),
+            let replica = try? reader.read(UInt64.self),
+            let item = (try? reader.read(UInt8.self)).flatMap(Item.init(rawValue:))
+        else { return nil }
+        self.init(
+            tablet: TabletID(UInt64(bigEndian: tablet)),
+            replica: ReplicaID(UInt64(bigEndian: replica)), item: item)
+    }
+
     package var bytes: [UInt8] {
         var writer = ByteWriter(reserving: 17)
         writer.write(tablet.rawValue.bigEndian)
@@ -38,6 +50,26 @@ extension AppliedState {
         writer.write(index)
         writer.write(term)
         return writer.bytes
+    }
+
+    /// The applied states among pairs of the family `local`, in their order.
+    package static func all(
+        in pairs: [(key: [UInt8], value: [UInt8])]
+    ) throws(EngineError) -> [AppliedState] {
+        var found: [AppliedState] = []
+        for pair in pairs {
+            guard let key = LocalKey(pair.key), key.item == .applied else { continue }
+            do throws(DecodingError) {
+                found.append(
+                    try AppliedState(
+                        tablet: key.tablet, replica: key.replica, localValue: pair.value))
+            } catch {
+                throw EngineError(
+                    .corruption,
+                    "the applied state of replica \(key.replica) of tablet \(key.tablet): \(error)")
+            }
+        }
+        return found
     }
 
     package init(

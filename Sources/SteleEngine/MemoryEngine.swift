@@ -100,6 +100,22 @@ package final class MemoryEngine: StorageEngine {
         state.withLock { $0.current.appliedBytes - $0.durable.appliedBytes }
     }
 
+    package var pressure: WritePressure { .normal }
+
+    package func statistics() throws(EngineError) -> EngineStatistics {
+        state.withLock { state in
+            var statistics = EngineStatistics()
+            statistics.estimatedVersions = state.current.store.versionCount
+            statistics.memtableBytes = state.current.appliedBytes - state.durable.appliedBytes
+            return statistics
+        }
+    }
+
+    package func persistedFrontier() throws(EngineError) -> [AppliedState] {
+        let store = state.withLock { $0.durable.store }
+        return try AppliedState.all(in: store.pairs(of: .all, in: .local))
+    }
+
     package func flush() throws(EngineError) { completeFlush(beginFlush()) }
 
     /// Takes the image that ``completeFlush(_:)`` will make durable.

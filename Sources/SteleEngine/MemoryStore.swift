@@ -31,6 +31,17 @@ struct MemoryStore: Sendable {
 
     mutating func setLocal(_ key: [UInt8], _ value: [UInt8]) { local.set(key, value) }
 
+    /// Versions of all keys.
+    var versionCount: Int {
+        var count = 0
+        var position = data.startPosition
+        while position != data.endPosition {
+            count += data.value(at: position).count
+            position = data.position(after: position)
+        }
+        return count
+    }
+
     func newestVersion(of key: KeyBytes, at timestamp: Timestamp) -> Version? {
         guard let versions = data[key] else { return nil }
         let index = Self.countAtOrBelow(timestamp, in: versions)

@@ -63,8 +63,18 @@ package protocol StorageEngine: AnyObject, Sendable {
     /// Bytes that were applied and not flushed, as far as the engine knows.
     var unflushedBytes: Int { get }
 
+    /// How fast the engine takes writes. Never waits.
+    var pressure: WritePressure { get }
+
+    /// Sizes and counts; may wait for a moment.
+    func statistics() throws(EngineError) -> EngineStatistics
+
     /// Makes everything durable that was applied before the call. Blocks; not for the event loop.
     func flush() throws(EngineError)
+
+    /// The applied state of each replica that would be found after a crash now, by tablet and
+    /// replica. The log is to be kept behind it.
+    func persistedFrontier() throws(EngineError) -> [AppliedState]
 
     /// Closes the store; nothing may be called afterwards. What was not flushed is given up.
     func close()
@@ -119,35 +129,4 @@ package struct ScanLimits: Hashable, Sendable {
         self.rows = rows
         self.bytes = bytes
     }
-}
-
-/// Why the engine could not do what it was asked for.
-package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
-    package enum Code: UInt8, Hashable, Sendable {
-        /// The disk or the library failed.
-        case io
-        /// Stored bytes are not what was written.
-        case corruption
-        /// No space is left on the device.
-        case noSpace
-        /// Another process has the directory open.
-        case locked
-        /// The directory holds a newer format, or something that is not a store of ours.
-        case incompatible
-        /// The bytes handed in are no mutation list, or exceed a limit.
-        case invalidArgument
-    }
-
-    package var code: Code
-    package var message: String
-
-    package init(_ code: Code, _ message: String) {
-        self.code = code
-        self.message = message
-    }
-
-    /// After a fatal error the engine takes no more writes; only a restart helps.
-    package var isFatal: Bool { code != .invalidArgument }
-
-    package var description: String { message }
 }

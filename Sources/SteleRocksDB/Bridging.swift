@@ -29,15 +29,22 @@ extension EngineError {
     init(code: stele_code, message: UnsafeMutablePointer<CChar>?, directory: String) {
         let text = message.map { String(cString: $0) } ?? "out of memory"
         stele_message_free(message)
-        let code: Code =
+        let code = Code(code)
+        self.init(code, code == .invalidArgument ? text : "\(directory): \(text)")
+    }
+}
+
+extension EngineError.Code {
+    init(_ code: stele_code) {
+        self =
             switch Int(code) {
             case STELE_CORRUPTION: .corruption
             case STELE_NO_SPACE: .noSpace
             case STELE_LOCKED: .locked
             case STELE_INCOMPATIBLE: .incompatible
             case STELE_INVALID_ARGUMENT: .invalidArgument
+            case STELE_BUSY: .busy
             default: .io
             }
-        self.init(code, code == .invalidArgument ? text : "\(directory): \(text)")
     }
 }

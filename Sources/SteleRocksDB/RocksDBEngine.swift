@@ -14,15 +14,29 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
     // flushes behind `flushing`.
 
     /// What can be set when a store is opened.
-    package struct Options: Hashable, Sendable {
-        /// What the cache of uncompressed blocks, with indexes and filters, may take up.
+    package struct Options: Sendable {
+        /// What the cache of uncompressed blocks, with indexes and filters, may take up. Counts
+        /// only without `resources`.
         package var blockCacheBytes: Int
         /// Unflushed bytes of versions at which RocksDB flushes without being told to.
         package var writeBufferBytes: Int
+        /// Shared with other engines of the process; nil: the engine has its own.
+        package var resources: RocksDBResources?
+        /// Is told what happens, from threads of RocksDB too.
+        package var observer: (@Sendable (EngineEvent) -> Void)?
+        /// A disk in memory instead of the file system; for tests.
+        package var disk: RocksDBDisk?
 
-        package init(blockCacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20) {
+        package init(
+            blockCacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20,
+            resources: RocksDBResources? = nil,
+            observer: (@Sendable (EngineEvent) -> Void)? = nil, disk: RocksDBDisk? = nil
+        ) {
             self.blockCacheBytes = blockCacheBytes
             self.writeBufferBytes = writeBufferBytes
+            self.resources = resources
+            self.observer = observer
+            self.disk = disk
         }
     }
 
@@ -32,7 +46,7 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
     private var handle: OpaquePointer?
     private let writer: Mutex<Writer>
     private let flushing = Mutex(())
-    private let failure = Mutex<EngineError?>(nil)
+    private let monitor: EngineMonitor
     private let appliedBytes = Atomic<Int>(0)
     private let flushedBytes = Atomic<Int>(0)
 
@@ -42,13 +56,24 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
         var batch: OpaquePointer?
         var message: UnsafeMutablePointer<CChar>?
         let path = Array(directory.utf8)
-        var code = path.withBytes { path in
-            stele_engine_open(
-                path,
-                stele_options(
-                    block_cache_bytes: UInt64(max(options.blockCacheBytes, 0)),
-                    write_buffer_bytes: UInt64(max(options.writeBufferBytes, 1 << 20))),
-                &handle, &message)
+        let resources: RocksDBResources
+        if let shared = options.resources {
+            resources = shared
+        } else {
+            resources = try RocksDBResources(blockCacheBytes: options.blockCacheBytes)
+        }
+        let monitor = EngineMonitor(directory: directory, observer: options.observer)
+        var code = withExtendedLifetime((resources, options.disk)) {
+            path.withBytes { path in
+                stele_engine_open(
+                    path,
+                    stele_options(
+                        write_buffer_bytes: UInt64(max(options.writeBufferBytes, 1 << 20)),
+                        resources: resources.handle, disk: options.disk?.handle,
+                        on_event: EngineMonitor.sink,
+                        context: Unmanaged.passUnretained(monitor).toOpaque()),
+                    &handle, &message)
+            }
         }
         if code == STELE_OK { code = stele_batch_create(handle, &batch, &message) }
         guard code == STELE_OK, let handle, let batch else {
@@ -57,6 +82,7 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
         }
         self.directory = directory
         self.handle = handle
+        self.monitor = monitor
         self.writer = Mutex(Writer(batch: batch))
     }
 
@@ -100,6 +126,8 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
             try check { stele_engine_flush(handle, &$0) }
             flushedBytes.store(applied, ordering: .relaxed)
         }
+        // Its background threads may have failed at something else meanwhile.
+        try checkNotFailed()
     }
 
     package func close() {
@@ -127,13 +155,13 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
         let code = call(&message)
         if code == STELE_OK { return }
         let error = EngineError(code: code, message: message, directory: directory)
-        if error.isFatal { failure.withLock { $0 = $0 ?? error } }
+        if error.isFatal { monitor.fail(error) }
         throw error
     }
 
     /// After a fatal error, of a read too, nothing more is written: the node has to restart.
     private func checkNotFailed() throws(EngineError) {
-        if let error = failure.withLock({ $0 }) { throw error }
+        if let error = monitor.failure { throw error }
     }
 }
 

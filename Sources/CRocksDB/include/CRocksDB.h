@@ -12,24 +12,13 @@
 #ifndef CROCKSDB_H
 #define CROCKSDB_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "CRocksDBBase.h"
+#include "CRocksDBDisk.h"
+#include "CRocksDBResources.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef int32_t stele_code;
-
-enum {
-    STELE_OK = 0,
-    STELE_IO = 1,
-    STELE_CORRUPTION = 2,
-    STELE_NO_SPACE = 3,
-    STELE_LOCKED = 4,
-    STELE_INCOMPATIBLE = 5,
-    STELE_INVALID_ARGUMENT = 6,
-};
 
 // Families of plain pairs, numbered as in the mutation list.
 enum {
@@ -42,17 +31,15 @@ typedef struct stele_engine stele_engine;
 typedef struct stele_batch stele_batch;
 
 typedef struct {
-    const uint8_t *data;
-    size_t count;
-} stele_bytes;
-
-typedef struct {
-    uint64_t block_cache_bytes;
     // Size at which RocksDB flushes by itself, for the family of versions.
     uint64_t write_buffer_bytes;
+    const stele_resources *resources;
+    // Null: the file system.
+    const stele_disk *disk;
+    // May be null. Called until stele_engine_close returns.
+    stele_event_sink on_event;
+    void *context;
 } stele_options;
-
-void stele_message_free(char *message);
 
 // Opens or creates the store in `directory`. On failure nothing in an existing directory changed.
 stele_code stele_engine_open(
@@ -63,6 +50,17 @@ void stele_engine_close(stele_engine *engine);
 
 // Makes durable what was written before the call, in all families at once.
 stele_code stele_engine_flush(stele_engine *engine, char **message);
+
+// Calls the sink with the durable value of each applied state in the family `local`, by key.
+stele_code stele_engine_frontier(
+    stele_engine *engine, void *context, void (*sink)(void *, stele_bytes, stele_bytes),
+    char **message);
+
+stele_code stele_engine_statistics(
+    stele_engine *engine, stele_statistics *statistics, char **message);
+
+// How fast writes are taken, one of STELE_WRITES_*. Never waits.
+uint8_t stele_engine_writes(const stele_engine *engine);
 
 // A batch is reused: it is empty after creation, commit and clear.
 stele_code stele_batch_create(stele_engine *engine, stele_batch **batch, char **message);
@@ -78,7 +76,8 @@ stele_code stele_batch_add(
 stele_code stele_batch_put_local(
     stele_batch *batch, stele_bytes key, stele_bytes value, char **message);
 
-// Writes the batch as a whole, and empties it whether that worked or not.
+// Writes the batch as a whole, and empties it whether that worked or not. Never waits for
+// background work: where RocksDB wants a writer to wait, this is STELE_BUSY.
 stele_code stele_batch_commit(stele_batch *batch, char **message);
 
 // `value` is meaningless for a deletion.

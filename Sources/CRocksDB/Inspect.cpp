@@ -1,0 +1,138 @@
+#include "Inspect.hpp"
+
+#include <algorithm>
+
+#include <rocksdb/env.h>
+
+#include "Options.hpp"
+
+namespace stele {
+namespace {
+
+// Keeps a read-only look from writing a log file.
+class SilentLogger final : public rocksdb::Logger {
+public:
+    using rocksdb::Logger::Logv;
+    void Logv(const char *, va_list) override {}
+};
+
+bool startsWith(const std::string &text, const std::string &start) {
+    return text.compare(0, start.size(), start) == 0;
+}
+
+bool endsWith(const std::string &text, const std::string &end) {
+    return text.size() >= end.size()
+        && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// Whether RocksDB may have left this file when its creation of a database was cut short.
+bool isOfCreation(const std::string &name) {
+    return name == "LOCK" || name == "IDENTITY" || startsWith(name, "LOG")
+        || startsWith(name, "MANIFEST-") || startsWith(name, "OPTIONS-")
+        || endsWith(name, ".dbtmp") || endsWith(name, ".log");
+}
+
+Failure inspectWithoutCurrent(const std::vector<std::string> &names) {
+    for (const std::string &name : names) {
+        if (endsWith(name, ".sst")) {
+            return failure(STELE_CORRUPTION, "there are table files, but no file CURRENT");
+        }
+        if (!isOfCreation(name)) {
+            return failure(STELE_INCOMPATIBLE, "the directory holds other files: " + name);
+        }
+    }
+    return Failure();
+}
+
+Failure inspectFormat(
+    rocksdb::DB &db, const std::vector<rocksdb::ColumnFamilyHandle *> &families) {
+    std::string format;
+    const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), kFormatKey, &format);
+    if (status.ok()) {
+        if (format == kFormat) return Failure();
+        return failure(
+            STELE_INCOMPATIBLE,
+            "the store has format " + format + ", this program knows format " + kFormat);
+    }
+    if (!status.IsNotFound()) return openFailureOf(status);
+    for (rocksdb::ColumnFamilyHandle *family : families) {
+        rocksdb::ReadOptions reads;
+        reads.total_order_seek = true;
+        std::unique_ptr<rocksdb::Iterator> iterator(db.NewIterator(reads, family));
+        iterator->SeekToFirst();
+        if (iterator->Valid()) {
+            return failure(STELE_INCOMPATIBLE, "the directory holds a database of something else");
+        }
+        if (!iterator->status().ok()) return openFailureOf(iterator->status());
+    }
+    return Failure();
+}
+
+Failure inspectDatabase(
+    const stele_engine &engine, const std::string &directory, const stele_options &options) {
+    rocksdb::DBOptions database;
+    database.env = engine.env.get();
+    database.info_log = std::make_shared<SilentLogger>();
+    database.max_open_files = 16;
+    std::vector<std::string> names;
+    rocksdb::Status status = rocksdb::DB::ListColumnFamilies(database, directory, &names);
+    if (!status.ok()) return openFailureOf(status);
+    for (const std::string &name : names) {
+        if (std::find(kFamilyNames, kFamilyNames + kFamilyCount, name)
+            == kFamilyNames + kFamilyCount) {
+            return failure(STELE_INCOMPATIBLE, "the database has an unknown family: " + name);
+        }
+    }
+    std::vector<rocksdb::ColumnFamilyHandle *> families;
+    rocksdb::DB *opened = nullptr;
+    status = rocksdb::DB::OpenForReadOnly(
+        database, directory, descriptors(engine, options, &names), &families, &opened);
+    if (!status.ok()) return openFailureOf(status);
+    std::unique_ptr<rocksdb::DB> db(opened);
+    const Failure result = inspectFormat(*db, families);
+    for (rocksdb::ColumnFamilyHandle *family : families) db->DestroyColumnFamilyHandle(family);
+    return result;
+}
+
+}  // namespace
+
+std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(
+    const stele_engine &engine, const stele_options &options,
+    const std::vector<std::string> *only) {
+    std::vector<rocksdb::ColumnFamilyDescriptor> result;
+    for (size_t family = 0; family < kFamilyCount; ++family) {
+        const std::string name = kFamilyNames[family];
+        if (only == nullptr || std::find(only->begin(), only->end(), name) != only->end()) {
+            result.emplace_back(name, familyOptions(engine, options, family));
+        }
+    }
+    return result;
+}
+
+Failure inspect(
+    const stele_engine &engine, const std::string &directory, const stele_options &options) {
+    rocksdb::Env *env = engine.env.get();
+    std::vector<std::string> names;
+    rocksdb::Status status = env->GetChildren(directory, &names);
+    if (status.IsNotFound()) return Failure();
+    if (!status.ok()) return openFailureOf(status);
+    names.erase(
+        std::remove_if(
+            names.begin(), names.end(),
+            [](const std::string &name) { return name == "." || name == ".."; }),
+        names.end());
+    const auto has = [&](const char *name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (!has("CURRENT")) return inspectWithoutCurrent(names);
+    if (!has("LOCK")) return inspectDatabase(engine, directory, options);
+    // Files must not go away under the look; the lock is taken again when the store is opened.
+    rocksdb::FileLock *lock = nullptr;
+    status = env->LockFile(directory + "/LOCK", &lock);
+    if (!status.ok()) return openFailureOf(status);
+    const Failure result = inspectDatabase(engine, directory, options);
+    status = env->UnlockFile(lock);
+    return result.isFailure() ? result : openFailureOf(status);
+}
+
+}  // namespace stele

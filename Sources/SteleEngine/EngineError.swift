@@ -1,0 +1,35 @@
+/// Why the engine could not do what it was asked for.
+package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
+    package enum Code: UInt8, Hashable, Sendable {
+        /// The disk or the library failed.
+        case io
+        /// Stored bytes are not what was written.
+        case corruption
+        /// No space is left on the device.
+        case noSpace
+        /// Another process has the directory open.
+        case locked
+        /// The directory holds a newer format, or something that is not a store of ours.
+        case incompatible
+        /// The bytes handed in are no mutation list, or exceed a limit.
+        case invalidArgument
+        /// Background work is behind: nothing was written, and the same call may succeed later.
+        case busy
+    }
+
+    package var code: Code
+    package var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// After a fatal error the engine takes no more writes, but still reads; only a restart helps.
+    package var isFatal: Bool { code != .invalidArgument && code != .busy }
+
+    /// Whether stored bytes are not what was written, so that a restart does not help either.
+    package var isCorruption: Bool { code == .corruption }
+
+    package var description: String { message }
+}
