@@ -91,6 +91,10 @@ package final class NodeCore {
     /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
     private let physicalFloor: UInt64
     private var flushing: [LogIndex]?
+    /// The engine took no more writes in this turn.
+    private var isEngineBusy = false
+    /// How long applying then pauses, in microseconds.
+    private static let busyEngineDelay: UInt64 = 1_000
 
     /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
     package init(
@@ -136,6 +140,7 @@ package final class NodeCore {
         clock.monotonic = max(clock.monotonic, monotonic)
         clock.physical = max(clock.physical, physical)
         effects = NodeEffects()
+        isEngineBusy = false
         renewRecord()
         for index in tablets.indices { setVotePermission(index) }
         if clock.monotonic >= nextTick {
@@ -172,8 +177,13 @@ package final class NodeCore {
                         upTo: tablet.log.lastIndex + 1, maxBytes: 4 << 20))
             }
         }
-        effects.needsAnotherTurn = tablets.contains { $0.hasApplies || $0.group.hasReady }
+        effects.needsAnotherTurn = tablets.contains {
+            $0.hasApplies && !isEngineBusy || $0.group.hasReady
+        }
         effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
+        if isEngineBusy {
+            effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.busyEngineDelay)
+        }
         return effects
     }
 
@@ -192,6 +202,11 @@ package final class NodeCore {
                 if tablet.hasApplies, applyBudget > 0 {
                     applyBudget -= tablet.runApplies(budget: applyBudget)
                     isBusy = true
+                    if tablet.output.isEngineBusy {
+                        tablet.output.isEngineBusy = false
+                        isEngineBusy = true
+                        applyBudget = 0
+                    }
                 }
                 tablet.runAwakened()
                 if tablet.group.hasReady {

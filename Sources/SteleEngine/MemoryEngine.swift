@@ -27,6 +27,7 @@ package final class MemoryEngine: StorageEngine {
         /// Begun flushes, oldest first.
         var pending: [(token: FlushToken, image: Image)] = []
         var flushCount: UInt64 = 0
+        var pressure = WritePressure.normal
     }
 
     private let state = Mutex(State())
@@ -43,7 +44,7 @@ package final class MemoryEngine: StorageEngine {
             while let mutation = try reader.next() { mutations.append(mutation) }
             bytes += list.count
         }
-        commit(mutations, bytes: bytes, applied: applied)
+        try commit(mutations, bytes: bytes, applied: applied)
     }
 
     package func applyPart(
@@ -55,7 +56,7 @@ package final class MemoryEngine: StorageEngine {
         while reader.offset - start <= max(maxBytes, 0), let mutation = try reader.next() {
             mutations.append(mutation)
         }
-        commit(mutations, bytes: reader.offset - start, applied: nil)
+        try commit(mutations, bytes: reader.offset - start, applied: nil)
         return reader.offset
     }
 
@@ -100,7 +101,11 @@ package final class MemoryEngine: StorageEngine {
         state.withLock { $0.current.appliedBytes - $0.durable.appliedBytes }
     }
 
-    package var pressure: WritePressure { .normal }
+    /// What is set here is what the engine does: when stopped, it is too busy for any write.
+    package var pressure: WritePressure {
+        get { state.withLock { $0.pressure } }
+        set { state.withLock { $0.pressure = newValue } }
+    }
 
     package func statistics() throws(EngineError) -> EngineStatistics {
         state.withLock { state in
@@ -150,8 +155,13 @@ package final class MemoryEngine: StorageEngine {
     /// Same as ``crash()``: the engine can be used again, as a store that was just opened.
     package func close() { crash() }
 
-    private func commit(_ mutations: [Mutation], bytes: Int, applied: AppliedState?) {
-        state.withLock { state in
+    private func commit(
+        _ mutations: [Mutation], bytes: Int, applied: AppliedState?
+    ) throws(EngineError) {
+        try state.withLock { state throws(EngineError) in
+            if state.pressure == .stopped {
+                throw EngineError(.busy, "the engine is told to take no writes")
+            }
             for mutation in mutations { state.current.store.apply(mutation) }
             if let applied {
                 state.current.store.setLocal(applied.localKey.bytes, applied.localValue)

@@ -34,7 +34,11 @@ extension Tablet {
             do {
                 used += try applySome(of: message.entries, budget: budget - used)
             } catch {
-                output.failure = error
+                if error.code == .busy {
+                    output.isEngineBusy = true
+                } else {
+                    output.failure = error
+                }
                 return used
             }
             guard applyProgress.entry == message.entries.count else { continue }
@@ -66,9 +70,7 @@ extension Tablet {
         }
         guard next > first else { return 0 }
         let last = entries[next - 1]
-        applied.index = last.index
-        applied.term = last.term
-        try engine.apply(lists, applied: applied)
+        try advance(to: last, applying: lists)
         applyProgress.entry = next
         for entry in entries[first..<next] { finished(entry) }
         return bytes
@@ -82,14 +84,23 @@ extension Tablet {
             of: list, from: start, maxBytes: min(budget, Self.partBytes))
         applyProgress.offset = end
         if end == list.count {
-            applied.index = entry.index
-            applied.term = entry.term
-            try engine.apply([], applied: applied)
+            try advance(to: entry, applying: [])
             applyProgress.entry += 1
             applyProgress.offset = 0
             finished(entry)
         }
         return max(end - start, 1)
+    }
+
+    /// Applies lists, and moves the applied index to `entry` with them, if the engine takes them.
+    private func advance(
+        to entry: Entry, applying lists: [ArraySlice<UInt8>]
+    ) throws(EngineError) {
+        var state = applied
+        state.index = entry.index
+        state.term = entry.term
+        try engine.apply(lists, applied: state)
+        applied = state
     }
 
     private func mutations(of entry: Entry) throws(EngineError) -> ArraySlice<UInt8> {

@@ -101,6 +101,8 @@ package struct TabletOutput {
     package var replies: [Reply] = []
     /// The engine failed; the replica can do nothing any more.
     package var failure: EngineError?
+    /// The engine is behind with its background work; applying has to go on later.
+    package var isEngineBusy = false
 
     package init() {}
 }

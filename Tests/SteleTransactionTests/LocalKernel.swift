@@ -20,7 +20,7 @@ final class LocalKernel: RequestPort {
 
     private let state: Mutex<State>
 
-    init() throws {
+    init(engine: MemoryEngine = MemoryEngine()) throws {
         let replica = TabletDescriptor.Replica(node: NodeID(1), id: ReplicaID(1))
         let configuration = NodeCoreConfiguration(
             node: NodeID(1),
@@ -32,10 +32,13 @@ final class LocalKernel: RequestPort {
             ],
             members: [NodeID(1)], seed: 1)
         let core = try NodeCore(
-            configuration: configuration, engine: MemoryEngine(), recovered: RecoveredLog(),
+            configuration: configuration, engine: engine, recovered: RecoveredLog(),
             monotonic: 1_000_000, physical: 1_700_000_000_000_000)
         state = Mutex(State(core: core))
     }
+
+    /// Requests that were not answered yet.
+    var unanswered: Int { state.withLock { $0.waiters.count } }
 
     var database: Database { Database(backend: backend) }
 
