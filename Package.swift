@@ -18,6 +18,12 @@ func tests(
         name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
+/// An executable that hands the body of one fuzz target to libFuzzer; see Fuzz/run.
+func fuzzer(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["SteleFuzzing"], path: "Fuzz/\(name)", swiftSettings: settings)
+}
+
 let core: [Target.Dependency] = [
     "SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet",
     "SteleTransaction", "SteleCluster",
@@ -138,7 +144,26 @@ let package = Package(
         tests("SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL"]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
+
+        // Fuzzing: bodies, the executables that run them, and the replay of all they ever found
+        .target(
+            name: "SteleFuzzing", dependencies: ["SteleBase"], path: "Fuzz/Bodies",
+            swiftSettings: settings),
+        fuzzer("FuzzCanary"),
+        fuzzer("FuzzTuple"),
+        tests("SteleFuzzingTests", ["SteleFuzzing"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+// Benchmarks are built only when asked for: STELE_BENCHMARKS=1, as Benchmarks/compare sets it.
+if Context.environment["STELE_BENCHMARKS"] == "1" {
+    package.targets += [
+        .target(name: "CAllocationHooks", path: "Benchmarks/CAllocationHooks"),
+        .executableTarget(
+            name: "SteleBenchmarks",
+            dependencies: core + ["SteleRocksDB", "SteleLog", "SteleWire", "CAllocationHooks"],
+            path: "Benchmarks/SteleBenchmarks", swiftSettings: settings),
+    ]
+}
