@@ -28,10 +28,12 @@ extension RaftGroup {
         if let index, index <= membershipIndex { return tracker.membership.confState }
         let changer = ConfChanger(tracker, lastIndex: log.lastIndex)
         if let next = try? changer.apply(change) { switchMembership(to: next) }
+        checkInDebugBuilds()
         return tracker.membership.confState
     }
 
     func switchMembership(to next: ProgressTracker) {
+        next.checkInvariants()
         tracker = next
         guard role == .leader else { return }
         guard let own = tracker[id], !own.isLearner else {

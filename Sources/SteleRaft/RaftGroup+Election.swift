@@ -13,6 +13,7 @@ extension RaftGroup {
     /// Lets one tick pass.
     package func tick() {
         if role == .leader { tickLeader() } else { tickElection() }
+        checkInDebugBuilds()
     }
 
     private func tickElection() {

@@ -21,6 +21,18 @@ package struct Ready: Sendable {
 
     package init() {}
 
+    /// Empties it and keeps its memory.
+    mutating func removeAll() {
+        softState = nil
+        hardState = nil
+        readStates.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
+        snapshot = nil
+        committedEntries.removeAll(keepingCapacity: true)
+        messages.removeAll(keepingCapacity: true)
+        mustSync = false
+    }
+
     /// Whether there is nothing to do.
     package var isEmpty: Bool {
         softState == nil && hardState == nil && readStates.isEmpty && entries.isEmpty
@@ -44,26 +56,32 @@ extension RaftGroup {
     ///
     /// In classic mode `advance(_:)` has to follow before the next call.
     package func ready() -> Ready {
-        invariant(stepsOnAdvance.isEmpty, "the last ready was not advanced")
         var ready = Ready()
+        self.ready(into: &ready)
+        return ready
+    }
+
+    /// The same into a buffer of the caller's, whose memory is used again.
+    package func ready(into ready: inout Ready) {
+        invariant(stepsOnAdvance.isEmpty, "the last ready was not advanced")
+        ready.removeAll()
         if softState != previousSoftState { ready.softState = softState }
         if hardState != previousHardState { ready.hardState = hardState }
-        ready.readStates = readStates
-        ready.entries = Array(log.unstable.nextEntries)
+        swap(&ready.readStates, &readStates)
+        ready.entries.append(contentsOf: log.unstable.nextEntries)
         ready.snapshot = log.unstable.nextSnapshot
-        ready.committedEntries = log.nextCommitted(allowUnstable: appliesUnstable)
+        log.nextCommitted(allowUnstable: appliesUnstable, into: &ready.committedEntries)
         ready.mustSync =
             !ready.entries.isEmpty || vote != previousHardState.vote
             || term != previousHardState.term
-        ready.messages = messages
-        messages = []
+        swap(&ready.messages, &messages)
         if configuration.asyncStorageWrites {
             addStorageMessages(to: &ready)
         } else {
             deferOwnMessages(in: &ready)
         }
         accept(ready)
-        return ready
+        checkInDebugBuilds()
     }
 
     /// Everything in the last `ready()` is done: durable, sent and applied.
@@ -71,6 +89,7 @@ extension RaftGroup {
         let steps = stepsOnAdvance
         stepsOnAdvance = []
         for step in steps { try? process(step) }
+        checkInDebugBuilds()
     }
 
     private func addStorageMessages(to ready: inout Ready) {
@@ -144,7 +163,6 @@ extension RaftGroup {
     private func accept(_ ready: Ready) {
         previousSoftState = softState
         previousHardState = hardState
-        if !ready.readStates.isEmpty { readStates = [] }
         log.acceptUnstable()
         if let last = ready.committedEntries.last {
             log.acceptApplying(

@@ -13,6 +13,7 @@ extension RaftGroup {
             throw .peerNotFound
         }
         guard message.isWellFormed, isAddressed(message) else { return }
+        defer { checkInDebugBuilds() }
         try process(message)
     }
 

@@ -184,17 +184,16 @@ extension RaftLog {
             && applying < maxAppliable(allowUnstable: allowUnstable)
     }
 
-    /// The next entries for the state machine, as many as its share of memory allows.
-    mutating func nextCommitted(allowUnstable: Bool) -> [Entry] {
-        guard hasNextCommitted(allowUnstable: allowUnstable) else { return [] }
+    /// Adds the next entries for the state machine, as many as its share of memory allows.
+    mutating func nextCommitted(allowUnstable: Bool, into entries: inout [Entry]) {
+        guard hasNextCommitted(allowUnstable: allowUnstable) else { return }
         let room = maxApplyingBytes == .max ? .max : maxApplyingBytes - applyingBytes
         do {
-            return try slice(
+            entries += try slice(
                 from: applying + 1, upTo: maxAppliable(allowUnstable: allowUnstable) + 1,
                 maxBytes: room)
         } catch .temporarilyUnavailable {
             awaitsEntries = true
-            return []
         } catch {
             invariantFailed("entries after \(applying) cannot be applied: \(error)")
         }

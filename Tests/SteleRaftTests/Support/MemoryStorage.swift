@@ -10,6 +10,8 @@ final class MemoryStorage: RaftStorage {
     private var log: [Entry] = []
     /// What `snapshot()` answers with.
     var latestSnapshot = Snapshot()
+    /// Makes a snapshot when one is asked for, instead.
+    var makeSnapshot: (() -> Snapshot)?
     /// Entries at or below this index are "being fetched".
     var unavailableThrough: LogIndex = 0
 
@@ -37,6 +39,7 @@ final class MemoryStorage: RaftStorage {
     }
 
     func snapshot() throws(RaftStorageError) -> Snapshot {
+        if let makeSnapshot { latestSnapshot = makeSnapshot() }
         if latestSnapshot.index == 0 { throw .snapshotTemporarilyUnavailable }
         return latestSnapshot
     }
