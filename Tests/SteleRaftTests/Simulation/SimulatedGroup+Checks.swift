@@ -22,13 +22,12 @@ extension SimulatedGroup {
             after.term > before.term || before.vote == .none || before.vote == after.vote,
             "\(member.id) votes twice in term \(after.term)")
         member.seenHardState = after
-        // Of a follower's commit index the leader is sure already.
         if group.committed > highestCommit.index,
             let term = group.termOfEntry(at: group.committed)
         {
             highestCommit = LogPosition(index: group.committed, term: term)
             note(highestCommit.index << 32 | highestCommit.term)
-            leaderCommitted(slot)
+            firstCommitted(slot)
         }
         guard member.seenRole != group.role else { return }
         member.seenRole = group.role
@@ -41,6 +40,9 @@ extension SimulatedGroup {
         let first = leaders[group.term]
         try verify(first == nil || first == group.id, "two leaders in term \(group.term)")
         leaders[group.term] = group.id
+        leaderElected(slot)
+        // Votes may come late: whoever wins a term that is over need not hold what came after it.
+        guard group.term > highestCommit.term else { return }
         let own = group.termOfEntry(at: highestCommit.index)
         try verify(
             own == highestCommit.term || group.firstIndex > highestCommit.index + 1,
@@ -48,7 +50,6 @@ extension SimulatedGroup {
         try verify(
             group.lastPosition.index >= highestCommit.index,
             "the log of term \(group.term)'s leader ends before \(highestCommit)")
-        leaderElected(slot)
     }
 
     /// Log matching: wherever a position occurs, its entry is the same, and so is the one before.

@@ -89,7 +89,7 @@ extension SimulatedGroup {
                 member.applyWork.append(message)
                 if member.applyWork.count == 1 {
                     events.add(
-                        .apply, at: now + diskDelay(member), member: slot, detail: member.life)
+                        .apply, at: now + applyDelay(member), member: slot, detail: member.life)
                 }
             default: try transmit(message)
             }
@@ -98,6 +98,10 @@ extension SimulatedGroup {
 
     private func diskDelay(_ member: SimulatedMember) -> Int {
         Int(random.below(member.slowDiskUntil > now ? 3_000 : 10))
+    }
+
+    private func applyDelay(_ member: SimulatedMember) -> Int {
+        Int(random.below(member.slowApplyUntil > now ? 5_000 : 10))
     }
 
     // MARK: Disk
@@ -175,7 +179,7 @@ extension SimulatedGroup {
         for entry in message.entries { try apply(entry, at: member) }
         for response in message.responses { try respond(response, at: member) }
         if !member.applyWork.isEmpty {
-            events.add(.apply, at: now + diskDelay(member), member: slot, detail: member.life)
+            events.add(.apply, at: now + applyDelay(member), member: slot, detail: member.life)
         }
     }
 
@@ -189,8 +193,12 @@ extension SimulatedGroup {
         if entry.type != .normal, let change = try? ConfChange(decoding: entry),
             let group = member.group
         {
+            let before = group.membership
             member.state.confState = group.applyConfChange(change, at: entry.index)
             member.checksMembership = true
+            if group.membership != before {
+                membershipChanged(Int(member.id.rawValue) - 1, from: before)
+            }
         }
         try checkApplied(entry, at: member)
     }

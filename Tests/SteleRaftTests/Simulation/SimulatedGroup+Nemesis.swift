@@ -31,12 +31,7 @@ extension SimulatedGroup {
     }
 
     private func proposeMembership() {
-        let types: [ConfChangeType] = [.addVoter, .addVoter, .addLearner, .remove]
-        var changes: [MemberChange] = []
-        for _ in 0..<random.below(5) {
-            let change = MemberChange(types[Int(random.below(4))], members[pick()].id)
-            changes.append(change)
-        }
+        let changes = random.oneIn(2) ? replacement() : someChanges()
         let transitions: [ConfChangeTransition] = [.auto, .jointImplicit, .jointExplicit]
         let transition = transitions[Int(random.below(3))]
         for group in members.compactMap(\.group) where group.isLeader {
@@ -45,6 +40,25 @@ extension SimulatedGroup {
             let isOneOfTwo = group.membership.voters.incoming.voters.count <= 2
             let allowed = changes.filter { !isOneOfTwo || $0.replica != group.id }
             _ = try? group.proposeConfChange(ConfChange(allowed, transition: transition))
+        }
+    }
+
+    private func someChanges() -> [MemberChange] {
+        let types: [ConfChangeType] = [.addVoter, .addVoter, .addLearner, .remove]
+        var changes: [MemberChange] = []
+        for _ in 0..<random.below(4) {
+            let type = types[Int(random.below(4))]
+            changes.append(MemberChange(type, members[pick()].id))
+        }
+        return changes
+    }
+
+    /// Makes voters of some members, and removes all others.
+    private func replacement() -> [MemberChange] {
+        let voters = random.uniform(1...(1 << UInt64(members.count)) - 1)
+        return members.indices.map { slot in
+            let stays = voters & (1 << UInt64(slot)) != 0
+            return MemberChange(stays ? .addVoter : .remove, members[slot].id)
         }
     }
 
@@ -146,24 +160,47 @@ extension SimulatedGroup {
 
     // MARK: Faults at the worst moment
 
-    /// A new leader reaches only some others, for a while, and may die then.
+    /// A new leader reaches only some others for a while, or nobody.
     func leaderElected(_ slot: Int) {
-        guard isFaulty, swarm.shortTerms, !random.oneIn(3) else { return }
-        separate(random.below(1 << UInt64(members.count)) | 1 << UInt64(slot))
+        guard isFaulty, swarm.shortTerms, !random.oneIn(4) else { return }
+        let others = random.oneIn(3) ? 0 : random.below(1 << UInt64(members.count))
+        separate(others | 1 << UInt64(slot))
     }
 
-    /// Something new was committed for the first time.
-    func leaderCommitted(_ slot: Int) {
+    /// A member is the first to know that something is committed, and has told nobody yet.
+    func firstCommitted(_ slot: Int) {
         guard isFaulty, let group = members[slot].group else { return }
-        if swarm.splitsJoint, group.membership.voters.isJoint, random.oneIn(3) {
-            // Who is only in the new half stays with this leader; the old half is left alone.
-            var side: UInt64 = 1 << UInt64(slot)
-            for (other, member) in members.enumerated() {
-                let voters = group.membership.voters
-                if !voters.outgoing.contains(member.id) { side |= 1 << UInt64(other) }
-            }
-            separate(side)
+        if swarm.splitsJoint, group.pendingConfIndex > group.applied, random.oneIn(2) {
+            // A change of the membership, to be applied: the voters of now must not decide alone.
+            separateFromVoters(slot, of: group.membership.voters.ids)
+        } else if swarm.shortTerms, random.oneIn(6) {
+            if random.oneIn(2) { crash(slot) } else { separate(1 << UInt64(slot)) }
         }
-        if swarm.shortTerms, swarm.crashes, random.oneIn(8) { crash(slot) }
+    }
+
+    /// A leader has a new membership, of which others may not know.
+    func membershipChanged(_ slot: Int, from before: Membership) {
+        guard isFaulty, swarm.splitsJoint, let group = members[slot].group, group.isLeader else {
+            return
+        }
+        if random.oneIn(2) {
+            for member in members where random.oneIn(2) && member.id != group.id {
+                member.slowApplyUntil = now + Int(random.below(15_000))
+            }
+        }
+        if random.oneIn(3) {
+            let left = before.voters.ids.filter {
+                !group.membership.voters.incoming.contains($0)
+            }
+            separateFromVoters(slot, of: left)
+        }
+    }
+
+    private func separateFromVoters(_ slot: Int, of voters: [ReplicaID]) {
+        var side: UInt64 = 1 << UInt64(slot)
+        for (other, member) in members.enumerated() where !voters.contains(member.id) {
+            side |= 1 << UInt64(other)
+        }
+        separate(side)
     }
 }

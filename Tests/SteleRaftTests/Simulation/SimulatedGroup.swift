@@ -153,6 +153,7 @@ final class SimulatedGroup {
         let member = members[slot]
         member.pausedUntil = 0
         member.slowDiskUntil = 0
+        member.slowApplyUntil = 0
         member.sendsOldSnapshots = false
         member.storage.unavailableThrough = 0
         if member.group == nil { start(slot) }
@@ -203,14 +204,18 @@ final class SimulatedGroup {
         return leader.hasCommittedInTerm && proposals >= target
     }
 
-    /// Replicas that are no members any more are removed by their owner, in the end.
+    /// Replicas that are no members any more are removed by their owner, once all members know.
     private func shutDownFormerMembers() {
         guard let newest = members.max(by: { $0.state.index < $1.state.index }) else { return }
+        let known = members.filter { newest.state.confState.contains($0.id) }
         for slot in members.indices {
             let member = members[slot]
-            let isMember = newest.state.confState.contains(member.id)
-            if isMember, member.group == nil { start(slot) }
-            if !isMember, member.group != nil, member !== newest { member.crash() }
+            let isNeeded = known.contains { knower in
+                knower.id == member.id || knower.state.confState.contains(member.id)
+                    || knower.state.confState.voters.isEmpty
+            }
+            if isNeeded, member.group == nil { start(slot) }
+            if !isNeeded, member.group != nil, member !== newest { member.crash() }
         }
     }
 

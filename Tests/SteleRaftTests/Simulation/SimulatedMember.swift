@@ -35,6 +35,7 @@ final class SimulatedMember {
 
     var pausedUntil = 0
     var slowDiskUntil = 0
+    var slowApplyUntil = 0
     /// Whether others get the last snapshot that was made instead of a new one.
     var sendsOldSnapshots = false
     /// Whether the own membership is to be compared with that of others at the next applied entry.

@@ -46,7 +46,7 @@ struct Swarm {
     var shortTerms: Bool
     /// Milliseconds between proposed changes of the membership, 0 for none.
     var churn: Int
-    /// Cuts the two halves of a joint configuration apart.
+    /// Cuts old and new members apart when the membership changes, and delays what is applied.
     var splitsJoint: Bool
 
     init(_ random: inout SeededRandom) {
