@@ -111,7 +111,7 @@ let package = Package(
             swiftSettings: settings),
 
         // Tests
-        tests("SteleBaseTests", ["SteleBase"]),
+        tests("SteleBaseTests", ["SteleBase", "SteleAPI"]),
         tests("SteleClockTests", ["SteleClock"]),
         tests("SteleRaftTests", ["SteleBase", "SteleRaft"], exclude: ["Scripts"]),
         tests(

@@ -30,6 +30,25 @@ public struct Key<each Part: KeyConvertible>: KeyConvertible {
 
 extension Key: Sendable where repeat each Part: Sendable {}
 
+/// A part of a key that sorts the other way round: the greatest value first.
+///
+///     try await database.put(Key("score", Descending(points), player), "")
+public struct Descending<Part: KeyConvertible>: KeyConvertible {
+    private let part: Part
+
+    public init(_ part: Part) { self.part = part }
+
+    public func encode(into key: inout [UInt8]) { encodePart(into: &key) }
+
+    public func encodePart(into key: inout [UInt8]) {
+        let start = key.count
+        part.encodePart(into: &key)
+        OrderedCoding.makeDescending(&key, from: start)
+    }
+}
+
+extension Descending: Sendable where Part: Sendable {}
+
 extension String: KeyConvertible {
     public func encode(into key: inout [UInt8]) { key.append(contentsOf: utf8) }
 
@@ -39,33 +58,39 @@ extension String: KeyConvertible {
 extension Substring: KeyConvertible {
     public func encode(into key: inout [UInt8]) { key.append(contentsOf: utf8) }
 
-    public func encodePart(into key: inout [UInt8]) { OrderedCoding.encode(String(self), into: &key) }
+    public func encodePart(into key: inout [UInt8]) { OrderedCoding.encode(self, into: &key) }
 }
 
 extension Array: KeyConvertible where Element == UInt8 {
     public func encode(into key: inout [UInt8]) { key.append(contentsOf: self) }
 
-    public func encodePart(into key: inout [UInt8]) { OrderedCoding.encode(bytes: self, into: &key) }
+    public func encodePart(into key: inout [UInt8]) {
+        OrderedCoding.encode(bytes: self, into: &key)
+    }
 }
 
 extension KeyConvertible where Self: FixedWidthInteger {
     public func encode(into key: inout [UInt8]) { encodePart(into: &key) }
 
     public func encodePart(into key: inout [UInt8]) {
-        if Self.isSigned {
-            OrderedCoding.encode(Int64(truncatingIfNeeded: self), into: &key)
+        if let value = Int64(exactly: self) {
+            OrderedCoding.encode(value, into: &key)
+        } else if Self.isSigned {
+            OrderedCoding.encode(Int128(self), into: &key)
         } else {
-            OrderedCoding.encode(UInt64(truncatingIfNeeded: self), into: &key)
+            OrderedCoding.encode(UInt128(self), into: &key)
         }
     }
 }
 
 extension Int: KeyConvertible {}
+extension Int128: KeyConvertible {}
 extension Int64: KeyConvertible {}
 extension Int32: KeyConvertible {}
 extension Int16: KeyConvertible {}
 extension Int8: KeyConvertible {}
 extension UInt: KeyConvertible {}
+extension UInt128: KeyConvertible {}
 extension UInt64: KeyConvertible {}
 extension UInt32: KeyConvertible {}
 extension UInt16: KeyConvertible {}
@@ -75,6 +100,13 @@ extension Double: KeyConvertible {
     public func encode(into key: inout [UInt8]) { encodePart(into: &key) }
 
     public func encodePart(into key: inout [UInt8]) { OrderedCoding.encode(self, into: &key) }
+}
+
+/// As a part of a key the same as the `Double` of this value, which holds every `Float` exactly.
+extension Float: KeyConvertible {
+    public func encode(into key: inout [UInt8]) { Double(self).encode(into: &key) }
+
+    public func encodePart(into key: inout [UInt8]) { Double(self).encodePart(into: &key) }
 }
 
 extension Bool: KeyConvertible {

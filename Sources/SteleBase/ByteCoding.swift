@@ -150,7 +150,9 @@ package struct ByteReader: Sendable {
 
     /// Fails unless everything has been read.
     package func expectEnd() throws(DecodingError) {
-        guard isAtEnd else { throw DecodingError("\(remaining) bytes follow the end of the message") }
+        guard isAtEnd else {
+            throw DecodingError("\(remaining) bytes follow the end of the message")
+        }
     }
 
     @usableFromInline

@@ -73,7 +73,9 @@ public struct KeyRange: Hashable, Sendable, CustomStringConvertible {
         return []
     }
 
-    public var description: String { "[\(start.keyDescription), \(end.isEmpty ? "∞" : end.keyDescription))" }
+    public var description: String {
+        "[\(start.keyDescription), \(end.isEmpty ? "∞" : end.keyDescription))"
+    }
 }
 
 extension Array where Element == UInt8 {

@@ -7,6 +7,8 @@ public enum Limits {
     public static let keyBytes = 8 << 10
     /// The longest value that a user may write.
     public static let valueBytes = 4 << 20
+    /// Tuples within tuples in a key that can be decoded.
+    package static let keyNesting = 32
     /// Keys and values that a transaction may buffer before it commits.
     public static let transactionBytes = 64 << 20
     /// One frame between peers or from a client. Longer messages travel in several frames.

@@ -1,236 +1,178 @@
 /// Coding of typed values into bytes whose order is the order of the values.
 ///
 /// Every value begins with a tag, so a tuple is decodable without a schema and values of different
-/// types have a fixed order: null, bytes, string, nested tuple, integer, double, bool, unique id.
-/// No coding of a value is a proper prefix of another value's, so tuples of different lengths sort
-/// by their first difference, the shorter first.
+/// types have a fixed order: null, bytes, string, nested tuple, integer, double, bool, unique id,
+/// and after all of these the descending ones.
 ///
-/// After the tuple layer of FoundationDB (design/tuple.md): byte strings escape 0x00 as 0x00 0xFF
-/// and end with 0x00; integers carry their width in the tag; doubles flip sign bits. A descending
-/// part is the complement of the ascending coding.
+/// Invariant: no coding of a value is a prefix of another value's. So tuples of different lengths
+/// sort by their first difference and the shorter first, a range of all keys with a given prefix of
+/// parts holds nothing else, and the complement of a coding, which is the descending form, sorts
+/// exactly the other way round.
+///
+/// Like the tuple layer of FoundationDB (design/tuple.md), integers carry their width in the tag
+/// and doubles flip sign bits. Unlike there, byte strings end with 0x00 and escape both 0x00 and
+/// 0x01, as 0x01 0x01 and 0x01 0x02: with an escape that begins with the end mark, a string would
+/// be a prefix of those that go on with a zero. Parts of a nested tuple delimit themselves.
 package enum OrderedCoding {
     package enum Tag {
+        /// Ends byte strings and nested tuples.
+        package static let end: UInt8 = 0x00
+        package static let escape: UInt8 = 0x01
         package static let null: UInt8 = 0x02
         package static let bytes: UInt8 = 0x03
         package static let string: UInt8 = 0x04
         package static let nested: UInt8 = 0x05
-        /// Negative integers of n bytes are `integer - n`, positive ones `integer + n`.
-        package static let integer: UInt8 = 0x14
-        package static let double: UInt8 = 0x21
-        package static let `false`: UInt8 = 0x26
-        package static let `true`: UInt8 = 0x27
-        package static let uniqueID: UInt8 = 0x30
-        package static let end: UInt8 = 0x00
-        package static let escape: UInt8 = 0xFF
+        /// Negative integers of n bytes are `integer - n`, positive ones `integer + n`; n ≤ 16.
+        package static let integer: UInt8 = 0x20
+        package static let double: UInt8 = 0x38
+        package static let `false`: UInt8 = 0x3C
+        package static let `true`: UInt8 = 0x3D
+        package static let uniqueID: UInt8 = 0x40
+        /// Tags are below; what is at or above is the complement of a tag.
+        package static let descending: UInt8 = 0x80
     }
 
-    /// A decoded part of a tuple.
-    package enum Part: Hashable, Sendable {
-        case null
-        case bytes([UInt8])
-        case string(String)
-        case nested([Part])
-        case integer(Int64)
-        /// An integer above `Int64.max`.
-        case unsigned(UInt64)
-        case double(UInt64)
-        case bool(Bool)
-        case uniqueID(high: UInt64, low: UInt64)
-    }
-
+    @inlinable
     package static func encodeNull(into key: inout [UInt8]) { key.append(Tag.null) }
 
+    @inlinable
     package static func encode(_ value: Bool, into key: inout [UInt8]) {
         key.append(value ? Tag.true : Tag.false)
     }
 
+    @inlinable
     package static func encode(_ value: Int64, into key: inout [UInt8]) {
-        if value >= 0 {
-            encode(UInt64(value), into: &key)
-        } else {
-            // The complement of the magnitude, in as few bytes as hold it: more bytes sort lower.
-            let magnitude = value.magnitude
-            let width = byteWidth(magnitude)
-            key.append(Tag.integer - UInt8(width))
-            appendBigEndian(~magnitude, width: width, to: &key)
-        }
+        guard value < 0 else { return encode(UInt64(bitPattern: value), into: &key) }
+        // The complement of the magnitude, in as few bytes as hold it: more bytes sort lower.
+        let magnitude = value.magnitude
+        let width = byteWidth(magnitude)
+        append(Tag.integer - UInt8(truncatingIfNeeded: width), ~magnitude, width, to: &key)
     }
 
+    @inlinable
     package static func encode(_ value: UInt64, into key: inout [UInt8]) {
         let width = byteWidth(value)
+        append(Tag.integer + UInt8(truncatingIfNeeded: width), value, width, to: &key)
+    }
+
+    package static func encode(_ value: Int128, into key: inout [UInt8]) {
+        if let small = Int64(exactly: value) { return encode(small, into: &key) }
+        guard value < 0 else { return encode(UInt128(value), into: &key) }
+        let magnitude = value.magnitude
+        let width = byteWidth(magnitude)
+        key.append(Tag.integer - UInt8(width))
+        appendBigEndian(~magnitude, width, to: &key)
+    }
+
+    package static func encode(_ value: UInt128, into key: inout [UInt8]) {
+        if let small = UInt64(exactly: value) { return encode(small, into: &key) }
+        let width = byteWidth(value)
         key.append(Tag.integer + UInt8(width))
-        appendBigEndian(value, width: width, to: &key)
+        appendBigEndian(value, width, to: &key)
     }
 
     /// Total order: -NaN < -infinity < … < -0.0 < 0.0 < … < infinity < NaN.
+    @inlinable
     package static func encode(_ value: Double, into key: inout [UInt8]) {
-        key.append(Tag.double)
         let bits = value.bitPattern
-        appendBigEndian(bits >> 63 == 1 ? ~bits : bits | 1 << 63, width: 8, to: &key)
+        append(Tag.double, bits >> 63 == 1 ? ~bits : bits | 1 << 63, 8, to: &key)
     }
 
+    @inlinable
     package static func encode(bytes value: some Collection<UInt8>, into key: inout [UInt8]) {
         key.append(Tag.bytes)
-        appendEscaped(value, to: &key)
+        let done: Void? = value.withContiguousStorageIfAvailable { appendEscaped($0, to: &key) }
+        if done == nil { Array(value).withUnsafeBufferPointer { appendEscaped($0, to: &key) } }
     }
 
+    @inlinable
     package static func encode(_ value: String, into key: inout [UInt8]) {
         key.append(Tag.string)
-        appendEscaped(value.utf8, to: &key)
+        var value = value
+        value.withUTF8 { appendEscaped($0, to: &key) }
     }
 
+    @inlinable
+    package static func encode(_ value: Substring, into key: inout [UInt8]) {
+        key.append(Tag.string)
+        var value = value
+        value.withUTF8 { appendEscaped($0, to: &key) }
+    }
+
+    @inlinable
     package static func encode(_ value: UniqueID, into key: inout [UInt8]) {
-        key.append(Tag.uniqueID)
-        appendBigEndian(value.high, width: 8, to: &key)
-        appendBigEndian(value.low, width: 8, to: &key)
+        append(Tag.uniqueID, value.high, 8, to: &key)
+        withUnsafeBytes(of: value.low.bigEndian) { key.append(contentsOf: $0) }
     }
 
-    /// Calls `body` to append the parts of a nested tuple, and wraps what it appended.
+    /// Calls `body` to append the parts of a nested tuple, between the marks that enclose them.
+    @inlinable
     package static func encodeNested(into key: inout [UInt8], _ body: (inout [UInt8]) -> Void) {
-        var inner: [UInt8] = []
-        body(&inner)
         key.append(Tag.nested)
-        appendEscaped(inner, to: &key)
-    }
-
-    /// Turns the coding in `key[start...]` into its descending form.
-    package static func makeDescending(_ key: inout [UInt8], from start: Int) {
-        for index in start..<key.count { key[index] = ~key[index] }
-    }
-
-    /// Reads one ascending part at the front of `source` and moves past it.
-    package static func decodePart(
-        _ source: inout ArraySlice<UInt8>
-    ) throws(DecodingError) -> Part {
-        try decodePart(&source, flip: 0, depth: 0)
-    }
-
-    /// Reads one descending part at the front of `source` and moves past it.
-    package static func decodeDescendingPart(
-        _ source: inout ArraySlice<UInt8>
-    ) throws(DecodingError) -> Part {
-        try decodePart(&source, flip: 0xFF, depth: 0)
-    }
-
-    /// Reads ascending parts up to the end of `source`.
-    package static func decodeAll(
-        _ source: ArraySlice<UInt8>
-    ) throws(DecodingError) -> [Part] { try decodeAll(source, depth: 0) }
-
-    private static let nestingLimit = 32
-
-    private static func decodeAll(
-        _ source: ArraySlice<UInt8>, depth: Int
-    ) throws(DecodingError) -> [Part] {
-        var rest = source
-        var parts: [Part] = []
-        while !rest.isEmpty { parts.append(try decodePart(&rest, flip: 0, depth: depth)) }
-        return parts
-    }
-
-    private static func decodePart(
-        _ source: inout ArraySlice<UInt8>, flip: UInt8, depth: Int
-    ) throws(DecodingError) -> Part {
-        guard let first = source.first else { throw DecodingError("a key part is missing") }
-        guard depth < nestingLimit else { throw DecodingError("a key is nested too deeply") }
-        source.removeFirst()
-        let tag = first ^ flip
-        switch tag {
-        case Tag.null: return .null
-        case Tag.false: return .bool(false)
-        case Tag.true: return .bool(true)
-        case Tag.bytes: return .bytes(try takeEscaped(&source, flip: flip))
-        case Tag.string:
-            let bytes = try takeEscaped(&source, flip: flip)
-            guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw DecodingError("a string in a key is not valid UTF-8")
-            }
-            return .string(text)
-        case Tag.nested:
-            let inner = try takeEscaped(&source, flip: flip)
-            return .nested(try decodeAll(inner[...], depth: depth + 1))
-        case Tag.double:
-            let bits = try takeBigEndian(&source, width: 8, flip: flip)
-            return .double(bits >> 63 == 1 ? bits & ~(1 << 63) : ~bits)
-        case Tag.uniqueID:
-            let high = try takeBigEndian(&source, width: 8, flip: flip)
-            return .uniqueID(high: high, low: try takeBigEndian(&source, width: 8, flip: flip))
-        case (Tag.integer - 8)...(Tag.integer + 8):
-            return try takeInteger(&source, tag: tag, flip: flip)
-        default: throw DecodingError("\(tag) is no tag of a key part")
-        }
-    }
-
-    private static func takeInteger(
-        _ source: inout ArraySlice<UInt8>, tag: UInt8, flip: UInt8
-    ) throws(DecodingError) -> Part {
-        if tag >= Tag.integer {
-            let width = Int(tag - Tag.integer)
-            let value = try takeBigEndian(&source, width: width, flip: flip)
-            guard byteWidth(value) == width else {
-                throw DecodingError("an integer in a key is longer than it needs to be")
-            }
-            return value <= UInt64(Int64.max) ? .integer(Int64(value)) : .unsigned(value)
-        }
-        let width = Int(Tag.integer - tag)
-        let mask: UInt64 = width == 8 ? .max : 1 << (8 * UInt64(width)) - 1
-        let magnitude = ~(try takeBigEndian(&source, width: width, flip: flip)) & mask
-        guard byteWidth(magnitude) == width, magnitude <= Int64.min.magnitude else {
-            throw DecodingError("a negative integer in a key is out of range")
-        }
-        return .integer(Int64(truncatingIfNeeded: 0 &- magnitude))
-    }
-
-    /// How many bytes hold `value` without leading zeros; 0 for 0.
-    private static func byteWidth(_ value: UInt64) -> Int { (64 - value.leadingZeroBitCount + 7) / 8 }
-
-    private static func appendBigEndian(_ value: UInt64, width: Int, to key: inout [UInt8]) {
-        let shifted = width == 0 ? 0 : (value << (8 * UInt64(8 - width))).bigEndian
-        withUnsafeBytes(of: shifted) { key.append(contentsOf: $0[0..<width]) }
-    }
-
-    private static func appendEscaped(_ value: some Collection<UInt8>, to key: inout [UInt8]) {
-        if value.contains(0) {
-            for byte in value {
-                key.append(byte)
-                if byte == 0 { key.append(Tag.escape) }
-            }
-        } else {
-            key.append(contentsOf: value)
-        }
+        body(&key)
         key.append(Tag.end)
     }
 
-    private static func takeBigEndian(
-        _ source: inout ArraySlice<UInt8>, width: Int, flip: UInt8
-    ) throws(DecodingError) -> UInt64 {
-        guard source.count >= width else { throw DecodingError("a key part is cut short") }
-        var value: UInt64 = 0
-        for byte in source.prefix(width) { value = value << 8 | UInt64(byte ^ flip) }
-        source.removeFirst(width)
-        return value
+    /// Turns the coding in `key[start...]` into its descending form.
+    @inlinable
+    package static func makeDescending(_ key: inout [UInt8], from start: Int) {
+        key.withUnsafeMutableBufferPointer { key in
+            for index in start..<key.count { key[index] = ~key[index] }
+        }
     }
 
-    private static func takeEscaped(
-        _ source: inout ArraySlice<UInt8>, flip: UInt8
-    ) throws(DecodingError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        var index = source.startIndex
-        while index < source.endIndex {
-            let byte = source[index] ^ flip
-            index += 1
-            guard byte == Tag.end else {
-                bytes.append(byte)
-                continue
-            }
-            if index < source.endIndex, source[index] ^ flip == Tag.escape {
-                bytes.append(0)
-                index += 1
-            } else {
-                source = source[index...]
-                return bytes
-            }
+    /// How many bytes hold `value` without leading zeros; 0 for 0.
+    @inlinable
+    static func byteWidth<Value: FixedWidthInteger>(_ value: Value) -> Int {
+        (Value.bitWidth - value.leadingZeroBitCount + 7) / 8
+    }
+
+    /// A tag and the lowest `width` bytes of `value`, highest first.
+    @inlinable
+    static func append(_ tag: UInt8, _ value: UInt64, _ width: Int, to key: inout [UInt8]) {
+        let shift = UInt64(truncatingIfNeeded: 64 - 8 * width)
+        let digits = (width == 0 ? 0 : value << shift).bigEndian
+        withUnsafeTemporaryAllocation(byteCount: 9, alignment: 1) { coding in
+            coding[0] = tag
+            coding.storeBytes(of: digits, toByteOffset: 1, as: UInt64.self)
+            key.append(contentsOf: UnsafeRawBufferPointer(rebasing: coding[0...width]))
         }
-        throw DecodingError("a byte string in a key has no end")
+    }
+
+    private static func appendBigEndian(_ value: UInt128, _ width: Int, to key: inout [UInt8]) {
+        withUnsafeBytes(of: value.bigEndian) { key.append(contentsOf: $0.suffix(width)) }
+    }
+
+    /// The content with its escapes, then the end mark.
+    @usableFromInline
+    static func appendEscaped(_ content: UnsafeBufferPointer<UInt8>, to key: inout [UInt8]) {
+        var rest = content[...]
+        while let special = firstSpecial(rest) {
+            key.append(contentsOf: UnsafeBufferPointer(rebasing: rest[..<special]))
+            key.append(Tag.escape)
+            key.append(content[special] + 1)
+            rest = rest[(special + 1)...]
+        }
+        key.append(contentsOf: UnsafeBufferPointer(rebasing: rest))
+        key.append(Tag.end)
+    }
+
+    /// Where the first byte is that needs an escape; eight bytes a step where none of them does.
+    private static func firstSpecial(_ content: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
+        let bytes = UnsafeRawBufferPointer(content.base)
+        var index = content.startIndex
+        while index + 8 <= content.endIndex {
+            let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            // The lowest bit apart, 0 and 1 are the bytes that are zero. The subtraction borrows
+            // from the top bit of such a byte; its neighbours may follow it, which costs nothing.
+            let rest = word & 0xFEFE_FEFE_FEFE_FEFE
+            if (rest &- 0x0101_0101_0101_0101) & ~rest & 0x8080_8080_8080_8080 != 0 { break }
+            index += 8
+        }
+        while index < content.endIndex {
+            if bytes[index] <= Tag.escape { return index }
+            index += 1
+        }
+        return nil
     }
 }

@@ -18,7 +18,9 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     }
 
     public mutating func next() -> UInt64 {
-        func rotate(_ value: UInt64, _ by: UInt64) -> UInt64 { (value << by) | (value >> (64 - by)) }
+        func rotate(_ value: UInt64, _ by: UInt64) -> UInt64 {
+            (value << by) | (value >> (64 - by))
+        }
         let result = rotate(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
         state.2 ^= state.0

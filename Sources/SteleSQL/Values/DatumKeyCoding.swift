@@ -16,7 +16,7 @@ extension Datum {
             // One coding for both zeros, and one for every NaN.
             OrderedCoding.encode(value == 0 ? 0 : value.isNaN ? .nan : value, into: &key)
         case .numeric(let value):
-            // A byte string without zeros, which needs no escapes.
+            // A byte string without zeros and ones, which needs no escapes.
             key.append(OrderedCoding.Tag.bytes)
             value.appendOrdered(to: &key)
             key.append(OrderedCoding.Tag.end)
@@ -58,7 +58,7 @@ extension Datum {
             (.string(let value), .unknown):
             return .text(value)
         case (.bytes(let value), .bytea): return .bytes(value)
-        case (.uniqueID(let high, let low), .uuid): return .uuid(UniqueID(high: high, low: low))
+        case (.uniqueID(let value), .uuid): return .uuid(value)
         case (.bytes(let bytes), .numeric(let modifier)):
             if var value = Numeric(orderedBytes: bytes) {
                 if let modifier, value.isFinite { value = value.rounded(toScale: modifier.scale) }
@@ -83,8 +83,8 @@ extension SQLType {
 
 /// The order-preserving bytes of a decimal: a class, the power of the first digit, the digits.
 ///
-/// A digit to base 10,000 becomes two bytes from 1 to 100, so no byte is 0 and the coding around
-/// it escapes nothing. Below 0 the bytes are complemented, with an end mark that sorts high.
+/// A digit to base 10,000 becomes two bytes from 2 to 101, so no byte is 0 or 1 and the coding
+/// around it escapes nothing. Below 0 the bytes are complemented, with an end mark that sorts high.
 extension Numeric {
     private enum Class {
         static let negativeInfinity: UInt8 = 0x10
@@ -100,7 +100,7 @@ extension Numeric {
     private static let above: UInt8 = 0xF0
     private static let below: UInt8 = 0x10
 
-    /// Appends the bytes, of which none is 0.
+    /// Appends the bytes, of which none is 0 or 1.
     fileprivate func appendOrdered(to key: inout [UInt8]) {
         switch kind {
         case .notANumber: return key.append(Class.notANumber)
@@ -117,14 +117,14 @@ extension Numeric {
         } else {
             let shifted = Int(weight) + 0x8000
             key.append(weight > 0 ? Self.above : Self.below)
-            key.append(UInt8(shifted >> 12 & 63) + 1)
-            key.append(UInt8(shifted >> 6 & 63) + 1)
-            key.append(UInt8(shifted & 63) + 1)
+            key.append(UInt8(shifted >> 12 & 63) + 2)
+            key.append(UInt8(shifted >> 6 & 63) + 2)
+            key.append(UInt8(shifted & 63) + 2)
         }
         for digit in digits {
             let (high, low) = digit.quotientAndRemainder(dividingBy: 100)
-            key.append(UInt8(truncatingIfNeeded: high) &+ 1)
-            key.append(UInt8(truncatingIfNeeded: low) &+ 1)
+            key.append(UInt8(truncatingIfNeeded: high) &+ 2)
+            key.append(UInt8(truncatingIfNeeded: low) &+ 2)
         }
         if isBelowZero {
             for index in start..<key.count { key[index] = ~key[index] }
@@ -151,18 +151,18 @@ extension Numeric {
         var weight = Int32(first) - Int32(Self.middle)
         var rest = body.dropFirst()
         if first == Self.above || first == Self.below {
-            guard rest.count >= 3, rest.prefix(3).allSatisfy({ (1...64).contains($0) }) else {
+            guard rest.count >= 3, rest.prefix(3).allSatisfy({ (2...65).contains($0) }) else {
                 return nil
             }
-            weight = rest.prefix(3).reduce(0) { $0 << 6 | Int32($1 - 1) } - 0x8000
+            weight = rest.prefix(3).reduce(0) { $0 << 6 | Int32($1 - 2) } - 0x8000
             guard Self.weights.contains(weight) else { return nil }
             rest = rest.dropFirst(3)
         }
-        guard rest.count % 2 == 0, rest.allSatisfy({ (1...100).contains($0) }) else { return nil }
+        guard rest.count % 2 == 0, rest.allSatisfy({ (2...101).contains($0) }) else { return nil }
         let bytes = Array(rest)
         let digits = stride(from: 0, to: bytes.count, by: 2).map { index -> UInt16 in
-            let hundreds = UInt16(bytes[index]) - 1
-            return hundreds * 100 + UInt16(bytes[index + 1]) - 1
+            let hundreds = UInt16(bytes[index]) - 2
+            return hundreds * 100 + UInt16(bytes[index + 1]) - 2
         }
         self.init(digits: digits, weight: weight, scale: 0, isBelowZero: isBelowZero)
         scale = neededScale
