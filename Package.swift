@@ -55,7 +55,9 @@ let package = Package(
     ],
     targets: [
         // Values
-        layer("SteleBase"),
+        // C because the CRC instructions have no name in Swift.
+        .target(name: "CSteleBase"),
+        layer("SteleBase", ["CSteleBase"]),
         layer("SteleClock", ["SteleBase"]),
         layer("SteleAPI", ["SteleBase", "SteleClock"]),
 

@@ -1,24 +1,6 @@
 import SteleBase
 import Testing
 
-@Suite struct CRC32CTests {
-    @Test func `agrees with the vectors of RFC 3720`() {
-        #expect(CRC32C.of([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
-        #expect(CRC32C.of([UInt8](repeating: 0xFF, count: 32)) == 0x62A8_AB43)
-        #expect(CRC32C.of([UInt8](0..<32)) == 0x46DD_794E)
-        #expect(CRC32C.of([UInt8]((0..<32).reversed())) == 0x113F_DB5C)
-        #expect(CRC32C.of(Array("123456789".utf8)) == 0xE306_9283)
-    }
-
-    @Test func `continues where an earlier part ended`() {
-        let bytes = [UInt8](0..<100)
-        for split in 0...100 {
-            let first = CRC32C.of(bytes[..<split])
-            #expect(CRC32C.of(bytes[split...], after: first) == CRC32C.of(bytes))
-        }
-    }
-}
-
 @Suite struct KeyRangeTests {
     @Test func `prefix ranges end at the next prefix`() {
         #expect(KeyRange(prefix: [1, 2]) == KeyRange(start: [1, 2], end: [1, 3]))
