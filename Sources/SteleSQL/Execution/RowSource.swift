@@ -47,6 +47,7 @@ struct RowSource {
             return try filtered(Array(rows.prefix(Self.batch)))
         case .values(let rows):
             guard !rows.isEmpty else { return nil }
+            try await transaction.takeTurn()
             state = .values(rows.dropFirst(Self.batch))
             var evaluated: [[Datum]] = []
             for expressions in rows.prefix(Self.batch) {
@@ -56,6 +57,7 @@ struct RowSource {
             }
             return try filtered(evaluated)
         case .series(var series):
+            try await transaction.takeTurn()
             var rows: [[Datum]] = []
             while rows.count < Self.batch, let value = try series.next() { rows.append([value]) }
             state = .series(series)

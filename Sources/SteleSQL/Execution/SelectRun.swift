@@ -90,7 +90,10 @@ final class SelectRun {
             waiting = rows[...]
         }
         var size = Self.batch
-        if plan.locking != nil, let remaining { size = min(size, remaining + toSkip) }
+        if plan.locking != nil, let remaining {
+            let (needed, overflow) = remaining.addingReportingOverflow(toSkip)
+            if !overflow { size = min(size, needed) }
+        }
         let rows = Array(waiting.prefix(size))
         waiting = waiting.dropFirst(rows.count)
         return plan.locking == nil ? rows : try await lock(rows)

@@ -3,8 +3,12 @@ extension BoundExpression {
     func evaluate(_ row: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
         switch self {
         case .constant(let value): return value
-        case .column(let index): return row[index]
-        case .parameter(let index): return context.parameters[index]
+        case .column(let index):
+            guard index < row.count else { throw .noValue(ofColumn: index) }
+            return row[index]
+        case .parameter(let index):
+            guard index < context.parameters.count else { throw .noParameter(index + 1) }
+            return context.parameters[index]
         case .comparison(let comparison, let left, let right):
             let left = try left.evaluate(row, context)
             let right = try right.evaluate(row, context)

@@ -83,8 +83,9 @@ extension Function {
         case .padEnd: return .text(try Self.padded(text, values, atStart: false))
         case .repeated:
             guard case .int(let count) = values[1] else { return .null }
-            try Self.checkLength(max(0, count), of: text.utf8.count)
-            return .text(String(repeating: text, count: Int(max(0, count))))
+            guard count > 0, !text.isEmpty else { return .text("") }
+            try Self.checkLength(count, of: text.utf8.count)
+            return .text(String(repeating: text, count: Int(count)))
         case .replace:
             guard case .text(let old) = values[1], case .text(let new) = values[2] else {
                 return .null

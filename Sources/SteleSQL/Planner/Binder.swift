@@ -16,6 +16,9 @@ struct Binder {
     var scope: Scope
     /// nil as long as a parameter's type is not known.
     private(set) var parameters: [SQLType?]
+    /// Whether the statement may have more parameters than were declared: only one that is
+    /// prepared may, since nothing else ever gets values for them.
+    let mayAddParameters: Bool
     /// Reads literals: zone and clock of the session.
     let time: TimeContext
 
@@ -25,10 +28,14 @@ struct Binder {
     var aggregates: [Aggregate] = []
     private var isInAggregate = false
 
-    init(source: SourceText, parameters: [SQLType?], time: TimeContext) {
+    init(
+        source: SourceText, parameters: [SQLType?], mayAddParameters: Bool = false,
+        time: TimeContext
+    ) {
         self.source = source
         self.scope = .empty
         self.parameters = parameters
+        self.mayAddParameters = mayAddParameters
         self.time = time
     }
 
@@ -150,8 +157,8 @@ struct Binder {
     private static let parameterLimit = 65_535
 
     private mutating func parameter(_ number: Int, at: Int) throws(SQLError) -> Typed {
-        guard number <= Self.parameterLimit else {
-            throw error("42P02", "there is no parameter $\(number)", at: at)
+        guard number <= (mayAddParameters ? Self.parameterLimit : parameters.count) else {
+            throw SQLError.noParameter(number).at(source.position(of: at))
         }
         while parameters.count < number { parameters.append(nil) }
         return Typed(

@@ -105,6 +105,7 @@ extension Planner {
             throw .unsupported("ORDER BY or FOR UPDATE after VALUES")
         }
         let width = rows[0].count
+        try Self.checkWidth(width)
         guard rows.allSatisfy({ $0.count == width }) else {
             throw binder.error(
                 "42601", "VALUES lists must all be the same length",

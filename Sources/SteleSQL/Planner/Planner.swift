@@ -6,10 +6,11 @@ struct Planner {
     private let epoch: UInt64
 
     init(
-        source: SourceText, parameters: [SQLType?], time: TimeContext,
+        source: SourceText, parameters: [SQLType?], mayAddParameters: Bool, time: TimeContext,
         tables: [TableDefinition], epoch: UInt64
     ) {
-        binder = Binder(source: source, parameters: parameters, time: time)
+        binder = Binder(
+            source: source, parameters: parameters, mayAddParameters: mayAddParameters, time: time)
         self.tables = Dictionary(tables.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
         self.epoch = epoch
     }
@@ -100,7 +101,17 @@ struct Planner {
                 columns.append(ResultColumn(name: name, type: value.type))
             }
         }
+        try Self.checkWidth(values.count)
         return (values, columns)
+    }
+
+    /// PostgreSQL's limit; the protocol counts columns in 16 bits.
+    private static let outputLimit = 1_664
+
+    static func checkWidth(_ count: Int) throws(SQLError) {
+        guard count <= outputLimit else {
+            throw SQLError("54011", "target lists can have at most \(outputLimit) entries")
+        }
     }
 
     private static func described(_ column: Scope.Column, as name: String) -> ResultColumn {

@@ -6,17 +6,25 @@ final class PreparedStatement {
     /// The types that the client declared; nil is to be inferred.
     let declared: [SQLType?]
     /// The present plan, made again when a table has changed.
-    var plan: Plan?
+    var plan: Plan? {
+        didSet { if let plan { inferred = plan.parameters } }
+    }
+    /// The types that the first plan gave the parameters. Later plans keep them: clients were told
+    /// of them, and portals hold values of them.
+    private(set) var inferred: [SQLType]?
+    /// Whether there may be more parameters than were declared.
+    let mayAddParameters: Bool
     /// Nobody was told which columns the result has.
     let mayChangeShape: Bool
 
     init(
         _ statement: Statement?, source: SourceText, declared: [SQLType?],
-        mayChangeShape: Bool = false
+        mayAddParameters: Bool = false, mayChangeShape: Bool = false
     ) {
         self.statement = statement
         self.source = source
         self.declared = declared
+        self.mayAddParameters = mayAddParameters
         self.mayChangeShape = mayChangeShape
     }
 }
@@ -50,8 +58,11 @@ final class Portal {
     var isSuspended: Bool { isStarted && run != nil && !isFinished }
 
     /// The columns as this portal sends them.
-    func formatted(_ columns: [ResultColumn]?) -> [ResultColumn]? {
+    ///
+    /// - Throws: 0A000 if there are no longer as many columns as when formats were chosen.
+    func formatted(_ columns: [ResultColumn]?) throws(SQLError) -> [ResultColumn]? {
         guard var columns, !formats.isEmpty else { return columns }
+        guard formats.count == 1 || formats.count == columns.count else { throw .changedShape }
         for index in columns.indices {
             columns[index].format = formats.count == 1 ? formats[0] : formats[index]
         }

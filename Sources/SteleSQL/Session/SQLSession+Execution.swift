@@ -85,7 +85,7 @@ extension SQLSession {
     private func start(
         _ plan: Plan, _ portal: Portal, _ transaction: SessionTransaction
     ) async throws(SQLError) {
-        portal.columns = portal.formatted(plan.columns)
+        portal.columns = try portal.formatted(plan.columns)
         let context = context(parameters: portal.parameters, transaction)
         switch plan.action {
         case .select(let select):
@@ -134,7 +134,7 @@ extension SQLSession {
         if !prepared.mayChangeShape, let old = prepared.plan,
             old.columns?.map(\.shape) != plan.columns?.map(\.shape)
         {
-            throw SQLError("0A000", "cached plan must not change result type")
+            throw .changedShape
         }
         prepared.plan = plan
         return plan
@@ -161,7 +161,8 @@ extension SQLSession {
         }
         transaction.tables.used = tables
         var planner = Planner(
-            source: prepared.source, parameters: prepared.plan?.parameters ?? prepared.declared,
+            source: prepared.source, parameters: prepared.inferred ?? prepared.declared,
+            mayAddParameters: prepared.mayAddParameters,
             time: TimeContext(now: transaction.start, zone: settings.zone), tables: tables,
             epoch: epoch)
         return try planner.plan(statement)
@@ -193,7 +194,8 @@ extension SQLSession {
             return try await vacuum(isVacuum, tables, portal.prepared.source)
         case .prepare(let name, let types, let statement):
             let prepared = PreparedStatement(
-                statement, source: portal.prepared.source, declared: types)
+                statement, source: portal.prepared.source, declared: types,
+                mayAddParameters: true)
             try await keep(prepared, as: name)
             return "PREPARE"
         case .execute(let name, let arguments, _):
@@ -344,6 +346,8 @@ extension SQLError {
     static let failedBlock = SQLError(
         "25P02",
         "current transaction is aborted, commands ignored until end of transaction block")
+
+    static let changedShape = SQLError("0A000", "cached plan must not change result type")
 
     static func noStatement(_ name: String) -> SQLError {
         SQLError(

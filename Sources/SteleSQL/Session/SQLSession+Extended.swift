@@ -24,7 +24,7 @@ extension SQLSession {
             }
         }
         let prepared = PreparedStatement(
-            parsed.first, source: SourceText(text), declared: declared)
+            parsed.first, source: SourceText(text), declared: declared, mayAddParameters: true)
         try await keep(prepared, as: name)
     }
 
@@ -59,7 +59,7 @@ extension SQLSession {
     }
 
     private func parameterTypes(of prepared: PreparedStatement) -> [SQLType] {
-        if let plan = prepared.plan { return plan.parameters }
+        if let types = prepared.inferred { return types }
         return prepared.declared.map { $0 ?? .text }
     }
 
@@ -154,7 +154,7 @@ extension SQLSession {
     package func describePortal(_ name: String) async throws(SQLError) -> [ResultColumn]? {
         let portal = try portal(name)
         if portal.isStarted { return portal.columns }
-        return portal.formatted(try await columns(of: portal.prepared))
+        return try portal.formatted(try await columns(of: portal.prepared))
     }
 
     /// Runs a portal, or goes on with it; 0 rows at most means all.

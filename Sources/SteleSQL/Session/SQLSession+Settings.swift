@@ -64,7 +64,7 @@ extension SQLSession {
     // MARK: SHOW
 
     func show(_ name: String?, _ portal: Portal) throws(SQLError) -> String {
-        portal.columns = portal.formatted(Self.columns(ofShow: name))
+        portal.columns = try portal.formatted(Self.columns(ofShow: name))
         if let name {
             portal.waiting = [[.text(try value(of: name))]]
         } else {

@@ -96,6 +96,13 @@ final class SessionTransaction {
         tables.forgetSnapshot()
     }
 
+    /// Between two pieces of work that call no kernel: others get their turn, and a request to
+    /// cancel is heard.
+    func takeTurn() async throws(SQLError) {
+        try cancellation.check()
+        await Task.yield()
+    }
+
     // MARK: Data
 
     func get(_ keys: [KeyBytes]) async throws(SQLError) -> [[UInt8]?] {

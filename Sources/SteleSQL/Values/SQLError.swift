@@ -32,5 +32,14 @@ package struct SQLError: Error, Hashable, Sendable, CustomStringConvertible {
         SQLError("0A000", "\(what) is not supported", hint: hint)
     }
 
+    static func noParameter(_ number: Int) -> SQLError {
+        SQLError("42P02", "there is no parameter $\(number)")
+    }
+
+    /// A plan reads what its source does not deliver. Never to be seen, and no reason to trap.
+    static func noValue(ofColumn index: Int) -> SQLError {
+        SQLError("XX000", "a row has no column \(index + 1)")
+    }
+
     package var description: String { "\(state): \(message)" }
 }
