@@ -193,7 +193,6 @@ namespace {
 stele_disk *makeHandle() {
     auto handle = std::make_unique<stele_disk>();
     handle->disk = std::make_shared<Disk>();
-    handle->env = rocksdb::NewCompositeEnv(makeFileSystem(handle->disk));
     return handle.release();
 }
 

@@ -88,9 +88,12 @@ public:
 
 std::shared_ptr<rocksdb::FileSystem> makeFileSystem(std::shared_ptr<Disk> disk);
 
+// An environment in which RocksDB does not pause for long after an error, so that a test can cause
+// thousands of them.
+std::unique_ptr<rocksdb::Env> makeDiskEnv(const std::shared_ptr<rocksdb::FileSystem> &files);
+
 }  // namespace stele
 
 struct stele_disk {
     std::shared_ptr<stele::Disk> disk;
-    std::shared_ptr<rocksdb::Env> env;
 };

@@ -1,8 +1,12 @@
 // The disk in memory as RocksDB's file system.
 
+#include <algorithm>
 #include <cstring>
 
+#include <rocksdb/system_clock.h>
+
 #include "Disk.hpp"
+#include "SilentLogger.hpp"
 
 namespace stele {
 namespace {
@@ -308,6 +312,12 @@ public:
         *free = isFull ? 0 : uint64_t(1) << 40;
         return IOStatus::OK();
     }
+    IOStatus NewLogger(
+        const std::string &, const IOOptions &, std::shared_ptr<rocksdb::Logger> *result,
+        IODebugContext *) override {
+        *result = std::make_shared<SilentLogger>();
+        return IOStatus::OK();
+    }
     IOStatus IsDirectory(
         const std::string &path, const IOOptions &, bool *is, IODebugContext *) override {
         const Guard guard(disk_->mutex);
@@ -329,7 +339,30 @@ private:
     std::shared_ptr<Disk> disk_;
 };
 
+class ImpatientClock final : public rocksdb::SystemClockWrapper {
+public:
+    using rocksdb::SystemClockWrapper::SystemClockWrapper;
+
+    const char *Name() const override { return "stele.impatient-clock"; }
+    void SleepForMicroseconds(int duration) override {
+        target_->SleepForMicroseconds(std::min(duration, 100));
+    }
+};
+
+class DiskEnv final : public rocksdb::EnvWrapper {
+public:
+    explicit DiskEnv(const std::shared_ptr<rocksdb::FileSystem> &files)
+        : rocksdb::EnvWrapper(rocksdb::NewCompositeEnv(files)) {
+        file_system_ = files;
+        system_clock_ = std::make_shared<ImpatientClock>(rocksdb::SystemClock::Default());
+    }
+};
+
 }  // namespace
+
+std::unique_ptr<rocksdb::Env> makeDiskEnv(const std::shared_ptr<rocksdb::FileSystem> &files) {
+    return std::make_unique<DiskEnv>(files);
+}
 
 std::shared_ptr<rocksdb::FileSystem> makeFileSystem(std::shared_ptr<Disk> disk) {
     return std::make_shared<DiskFileSystem>(std::move(disk));

@@ -65,8 +65,7 @@ struct stele_engine {
     stele::VersionComparator comparator;
     std::shared_ptr<const rocksdb::SliceTransform> prefix;
     stele_resources resources;
-    // What it is opened on; shared, since a disk of a test may end before its engine.
-    std::shared_ptr<rocksdb::Env> env;
+    std::unique_ptr<rocksdb::Env> env;
     std::shared_ptr<stele::Events> events;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle *> families;

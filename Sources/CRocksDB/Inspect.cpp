@@ -5,16 +5,10 @@
 #include <rocksdb/env.h>
 
 #include "Options.hpp"
+#include "SilentLogger.hpp"
 
 namespace stele {
 namespace {
-
-// Keeps a read-only look from writing a log file.
-class SilentLogger final : public rocksdb::Logger {
-public:
-    using rocksdb::Logger::Logv;
-    void Logv(const char *, va_list) override {}
-};
 
 bool startsWith(const std::string &text, const std::string &start) {
     return text.compare(0, start.size(), start) == 0;
@@ -72,6 +66,7 @@ Failure inspectDatabase(
     const stele_engine &engine, const std::string &directory, const stele_options &options) {
     rocksdb::DBOptions database;
     database.env = engine.env.get();
+    // A read-only look must not write a log file.
     database.info_log = std::make_shared<SilentLogger>();
     database.max_open_files = 16;
     std::vector<std::string> names;

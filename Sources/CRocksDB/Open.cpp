@@ -2,6 +2,7 @@
 //
 // It is looked at before it is touched; see Inspect.hpp.
 
+#include "DeferredErrors.hpp"
 #include "Engine.hpp"
 #include "Events.hpp"
 #include "Inspect.hpp"
@@ -77,8 +78,8 @@ stele_code stele_engine_open(
         created->prefix = std::make_shared<stele::VersionPrefix>();
         created->resources = *options.resources;
         created->env = options.disk == nullptr
-            ? std::shared_ptr<rocksdb::Env>(rocksdb::Env::Default(), [](rocksdb::Env *) {})
-            : options.disk->env;
+            ? rocksdb::NewCompositeEnv(stele::deferErrors(rocksdb::FileSystem::Default()))
+            : stele::makeDiskEnv(stele::deferErrors(stele::makeFileSystem(options.disk->disk)));
         created->events = std::make_shared<stele::Events>(options.on_event, options.context);
 
         stele::Failure result = stele::inspect(*created, path, options);

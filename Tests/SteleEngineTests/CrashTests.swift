@@ -51,8 +51,7 @@ import Testing
             let frontier = try crashed.persistedFrontier()
             #expect(frontier.map(\.index) == state, comment)
             // The log leads on.
-            try workload.apply(state[0] + 1...25, to: crashed)
-            try workload.expectContent(through: 25, in: crashed, comment)
+            try workload.replay(through: 25, to: crashed, comment)
         }
         #expect(found == [[10, 5], [20, 7]])
         let final = try RocksDBEngine(

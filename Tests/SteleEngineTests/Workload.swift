@@ -42,6 +42,16 @@ struct Workload {
         }
     }
 
+    /// Applies what follows the applied index, as a restarted node does, and checks the result.
+    func replay(
+        through last: UInt64, to engine: some StorageEngine, _ comment: Comment? = nil,
+        location: SourceLocation = #_sourceLocation
+    ) throws {
+        let index = try appliedIndex(in: engine)
+        if index < last { try apply(index + 1...last, to: engine) }
+        try expectContent(through: last, in: engine, comment, location: location)
+    }
+
     func appliedIndex(in engine: some StorageEngine) throws -> UInt64 {
         try engine.appliedState(tablet: tablet, replica: replica)?.index ?? 0
     }

@@ -1,0 +1,85 @@
+import SteleBase
+import SteleEngine
+import SteleRocksDB
+import Synchronization
+import Testing
+
+/// A disk that fails at any one of its operations ends writing for good, loses nothing that was
+/// durable, and never ends the process.
+@Suite struct DiskFaultTests {
+    private let workload = Workload()
+
+    /// What an engine told its owner.
+    final class Witness: Sendable {
+        private let events = Mutex<[EngineEvent]>([])
+
+        var failures: [EngineError] {
+            events.withLock { events in
+                events.compactMap { if case .failed(let error) = $0 { error } else { nil } }
+            }
+        }
+
+        func note(_ event: EngineEvent) { events.withLock { $0.append(event) } }
+    }
+
+    /// A disk with a store of ten durable entries.
+    private func filledDisk() throws -> RocksDBDisk {
+        let disk = try RocksDBDisk()
+        let engine = try RocksDBEngine(directory: storePath, options: .on(disk))
+        try workload.apply(1...10, to: engine)
+        try engine.flush()
+        engine.close()
+        return disk
+    }
+
+    /// Lets each operation of a scenario fail in turn, until it runs through unharmed.
+    private func forEachFault(
+        _ fault: RocksDBDisk.Fault, permanently: Bool, on operations: RocksDBDisk.Operations,
+        from base: RocksDBDisk, _ scenario: (RocksDBDisk, _ arm: () -> Void) throws -> Void
+    ) throws {
+        var number = 0
+        while true {
+            let disk = try base.afterCrash()
+            try scenario(disk) {
+                disk.fail(operations, with: fault, after: number, permanently: permanently)
+            }
+            if disk.failures == 0 { break }
+            number += 1
+        }
+        #expect(number > 5)
+    }
+
+    @Test(arguments: [RocksDBDisk.Fault.ioError, .noSpace], [false, true])
+    func failedFlushIsFinal(fault: RocksDBDisk.Fault, permanently: Bool) throws {
+        try forEachFault(
+            fault, permanently: permanently, on: [.space, .change], from: filledDisk()
+        ) { disk, arm in
+            let witness = Witness()
+            let engine = try RocksDBEngine(
+                directory: storePath, options: .on(disk, observer: witness.note))
+            try workload.apply(11...20, to: engine)
+            arm()
+            do {
+                try engine.flush()
+                #expect(try engine.persistedFrontier().map(\.index) == [20])
+            } catch let error as EngineError {
+                #expect(error.isFatal)
+                #expect(!error.isCorruption)
+                #expect(error.code == (fault == .noSpace ? .noSpace : .io), "\(error)")
+                #expect(throws: EngineError.self) { try workload.apply(21...21, to: engine) }
+                #expect(throws: EngineError.self) { try engine.flush() }
+                #expect(witness.failures.count == 1)
+                #expect(try workload.expectConsistent(engine) == 20)
+                #expect(try engine.persistedFrontier().map(\.index).first ?? 0 <= 20)
+            }
+            engine.close()
+            let again = try RocksDBEngine(
+                directory: storePath, options: .on(disk.afterCrash(seed: 3)))
+            let index = try workload.expectConsistent(again)
+            #expect(index == 10 || index == 20)
+            if witness.failures.isEmpty { #expect(index == 20) }
+            try workload.replay(through: 20, to: again)
+            again.close()
+        }
+    }
+}
