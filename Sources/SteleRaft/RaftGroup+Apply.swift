@@ -27,7 +27,11 @@ extension RaftGroup {
     package func applyConfChange(_ change: ConfChange, at index: LogIndex? = nil) -> ConfState {
         if let index, index <= membershipIndex { return tracker.membership.confState }
         let changer = ConfChanger(tracker, lastIndex: log.lastIndex)
-        if let next = try? changer.apply(change) { switchMembership(to: next) }
+        if let next = try? changer.apply(change) {
+            switchMembership(to: next)
+        } else {
+            refusals.membershipChanges += 1
+        }
         checkInDebugBuilds()
         return tracker.membership.confState
     }

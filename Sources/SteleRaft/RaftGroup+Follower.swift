@@ -25,7 +25,11 @@ extension RaftGroup {
             if configuration.readOnlyOption == .safe { lead = .none }
         case .timeoutNow:
             // Only the leader may ask for an election that no lease stands against.
-            if lead == .none || lead == message.from { startElection(.transfer) }
+            if lead == .none || lead == message.from {
+                startElection(.transfer)
+            } else {
+                refusals.forgedTransfers += 1
+            }
         default: break
         }
     }
@@ -73,7 +77,11 @@ extension RaftGroup {
     private func handleHeartbeat(_ message: Message) {
         // A commit index beyond the log would mean that acknowledged entries were lost; then the
         // leader has to find out by probing where the logs agree.
-        if message.commit <= log.lastIndex { log.commit(to: message.commit) }
+        if message.commit <= log.lastIndex {
+            log.commit(to: message.commit)
+        } else {
+            refusals.beyondLog += 1
+        }
         send(Message(type: .heartbeatResponse, to: message.from, context: message.context))
     }
 
@@ -89,7 +97,10 @@ extension RaftGroup {
         let state = snapshot.confState
         // Members that are only in `learnersNext` are outgoing voters as well.
         let members = state.voters + state.learners + state.votersOutgoing
-        guard members.contains(id) else { return false }
+        guard members.contains(id) else {
+            refusals.foreignSnapshots += 1
+            return false
+        }
         if log.matches(snapshot.position) {
             log.commit(to: snapshot.index)
             return false

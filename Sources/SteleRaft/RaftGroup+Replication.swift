@@ -92,6 +92,8 @@ extension RaftGroup {
             handleRejection(message, slot: slot)
         } else if message.index <= log.lastIndex {
             handleAcknowledgement(message, slot: slot)
+        } else {
+            refusals.beyondLog += 1
         }
     }
 

@@ -4,18 +4,33 @@ import SteleBase
 extension RaftGroup {
     /// Handles a message of a peer or a response of local storage.
     ///
-    /// Messages that no correct replica would send are ignored.
+    /// Messages that no correct replica would send are ignored, and counted in ``refusals``.
     package func step(_ message: Message) throws(RaftError) {
-        if message.type.isLocal, !message.from.isLocalTarget { throw .localMessage }
+        if message.type.isLocal, !message.from.isLocalTarget {
+            refusals.local += 1
+            throw .localMessage
+        }
         if message.type.isResponse, !message.from.isLocalTarget,
             tracker.slot(of: message.from) == nil
         {
+            refusals.fromStrangers += 1
             throw .peerNotFound
         }
-        guard message.isWellFormed, isAddressed(message) else { return }
+        guard message.isWellFormed, message.term <= term + RaftGroup.termLeap else {
+            refusals.malformed += 1
+            return
+        }
+        guard isAddressed(message) else {
+            refusals.misaddressed += 1
+            return
+        }
         defer { checkInDebugBuilds() }
         try process(message)
     }
+
+    /// No group holds so many elections while a replica hears nothing of it. Whoever claims it did
+    /// would use up the terms that there are, and with them the group.
+    private static var termLeap: Term { 1 << 32 }
 
     /// Whether the message is for this replica; only responses can come from itself.
     private func isAddressed(_ message: Message) -> Bool {

@@ -42,6 +42,8 @@ package final class RaftGroup {
     package var voteBound: UInt64 = 0
     /// The highest bound named by the votes, the own among them, that elected this leader.
     package internal(set) var electionBound: UInt64 = 0
+    /// What was refused since the start.
+    package internal(set) var refusals = Refusals()
 
     /// No further configuration change is proposed until this index is applied.
     var pendingConfIndex: LogIndex = 0

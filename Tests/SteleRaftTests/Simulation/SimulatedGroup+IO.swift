@@ -101,7 +101,7 @@ extension SimulatedGroup {
     }
 
     private func applyDelay(_ member: SimulatedMember) -> Int {
-        Int(random.below(member.slowApplyUntil > now ? 5_000 : 10))
+        member.slowApplyUntil > now ? member.slowApplyUntil - now : Int(random.below(10))
     }
 
     // MARK: Disk

@@ -170,9 +170,16 @@ extension SimulatedGroup {
     /// A member is the first to know that something is committed, and has told nobody yet.
     func firstCommitted(_ slot: Int) {
         guard isFaulty, let group = members[slot].group else { return }
-        if swarm.splitsJoint, group.pendingConfIndex > group.applied, random.oneIn(2) {
-            // A change of the membership, to be applied: the voters of now must not decide alone.
+        let changes =
+            group.applied < group.pendingConfIndex && group.pendingConfIndex <= group.committed
+        if swarm.splitsJoint, changes, random.oneIn(3) {
+            // The voters of now must not decide alone.
             separateFromVoters(slot, of: group.membership.voters.ids)
+        } else if swarm.splitsJoint, changes {
+            // Some voters will know of the change, and not have applied it for long.
+            for member in members where random.oneIn(2) && member.id != group.id {
+                member.slowApplyUntil = now + Int(random.uniform(3_000...15_000))
+            }
         } else if swarm.shortTerms, random.oneIn(6) {
             if random.oneIn(2) { crash(slot) } else { separate(1 << UInt64(slot)) }
         }
@@ -184,11 +191,6 @@ extension SimulatedGroup {
             return
         }
         if random.oneIn(2) {
-            for member in members where random.oneIn(2) && member.id != group.id {
-                member.slowApplyUntil = now + Int(random.below(15_000))
-            }
-        }
-        if random.oneIn(3) {
             let left = before.voters.ids.filter {
                 !group.membership.voters.incoming.contains($0)
             }

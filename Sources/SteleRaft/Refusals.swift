@@ -1,0 +1,30 @@
+/// Counts what a replica refused because no correct replica would have sent it.
+///
+/// Some of it happens now and then while the membership changes; numbers that keep growing mean a
+/// replica that is broken, or one that should not be there.
+package struct Refusals: Hashable, Sendable {
+    /// Types that only the replica itself may create.
+    package var local = 0
+    /// Answers of replicas that are no members.
+    package var fromStrangers = 0
+    /// Fields that contradict each other or cannot be.
+    package var malformed = 0
+    /// Meant for another replica, or from this one to itself.
+    package var misaddressed = 0
+    /// Snapshots that do not name this replica as a member.
+    package var foreignSnapshots = 0
+    /// Acknowledgements and commit indices beyond the end of the log.
+    package var beyondLog = 0
+    /// Requests for an election that did not come from the leader.
+    package var forgedTransfers = 0
+    /// Changes that do not fit the membership that they met when they were applied.
+    package var membershipChanges = 0
+
+    package init() {}
+
+    /// All of them.
+    package var total: Int {
+        local + fromStrangers + malformed + misaddressed + foreignSnapshots + beyondLog
+            + forgedTransfers + membershipChanges
+    }
+}
