@@ -42,14 +42,14 @@ extension RaftGroup {
         guard role == .leader else { return }
         guard let own = tracker[id], !own.isLearner else {
             // Removed or demoted: lead on until another one is elected, or step down right away.
-            if configuration.stepDownOnRemoval { becomeFollower(term: term, lead: .none) }
+            if configuration.stepDownOnRemoval {
+                becomeFollower(term: term, lead: .none)
+            } else {
+                commitByNewQuorums()
+            }
             return
         }
-        if advanceCommit() {
-            // The new quorums may already hold more.
-            releasePostponedReads()
-            broadcastAppend()
-        } else {
+        if !commitByNewQuorums() {
             // Probe new members now instead of at the next heartbeat.
             for slot in tracker.progress.indices where tracker.progress[slot].id != id {
                 sendAppend(toSlot: slot, evenIfEmpty: false)
@@ -58,5 +58,14 @@ extension RaftGroup {
         if leadTransferee != .none, !tracker.membership.voters.contains(leadTransferee) {
             leadTransferee = .none
         }
+    }
+
+    /// The new quorums may already hold more than was committed, and nothing else may tell them so.
+    @discardableResult
+    private func commitByNewQuorums() -> Bool {
+        guard advanceCommit() else { return false }
+        releasePostponedReads()
+        broadcastAppend()
+        return true
     }
 }

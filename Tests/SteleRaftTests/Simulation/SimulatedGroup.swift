@@ -167,13 +167,14 @@ final class SimulatedGroup {
     private func recover() throws {
         let timeout = 2 * swarm.electionTicks * Swarm.tick
         let (start, readsBefore) = (now, answeredReads)
-        let target = proposals + 3
+        let target = highestCommit.index + 3
         var nextLook = now
         while now < start + SimulatedGroup.recoveryBound * timeout {
             try step()
             guard now >= nextLook else { continue }
             nextLook = now + 200
             shutDownFormerMembers()
+            replaceFormerLeader()
             if try hasRecovered(target: target), answeredReads > readsBefore {
                 recoveryTimeouts = (now - start + timeout - 1) / timeout
                 return
@@ -189,7 +190,7 @@ final class SimulatedGroup {
             description: "no progress after healing:\n\(states.joined(separator: "\n"))")
     }
 
-    private func hasRecovered(target: UInt64) throws -> Bool {
+    private func hasRecovered(target: LogIndex) throws -> Bool {
         // A removed leader may not have heard that it was succeeded.
         let leaders = members.compactMap(\.group).filter(\.isLeader)
         guard let leader = leaders.max(by: { $0.term < $1.term }) else { return false }
@@ -201,7 +202,7 @@ final class SimulatedGroup {
         try verify(leader.uncommittedBytes == 0, "bytes stay uncommitted in an idle group")
         // What is left by itself has to be.
         if leader.membership.autoLeave { return false }
-        return leader.hasCommittedInTerm && proposals >= target
+        return leader.hasCommittedInTerm && leader.committed >= target
     }
 
     /// Replicas that are no members any more are removed by their owner, once all members know.
@@ -216,6 +217,14 @@ final class SimulatedGroup {
             }
             if isNeeded, member.group == nil { start(slot) }
             if !isNeeded, member.group != nil, member !== newest { member.crash() }
+        }
+    }
+
+    /// A leader that is no member any more takes no proposals; its owner makes it hand over.
+    private func replaceFormerLeader() {
+        for group in members.compactMap(\.group) where group.isLeader {
+            let voters = group.membership.voters
+            if !voters.contains(group.id) { group.transferLeader(to: voters.ids[0]) }
         }
     }
 

@@ -58,7 +58,9 @@ struct Swarm {
         electionTicks = Int(random.uniform(3...5))
 
         checkQuorum = random.oneIn(2)
-        preVote = random.oneIn(2)
+        // With neither, a replica that may not campaign and is ahead in term hears of no leader; only
+        // changes of the membership make one.
+        preVote = random.oneIn(2) || (churn > 0 && !checkQuorum)
         asyncStorageWrites = !random.oneIn(3)
         stepDownOnRemoval = random.oneIn(2)
         maxBytesPerMessage = random.oneIn(2) ? 1 : Int(random.uniform(1...400))
