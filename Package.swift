@@ -149,9 +149,10 @@ let package = Package(
 
         // Fuzzing: bodies, the executables that run them, and the replay of all they ever found
         .target(
-            name: "SteleFuzzing", dependencies: ["SteleBase"], path: "Fuzz/Bodies",
+            name: "SteleFuzzing", dependencies: ["SteleBase", "SteleRaft"], path: "Fuzz/Bodies",
             swiftSettings: settings),
         fuzzer("FuzzCanary"),
+        fuzzer("FuzzRaft"),
         fuzzer("FuzzTuple"),
         tests("SteleFuzzingTests", ["SteleFuzzing"]),
     ],
