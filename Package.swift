@@ -114,7 +114,7 @@ let package = Package(
 
         // Tests
         tests("SteleBaseTests", ["SteleBase", "SteleAPI"]),
-        tests("SteleClockTests", ["SteleClock"]),
+        tests("SteleClockTests", ["SteleBase", "SteleClock"]),
         tests("SteleRaftTests", ["SteleBase", "SteleRaft"], exclude: ["Scripts"]),
         tests(
             "SteleEngineTests", ["SteleBase", "SteleClock", "SteleEngine", "SteleRocksDB"]),

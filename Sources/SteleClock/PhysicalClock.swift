@@ -6,6 +6,8 @@
 package struct PhysicalClock: Sendable {
     private var reading: UInt64
     private var monotonic: UInt64
+    /// Elapsed microseconds that did not yet add up to an allowance of a whole one.
+    private var remainder: UInt64 = 0
 
     /// Both in microseconds; `wall` since 1970.
     package init(monotonic: UInt64, wall: UInt64) {
@@ -19,7 +21,8 @@ package struct PhysicalClock: Sendable {
         let elapsed = monotonic - self.monotonic
         self.monotonic = monotonic
         let target = reading + elapsed
-        let allowance = elapsed / 1_000
+        let allowance = (remainder + elapsed) / 1_000
+        remainder = (remainder + elapsed) % 1_000
         if wall > target {
             reading = target + min(allowance, wall - target)
         } else {

@@ -1,3 +1,4 @@
+import SteleBase
 import SteleClock
 import Testing
 
@@ -62,6 +63,79 @@ import Testing
         let now = try now(&clock, 100)
         #expect(now > Timestamp(microseconds: 900))
     }
+
+    @Test func `a leap of physical time ahead is followed, and the way back is waited out`() throws {
+        var clock = clock(bound: 10_000_000)
+        #expect(try now(&clock, 1_000) == Timestamp(microseconds: 1_000))
+        #expect(try now(&clock, 5_000_000) == Timestamp(microseconds: 5_000_000))
+        #expect(try now(&clock, 1_000) == Timestamp(microseconds: 5_000_000, logical: 1))
+        #expect(try now(&clock, 4_999_999) == Timestamp(microseconds: 5_000_000, logical: 2))
+        #expect(try now(&clock, 5_000_001) == Timestamp(microseconds: 5_000_001))
+    }
+
+    @Test func `a frozen clock gives timestamps until its bound and then none`() throws {
+        var clock = clock(bound: 8)
+        var given = 0
+        while clock.now(physical: 7) != nil { given += 1 }
+        // All of microsecond 7, and the first of 8, which is the bound.
+        #expect(given == 4_097)
+        #expect(clock.last == Timestamp(microseconds: 8))
+        clock.raiseBound(to: Timestamp(microseconds: 9))
+        #expect(try now(&clock, 7) == Timestamp(microseconds: 8, logical: 1))
+    }
+
+    @Test func `a bound never falls, and taking in older timestamps changes nothing`() throws {
+        var clock = clock(bound: 100)
+        clock.raiseBound(to: Timestamp(microseconds: 50))
+        #expect(clock.bound == Timestamp(microseconds: 100))
+        let last = try now(&clock, 60)
+        try clock.update(with: Timestamp(microseconds: 10), physical: 60)
+        clock.advance(to: Timestamp(microseconds: 20))
+        #expect(clock.last == last)
+    }
+
+    @Test func `timestamps at the edge of the tolerance, and at the end of time`() {
+        var clock = clock()
+        #expect(throws: Never.self) {
+            try clock.update(with: Timestamp(microseconds: 600, logical: 4_095), physical: 500)
+        }
+        #expect(throws: ClockError.self) { try clock.update(with: .max, physical: 500) }
+        #expect(clock.last == Timestamp(microseconds: 600, logical: 4_095))
+        #expect(clock.peek(physical: 500) == Timestamp(microseconds: 601))
+    }
+
+    @Test func `a taken in timestamp above the bound holds the clock until the bound is raised`() {
+        var clock = clock(bound: 550)
+        #expect(throws: Never.self) {
+            try clock.update(with: Timestamp(microseconds: 590), physical: 500)
+        }
+        #expect(clock.now(physical: 500) == nil)
+        clock.raiseBound(to: Timestamp(microseconds: 700))
+        #expect(clock.now(physical: 500) == Timestamp(microseconds: 590, logical: 1))
+    }
+
+    @Test func `no run of a node gives what an earlier run may have given`() throws {
+        var random = SeededRandom(seed: 5)
+        var persisted = Timestamp.zero
+        var highest = Timestamp.zero
+        for _ in 0..<200 {
+            var clock = HybridClock(startingAbove: persisted)
+            // Each run's clock may stand anywhere, also far behind the one before.
+            var physical = 1_000_000 + random.below(50_000)
+            for _ in 0..<20 {
+                if random.oneIn(4) {
+                    persisted = max(persisted, Timestamp(microseconds: physical + 300))
+                    clock.raiseBound(to: persisted)
+                }
+                physical += random.below(100)
+                if let given = clock.now(physical: physical) {
+                    #expect(given > highest && given <= persisted)
+                    highest = given
+                }
+            }
+        }
+        #expect(highest > Timestamp(microseconds: 1_000_000))
+    }
 }
 
 @Suite struct PhysicalClockTests {
@@ -85,5 +159,35 @@ import Testing
         var clock = PhysicalClock(monotonic: 5, wall: 50)
         expect(&clock, 5, 5_000, 50)
         expect(&clock, 4, 5_000, 50)
+    }
+
+    @Test func `the wall clock is followed also when read more often than every millisecond`() {
+        var clock = PhysicalClock(monotonic: 0, wall: 0)
+        var last: UInt64 = 0
+        for monotonic in stride(from: 50, through: 1_000_000, by: 50) as StrideThrough<UInt64> {
+            last = clock.read(monotonic: monotonic, wall: monotonic + 5_000)
+        }
+        #expect(last == 1_001_000)
+    }
+
+    @Test func `physical time never goes back, nor faster or slower than a thousandth`() {
+        var random = SeededRandom(seed: 2)
+        var clock = PhysicalClock(monotonic: 0, wall: 1_000_000)
+        var monotonic: UInt64 = 0
+        var wall: UInt64 = 1_000_000
+        var readings: [(monotonic: UInt64, physical: UInt64)] = [(0, 1_000_000)]
+        for _ in 0..<2_000 {
+            let step = random.below(random.oneIn(2) ? 300 : 50_000)
+            monotonic += step
+            wall += step
+            if random.oneIn(50) { wall = random.below(10_000_000) }
+            readings.append((monotonic, clock.read(monotonic: monotonic, wall: wall)))
+        }
+        for (earlier, later) in zip(readings, readings.dropFirst(7)) {
+            let elapsed = later.monotonic - earlier.monotonic
+            let passed = later.physical - earlier.physical
+            #expect(passed <= elapsed + elapsed / 1_000 + 1)
+            #expect(passed + elapsed / 1_000 + 1 >= elapsed)
+        }
     }
 }

@@ -1,0 +1,197 @@
+import SteleBase
+import SteleClock
+import Testing
+
+/// A monitor of a node among `members` with a maximum offset of 250 ms, whose own clock shows its
+/// monotonic clock plus one hour.
+private struct Observer {
+    static let hour: UInt64 = 3_600_000_000
+    var monitor: OffsetMonitor
+    var now: UInt64 = 1_000_000
+
+    init(members: Int = 3) {
+        monitor = OffsetMonitor(members: members, maximumOffset: 250_000)
+    }
+
+    /// An exchange with a peer whose clock is `offset` ahead; ends now.
+    mutating func exchange(
+        with peer: UInt64, offset: Int64, there: UInt64 = 200, back: UInt64 = 200
+    ) {
+        let sentAt = now
+        let reading = UInt64(Int64(Self.hour + sentAt + there) + offset)
+        now += there + back
+        monitor.receive(
+            reading, from: NodeID(peer), sentAt: sentAt, receivedAt: now,
+            ownAtSending: Self.hour + sentAt)
+    }
+
+    func bounds(_ peer: UInt64) -> ClosedRange<Int64>? {
+        monitor.offset(of: NodeID(peer), at: now)
+    }
+
+    var verdict: OffsetMonitor.Verdict { monitor.verdict(at: now) }
+
+    var isConfirmed: Bool {
+        if case .confirmed = verdict { true } else { false }
+    }
+}
+
+@Suite struct OffsetMonitorTests {
+    @Test func `a node by itself needs nobody to confirm its clock`() {
+        #expect(Observer(members: 1).verdict == .confirmed(error: 0))
+    }
+
+    @Test func `a node is unconfirmed until a majority has shown its clocks`() {
+        var observer = Observer(members: 5)
+        #expect(observer.verdict == .unconfirmed)
+        observer.exchange(with: 2, offset: 10)
+        #expect(observer.verdict == .unconfirmed)
+        observer.exchange(with: 3, offset: -10)
+        #expect(observer.isConfirmed)
+        observer.monitor.forget(NodeID(3))
+        #expect(observer.verdict == .unconfirmed)
+    }
+
+    @Test(arguments: [(0, 0), (0, 40_000), (40_000, 0), (20_000, 20_000)] as [(UInt64, UInt64)])
+    func `bounds hold whichever way took longer`(there: UInt64, back: UInt64) throws {
+        for offset in [-70_000, 0, 70_000] as [Int64] {
+            var observer = Observer()
+            observer.exchange(with: 2, offset: offset, there: there, back: back)
+            let bounds = try #require(observer.bounds(2))
+            #expect(bounds.contains(offset))
+            #expect(bounds.upperBound - bounds.lowerBound <= Int64(there + back) + 300)
+        }
+    }
+
+    @Test func `the error of a confirmed clock is the bound of those that agree`() {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 3_000, there: 0, back: 0)
+        observer.exchange(with: 3, offset: -50_000, there: 0, back: 0)
+        guard case .confirmed(let error) = observer.verdict else {
+            Issue.record("\(observer.verdict)")
+            return
+        }
+        #expect((50_000...50_300).contains(error))
+    }
+
+    @Test func `one liar among three neither confirms nor convicts`() {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 5_000_000)
+        #expect(observer.verdict == .unconfirmed)
+        observer.exchange(with: 3, offset: 1_000)
+        #expect(observer.isConfirmed)
+        // The liar's offset is no part of the error.
+        if case .confirmed(let error) = observer.verdict { #expect(error < 2_000) }
+    }
+
+    @Test(arguments: [-5_000_000, -300_000, -210_000, 210_000, 300_000, 5_000_000] as [Int64])
+    func `a clock beyond 80 percent from all peers is out of bounds`(offset: Int64) {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: offset)
+        observer.exchange(with: 3, offset: offset + 500)
+        #expect(observer.verdict == .outOfBounds)
+    }
+
+    @Test(arguments: [-195_000, 0, 195_000] as [Int64])
+    func `a clock within 80 percent is confirmed`(offset: Int64) {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: offset)
+        observer.exchange(with: 3, offset: offset)
+        #expect(observer.isConfirmed)
+    }
+
+    @Test func `peers that disagree with each other confirm nobody`() {
+        var observer = Observer(members: 5)
+        // Each is within 80 percent of the own clock, but only two of them can be right with it.
+        for (peer, offset) in [(2, -190_000), (3, 190_000)] as [(UInt64, Int64)] {
+            observer.exchange(with: peer, offset: offset)
+        }
+        #expect(observer.verdict == .unconfirmed)
+        observer.exchange(with: 4, offset: -180_000)
+        #expect(observer.isConfirmed)
+    }
+
+    @Test func `bounds widen with age until they say nothing, and a reading narrows them`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 0)
+        let fresh = try #require(observer.bounds(2))
+        observer.now += 10_000_000
+        let aged = try #require(observer.bounds(2))
+        #expect(aged.upperBound - fresh.upperBound == 24_000)
+        #expect(fresh.lowerBound - aged.lowerBound == 24_000)
+        #expect(observer.isConfirmed)
+        // All peers are gone: what they showed long ago says nothing about the clocks of now.
+        observer.now += 60_000_000
+        #expect(observer.verdict == .unconfirmed)
+        observer.exchange(with: 2, offset: 0)
+        #expect(observer.isConfirmed)
+    }
+
+    @Test func `a slow exchange does not replace what is known better`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 1_000)
+        observer.exchange(with: 2, offset: 1_000, there: 100_000, back: 100_000)
+        let bounds = try #require(observer.bounds(2))
+        #expect(bounds.contains(1_000) && bounds.upperBound - bounds.lowerBound < 2_000)
+    }
+
+    @Test func `a clock that was set voids what was known of it`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 0)
+        observer.exchange(with: 2, offset: 600_000, there: 30_000, back: 30_000)
+        #expect(try #require(observer.bounds(2)).contains(600_000))
+    }
+
+    @Test func `an exchange slower than the maximum offset confirms nobody`() {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 0, there: 140_000, back: 140_000)
+        #expect(observer.verdict == .unconfirmed)
+    }
+
+    @Test func `nonsense is ignored`() {
+        var observer = Observer()
+        let peer = NodeID(2)
+        observer.monitor.receive(.max, from: peer, sentAt: 0, receivedAt: 1, ownAtSending: 5)
+        observer.monitor.receive(5, from: peer, sentAt: 2, receivedAt: 1, ownAtSending: 5)
+        observer.monitor.receive(5, from: peer, sentAt: 0, receivedAt: .max, ownAtSending: 5)
+        #expect(observer.bounds(2) == nil)
+        #expect(observer.monitor.verdict(at: .max) == .unconfirmed)
+    }
+
+    /// Random clocks, delays and ages: bounds always hold the true offset, a confirmed node is
+    /// within the maximum offset of a majority, and one out of bounds is not within 80 percent.
+    @Test func `verdicts are true of random clusters`() {
+        var random = SeededRandom(seed: 11)
+        var counts: [Int] = [0, 0, 0]
+        for _ in 0..<4_000 {
+            let members = [3, 5, 7][Int(random.below(3))]
+            var observer = Observer(members: members)
+            var offsets: [Int64] = []
+            for peer in 2...UInt64(members) {
+                let spread: UInt64 = random.oneIn(3) ? 1_000_000 : 250_000
+                let offset = Int64(random.uniform(0...2 * spread)) - Int64(spread)
+                offsets.append(offset)
+                guard !random.oneIn(6) else { continue }
+                observer.exchange(
+                    with: peer, offset: offset,
+                    there: random.below(random.oneIn(3) ? 150_000 : 5_000),
+                    back: random.below(random.oneIn(3) ? 150_000 : 5_000))
+                if random.oneIn(4) { observer.now += random.below(3_000_000) }
+                if let bounds = observer.bounds(peer) { #expect(bounds.contains(offset)) }
+            }
+            func isMajority(within limit: Int64) -> Bool {
+                offsets.count { abs($0) <= limit } + 1 > members / 2
+            }
+            switch observer.verdict {
+            case .confirmed:
+                counts[0] += 1
+                #expect(isMajority(within: 250_000))
+            case .unconfirmed: counts[1] += 1
+            case .outOfBounds:
+                counts[2] += 1
+                #expect(!isMajority(within: 200_000))
+            }
+        }
+        #expect(counts.allSatisfy { $0 > 100 }, "\(counts)")
+    }
+}
