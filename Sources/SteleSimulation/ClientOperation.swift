@@ -64,7 +64,7 @@ struct ClientOperation {
         guard let transaction = node.takeTransaction() else { return done() }
         let keyBytes = WorkloadKeys.register(key)
         invoke(.read(key: key, value: nil))
-        lock([keyBytes], transaction) { values in
+        lock([keyBytes], transaction) { values, grant in
             guard let values, node.isUp else {
                 complete(.fail)
                 return release(keyBytes, transaction)
@@ -75,7 +75,8 @@ struct ClientOperation {
             invoke(.compareAndSet(key: key, expected: seen, new: value))
             commit(
                 transaction,
-                TabletRequest.CommitRequest(locks: [keyBytes], writes: [put(key, value)]),
+                TabletRequest.CommitRequest(
+                    locks: [keyBytes], grant: grant, writes: [put(key, value)]),
                 releasing: keyBytes)
         }
     }
@@ -113,12 +114,16 @@ struct ClientOperation {
         let keys = [WorkloadKeys.account(Int(from)), WorkloadKeys.account(Int(to))]
         guard let transaction = node.takeTransaction() else { return done() }
         if isLocking {
-            // One after the other, so that transfers may deadlock.
-            lock([keys[0]], transaction) { first in
+            // One after the other, so that transfers may deadlock, and the first one twice: what
+            // was read under it counts, which a break in between would make wrong.
+            lock([keys[0]], transaction) { first, grant in
                 guard let first, node.isUp else { return release(keys[0], transaction) }
-                lock([keys[1]], transaction) { second in
-                    guard let second, node.isUp else { return release(keys[0], transaction) }
-                    move(keys, first + second, transaction, readAt: nil)
+                hesitate {
+                    guard node.isUp else { return done() }
+                    lock(keys, transaction, grant) { both, grant in
+                        guard let both, node.isUp else { return release(keys[0], transaction) }
+                        move(keys, [first[0], both[1]], transaction, grant: grant)
+                    }
                 }
             }
         } else {
@@ -134,7 +139,7 @@ struct ClientOperation {
 
     private func move(
         _ keys: [KeyBytes], _ values: [[UInt8]?], _ transaction: TransactionID,
-        readAt timestamp: Timestamp?
+        readAt timestamp: Timestamp? = nil, grant: LockGrant? = nil
     ) {
         guard let from = WorkloadKeys.decode(values[0]), let to = WorkloadKeys.decode(values[1])
         else {
@@ -150,7 +155,7 @@ struct ClientOperation {
         let request =
             timestamp.map {
                 TabletRequest.CommitRequest(readTimestamp: $0, readKeys: keys, writes: writes)
-            } ?? TabletRequest.CommitRequest(locks: keys, writes: writes)
+            } ?? TabletRequest.CommitRequest(locks: keys, grant: grant, writes: writes)
         submit(transaction, .commit(request)) { reply in
             if case .committed = cluster.note(reply, of: transaction) { return done() }
             if timestamp == nil { release(keys[0], transaction) } else { done() }
@@ -188,17 +193,25 @@ struct ClientOperation {
 
     // MARK: Parts
 
+    /// Locks keys; `grant` is that of the transaction's earlier locks.
     private func lock(
-        _ keys: [KeyBytes], _ transaction: TransactionID,
-        then next: @escaping ([[UInt8]?]?) -> Void
+        _ keys: [KeyBytes], _ transaction: TransactionID, _ grant: LockGrant? = nil,
+        then next: @escaping (_ values: [[UInt8]?]?, _ grant: LockGrant?) -> Void
     ) {
         let request = TabletRequest.LockRequest(
             keys: keys, mode: .exclusive, wait: cluster.clientRandom.oneIn(4) ? .fail : .wait,
-            timeoutMicroseconds: timeout, snapshot: nil)
+            timeoutMicroseconds: timeout, snapshot: nil,
+            grant: cluster.defect == .forgetsLockGrants ? nil : grant)
         submit(transaction, .lock(request)) { reply in
-            guard case .locked(let found, _)? = reply else { return next(nil) }
-            next(found.map(\.value))
+            guard case .locked(let found, let grant, _)? = reply else { return next(nil, nil) }
+            next(found.map(\.value), grant)
         }
+    }
+
+    /// Goes on at once, or after long enough for a leader to fall and another one to serve.
+    private func hesitate(_ next: @escaping () -> Void) {
+        guard cluster.clientRandom.oneIn(4) else { return next() }
+        cluster.after(cluster.clientRandom.uniform(100_000...1_000_000), next)
     }
 
     private func release(_ key: KeyBytes, _ transaction: TransactionID) {

@@ -54,7 +54,7 @@ extension TabletReply {
         case .values(let values, let timestamp):
             values.reduce(timestamp.rawValue) { $0 &* 31 &+ Trace.digest($1 ?? []) }
         case .page(let page, let timestamp): timestamp.rawValue &+ Trace.digest(page.bytes)
-        case .locked(_, let clock): clock.rawValue
+        case .locked(_, _, let clock): clock.rawValue
         case .committed(let timestamp): timestamp.rawValue
         case .released: 1
         case .failed(let failure): UInt64(failure.reason.rawValue) &+ 2

@@ -12,6 +12,8 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case endsTurnsWithOldTime
     /// Reports flushes of the store as done that it never makes.
     case neverFlushes
+    /// Clients take locks to be held without a break if they were granted again.
+    case forgetsLockGrants
     /// Starts nodes without the record that they left in their log.
     case losesNodeRecord
 }

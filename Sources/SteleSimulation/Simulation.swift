@@ -154,7 +154,7 @@ extension SimulatedCluster {
                 guard let transaction = node.takeTransaction() else { return again() }
                 let lock = TabletRequest.LockRequest(
                     keys: keys, mode: .exclusive, wait: .wait, timeoutMicroseconds: 1_000_000,
-                    snapshot: nil)
+                    snapshot: nil, grant: nil)
                 let request = TabletRequest(transaction: transaction, body: .lock(lock))
                 submit(request, to: node, timeout: 1_000_000) { [self] reply in
                     let release = TabletRequest(

@@ -125,6 +125,13 @@ package struct LockTable: Sendable {
         owners.removeAll()
     }
 
+    /// Which owner of locks the transaction is to this table; nil if it holds and awaits none.
+    ///
+    /// An owner that gave its locks up and comes again is another one.
+    package func arrival(of transaction: TransactionID) -> UInt64? {
+        owners[transaction]?.arrival
+    }
+
     private mutating func note(_ transaction: TransactionID) {
         if owners[transaction] == nil {
             arrivals += 1
@@ -173,7 +180,7 @@ package struct LockTable: Sendable {
         let waiter = path[path.count - 1]
         for blocker in blockers(of: waiter) {
             if blocker == path[0] {
-                return path.max { arrival(of: $0) < arrival(of: $1) }
+                return path.max { arrival(of: $0) ?? 0 < arrival(of: $1) ?? 0 }
             }
             guard visited.insert(blocker).inserted else { continue }
             path.append(blocker)
@@ -181,10 +188,6 @@ package struct LockTable: Sendable {
             path.removeLast()
         }
         return nil
-    }
-
-    private func arrival(of transaction: TransactionID) -> UInt64 {
-        owners[transaction]?.arrival ?? 0
     }
 
     /// Whom a waiting transaction waits for: the holders, and those before it in the queue.

@@ -188,6 +188,7 @@ extension Tablet {
     private func lock(
         _ lock: TabletRequest.LockRequest, for transaction: TransactionID
     ) throws -> Outcome {
+        if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
         for key in lock.keys {
@@ -222,11 +223,28 @@ extension Tablet {
             }
             values.append(.init(isLocked: true, value: version?.value))
         }
-        return .reply(.locked(values, clock: now), servedAt: now)
+        return .reply(
+            .locked(values, grant: grant(of: transaction), clock: now), servedAt: now)
     }
+
+    /// What the locks of a transaction are held as; nil if it holds none.
+    private func grant(of transaction: TransactionID) -> LockGrant? {
+        locks.arrival(of: transaction).map { LockGrant(term: leadingTerm, arrival: $0) }
+    }
+
+    private static let lockLost = Outcome.reply(
+        .failed(.init(.lockLost, "row locks were lost when a leader or a node failed")),
+        servedAt: nil)
 
     private func waitForLock(_ key: KeyBytes, _ mode: LockMode, ticket: UInt64) {
         guard let waiter = waiting[ticket] else { return }
+        // A transaction waits once: a request that came twice waits as the later one.
+        if let earlier = locks.cancelWait(of: waiter.request.transaction) {
+            awakened += earlier.granted
+            if let request = waiting.removeValue(forKey: earlier.ticket) {
+                fail(request, .lockNotAvailable, "the lock was asked for again")
+            }
+        }
         var timeout: UInt64?
         if case .lock(let lock) = waiter.request.body { timeout = lock.timeoutMicroseconds }
         if let timeout, waiter.lockDeadline == nil {
@@ -283,10 +301,10 @@ extension Tablet {
             release(transaction)
             return .reply(.committed(own.timestamp), servedAt: nil)
         }
-        for key in commit.locks where !locks.holds(key, transaction) {
-            return .reply(
-                .failed(.init(.lockLost, "a row lock was lost when the leader changed")),
-                servedAt: nil)
+        if !commit.locks.isEmpty {
+            guard commit.grant == grant(of: transaction),
+                commit.locks.allSatisfy({ locks.holds($0, transaction) })
+            else { return Self.lockLost }
         }
         if !locks.isEmpty {
             for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {

@@ -29,6 +29,7 @@ extension TabletRequest {
             writer.write(lock.wait.rawValue)
             writer.writeVarint(lock.timeoutMicroseconds.map { $0 + 1 } ?? 0)
             writer.write(optional: lock.snapshot)
+            writer.write(optional: lock.grant)
         case .commit(let commit):
             writer.write(UInt8(4))
             commit.encode(into: &writer)
@@ -70,7 +71,8 @@ extension TabletRequest {
                 LockRequest(
                     keys: keys, mode: mode, wait: wait,
                     timeoutMicroseconds: timeout == 0 ? nil : timeout - 1,
-                    snapshot: try reader.readOptionalTimestamp()))
+                    snapshot: try reader.readOptionalTimestamp(),
+                    grant: try reader.readOptionalGrant()))
         case 4: body = .commit(try CommitRequest(from: &reader))
         case 5: body = .release(near: Array(try reader.readBytes()))
         default: throw DecodingError("\(kind) is no kind of request")
@@ -87,6 +89,7 @@ extension TabletRequest.CommitRequest {
         writer.writeVarint(UInt64(readRanges.count))
         for range in readRanges { writer.write(range: range) }
         writer.write(keys: locks)
+        writer.write(optional: grant)
         Self.encode(expected, into: &writer)
         writer.write(firstCommitterWins)
         Self.encode(writes, into: &writer)
@@ -101,12 +104,13 @@ extension TabletRequest.CommitRequest {
             readRanges.append(try reader.readRange())
         }
         let locks = try reader.readKeys()
+        let grant = try reader.readOptionalGrant()
         let expected = try Self.readWrites(&reader)
         let firstCommitterWins = try reader.readBool()
         let writes = try Self.readWrites(&reader)
         self.init(
             readTimestamp: readTimestamp, readKeys: readKeys, readRanges: readRanges,
-            locks: locks, expected: expected, firstCommitterWins: firstCommitterWins,
+            locks: locks, grant: grant, expected: expected, firstCommitterWins: firstCommitterWins,
             writes: writes)
         self.begun = begun
     }
@@ -148,9 +152,10 @@ extension TabletReply {
             writer.write(UInt8(2))
             writer.write(timestamp.rawValue)
             page.encode(into: &writer)
-        case .locked(let values, let clock):
+        case .locked(let values, let grant, let clock):
             writer.write(UInt8(3))
             writer.write(clock.rawValue)
+            writer.write(optional: grant)
             writer.writeVarint(UInt64(values.count))
             for value in values {
                 writer.write(value.isLocked)
@@ -186,12 +191,13 @@ extension TabletReply {
             self = .page(try ScanPage(from: &reader), at: timestamp)
         case 3:
             let clock = Timestamp(rawValue: try reader.read(UInt64.self))
+            let grant = try reader.readOptionalGrant()
             var values: [Locked] = []
             for _ in 0..<(try reader.readCount(ofAtLeast: 2)) {
                 let isLocked = try reader.readBool()
                 values.append(Locked(isLocked: isLocked, value: try reader.readOptionalBytes()))
             }
-            self = .locked(values, clock: clock)
+            self = .locked(values, grant: grant, clock: clock)
         case 4: self = .committed(Timestamp(rawValue: try reader.read(UInt64.self)))
         case 5: self = .released
         case 6:
@@ -221,6 +227,14 @@ extension ByteWriter {
         if let timestamp { write(timestamp.rawValue) }
     }
 
+    fileprivate mutating func write(optional grant: LockGrant?) {
+        write(grant != nil)
+        if let grant {
+            writeVarint(grant.term)
+            writeVarint(grant.arrival)
+        }
+    }
+
     fileprivate mutating func write(optional bytes: [UInt8]?) {
         write(bytes != nil)
         if let bytes { writeBytes(bytes) }
@@ -243,6 +257,10 @@ extension ByteReader {
 
     fileprivate mutating func readOptionalTimestamp() throws(DecodingError) -> Timestamp? {
         try readBool() ? Timestamp(rawValue: try read(UInt64.self)) : nil
+    }
+
+    fileprivate mutating func readOptionalGrant() throws(DecodingError) -> LockGrant? {
+        try readBool() ? LockGrant(term: try readVarint(), arrival: try readVarint()) : nil
     }
 
     fileprivate mutating func readOptionalBytes() throws(DecodingError) -> [UInt8]? {

@@ -7,8 +7,9 @@ package enum TabletReply: Sendable {
     /// One per key, in the order asked for; `at` is the timestamp read at.
     case values([[UInt8]?], at: Timestamp)
     case page(ScanPage, at: Timestamp)
-    /// One per key. `clock` is the leader's time: the holder's next snapshot is not below it.
-    case locked([Locked], clock: Timestamp)
+    /// One per key. `clock` is the leader's time: the holder's next snapshot is not below it. The
+    /// grant is nil if the transaction holds no lock at all.
+    case locked([Locked], grant: LockGrant?, clock: Timestamp)
     case committed(Timestamp)
     case released
     case failed(Failure)
@@ -35,7 +36,7 @@ package enum TabletReply: Sendable {
             case conflict = 3
             case deadlock = 4
             case lockNotAvailable = 5
-            /// A lock that the transaction relies on was lost when the leader changed.
+            /// A lock that the transaction relies on was lost, though it may be held again by now.
             case lockLost = 6
             case overloaded = 7
             /// The request itself cannot be served: keys of several tablets, a clock far ahead.

@@ -52,11 +52,14 @@ package struct TabletRequest: Sendable {
         package var timeoutMicroseconds: UInt64?
         /// A key with a version above this fails the request with a conflict.
         package var snapshot: Timestamp?
+        /// What the transaction's earlier locks were granted as; fails the request if they are lost.
+        package var grant: LockGrant?
 
         package init(
             keys: [KeyBytes], mode: LockMode, wait: LockWait, timeoutMicroseconds: UInt64?,
-            snapshot: Timestamp?
+            snapshot: Timestamp?, grant: LockGrant?
         ) {
+            self.grant = grant
             self.keys = keys
             self.mode = mode
             self.wait = wait
@@ -75,8 +78,10 @@ package struct TabletRequest: Sendable {
         /// Keys and ranges that must not have changed since `readTimestamp`.
         package var readKeys: [KeyBytes]
         package var readRanges: [KeyRange]
-        /// Locks that the transaction must still hold.
+        /// Locks that the transaction must hold without a break since they were granted.
         package var locks: [KeyBytes]
+        /// What they were granted as; nil if there are none.
+        package var grant: LockGrant?
         /// Keys that must have these values now, whatever was read.
         package var expected: [Write]
         /// Whether a written key must not have changed since `readTimestamp` either.
@@ -96,14 +101,15 @@ package struct TabletRequest: Sendable {
 
         package init(
             readTimestamp: Timestamp = .zero, readKeys: [KeyBytes] = [],
-            readRanges: [KeyRange] = [], locks: [KeyBytes] = [], expected: [Write] = [],
-            firstCommitterWins: Bool = false, writes: [Write]
+            readRanges: [KeyRange] = [], locks: [KeyBytes] = [],
+            grant: LockGrant? = nil, expected: [Write] = [], firstCommitterWins: Bool = false, writes: [Write]
         ) {
             self.begun = .zero
             self.readTimestamp = readTimestamp
             self.readKeys = readKeys
             self.readRanges = readRanges
             self.locks = locks
+            self.grant = grant
             self.expected = expected
             self.firstCommitterWins = firstCommitterWins
             self.writes = writes

@@ -30,7 +30,12 @@ package final class TransactionCoordinator: TransactionBackend {
         var readTimestamp: Timestamp?
         var readKeys: [KeyBytes] = []
         var readRanges: [KeyRange] = []
+        /// Locks that were granted.
         var locks: [KeyBytes] = []
+        /// A key that was asked to be locked, granted or not, so that all can be released.
+        var lockedNear: KeyBytes?
+        /// What the locks were granted as.
+        var grant: LockGrant?
         var expected: [TabletRequest.CommitRequest.Write] = []
     }
 
@@ -44,8 +49,7 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     deinit {
-        let lock = state.withLock { $0.isOpen ? $0.locks.first : nil }
-        if let lock { port.post(TabletRequest(transaction: id, body: .release(near: lock))) }
+        release(near: state.withLock { $0.isOpen ? $0.lockedNear : nil })
     }
 
     // MARK: Reads
@@ -167,31 +171,32 @@ package final class TransactionCoordinator: TransactionBackend {
         await turnstile.enter()
         defer { turnstile.leave() }
         let full = keys.map(keyspace.key)
-        let snapshot = try open { state throws(SteleError) in
-            options.isolation == .readCommitted ? nil : state.readTimestamp
+        let (snapshot, grant) = try open { state throws(SteleError) in
+            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
         }
         let request = TabletRequest.Body.lock(
             .init(
                 keys: full, mode: mode, wait: wait,
-                timeoutMicroseconds: options.lockTimeout.map(\.microseconds), snapshot: snapshot))
+                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
+                snapshot: snapshot, grant: grant))
         // Noted before the answer: should it get lost, the locks are released all the same.
-        try open { state throws(SteleError) in state.locks += full }
+        try open { state throws(SteleError) in state.lockedNear = full[0] }
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
             rollback()
         }
         // A release that was sent while the request was on its way may have come before it.
-        if !state.withLock(\.isOpen) { release(full) }
+        if !state.withLock(\.isOpen) { release(near: full[0]) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
-        guard case .locked(let found, let clock) = reply, found.count == full.count else {
+        guard case .locked(let found, let grant, let clock) = reply, found.count == full.count else {
             throw reply.error
         }
         return try open { state throws(SteleError) in
             if options.isolation != .readCommitted, state.readTimestamp == nil {
                 state.readTimestamp = clock
             }
-            state.locks.removeLast(full.count)
+            state.grant = grant
             var values: [LockedValue] = []
             values.reserveCapacity(full.count)
             for (key, locked) in zip(full, found) {
@@ -248,32 +253,32 @@ package final class TransactionCoordinator: TransactionBackend {
             return state
         }
         guard !final.buffer.isEmpty else {
-            release(final.locks)
+            release(near: final.lockedNear)
             return final.readTimestamp ?? .zero
         }
         let reply = await send(
             .commit(
                 .init(
                     readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
-                    readRanges: final.readRanges, locks: final.locks,
+                    readRanges: final.readRanges, locks: final.locks, grant: final.grant,
                     expected: final.expected,
                     firstCommitterWins: options.isolation == .snapshot,
                     writes: final.buffer.allWrites())))
         if case .committed(let timestamp) = reply { return timestamp }
-        release(final.locks)
+        release(near: final.lockedNear)
         throw reply.error
     }
 
     package func rollback() {
-        let locks = state.withLock { state in
+        let key = state.withLock { state in
             defer { state.isOpen = false }
-            return state.isOpen ? state.locks : []
+            return state.isOpen ? state.lockedNear : nil
         }
-        release(locks)
+        release(near: key)
     }
 
-    private func release(_ locks: [KeyBytes]) {
-        guard let key = locks.first else { return }
+    private func release(near key: KeyBytes?) {
+        guard let key else { return }
         port.post(TabletRequest(transaction: id, body: .release(near: key)))
     }
 

@@ -25,10 +25,11 @@ struct DefectTests {
     @Test(
         "found within so many seeds",
         arguments: [
-            (HostDefect.reportsSyncEarly, "crash", 15),
+            (HostDefect.reportsSyncEarly, "crash", 25),
             (.slowMonotonicClock, "partition", 20),
             (.endsTurnsWithOldTime, "pause", 15),
             (.neverFlushes, "crash", 10),
+            (.forgetsLockGrants, "crash", 20),
             (.losesNodeRecord, "crash", 5),
         ] as [(HostDefect, String, UInt64)])
     func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {

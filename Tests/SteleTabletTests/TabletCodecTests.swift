@@ -20,14 +20,14 @@ import Testing
             body: .lock(
                 .init(
                     keys: [[4]], mode: .shared, wait: .skip, timeoutMicroseconds: 5,
-                    snapshot: Timestamp(rawValue: 3)))),
+                    snapshot: Timestamp(rawValue: 3), grant: LockGrant(term: 3, arrival: 300)))),
         .init(
             transaction: TransactionID(10),
             body: .commit(
                 .init(
                     readTimestamp: Timestamp(rawValue: 5), readKeys: [[1]],
                     readRanges: [KeyRange(start: [2], end: [3])], locks: [[9]],
-                    firstCommitterWins: true,
+                    grant: LockGrant(term: 1, arrival: 2),                    firstCommitterWins: true,
                     writes: [.init(key: [1], value: nil), .init(key: [2], value: [7, 8])]))),
         .init(transaction: TransactionID(11), body: .release(near: [1, 2, 3])),
     ]
@@ -36,7 +36,7 @@ import Testing
         .values([nil, [], [1, 2]], at: Timestamp(rawValue: 4)),
         .locked(
             [.init(isLocked: true, value: [1]), .init(isLocked: false, value: nil)],
-            clock: Timestamp(rawValue: 5)),
+            grant: LockGrant(term: 7, arrival: 1), clock: Timestamp(rawValue: 5)),
         .committed(Timestamp(rawValue: 6)), .released,
         .failed(.init(.conflict, "somebody was faster", leader: NodeID(3))),
     ]
