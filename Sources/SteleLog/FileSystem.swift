@@ -5,8 +5,8 @@
 /// bytes survive a crash only after `File.sync`, created, renamed and removed names only after
 /// `syncDirectory`.
 package protocol FileSystem: Sendable {
-    /// Creates a directory unless it exists; its own name is durable on return.
-    func createDirectory(_ path: String) throws(FileError)
+    /// Creates a directory; false if there is one already.
+    func createDirectory(_ path: String) throws(FileError) -> Bool
     /// The names in a directory, in ascending order.
     func list(_ directory: String) throws(FileError) -> [String]
     /// Opens a file for reading and writing; with `create` an absent one is created empty.
@@ -19,6 +19,21 @@ package protocol FileSystem: Sendable {
     func syncDirectory(_ path: String) throws(FileError)
     /// Takes the exclusive lock that a file stands for, or nil when somebody else holds it.
     func lock(_ path: String) throws(FileError) -> (any FileLock)?
+}
+
+/// Paths as the log uses them, with a slash between names.
+enum FilePath {
+    /// The directory that a path's last name is in.
+    static func parent(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// The last name of a path.
+    static func name(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
+        return String(path[path.index(after: slash)...])
+    }
 }
 
 /// An open file; closed when the last reference goes.

@@ -25,6 +25,9 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Whether the disk, or the quota on it, is full.
     package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
 
+    /// Whether it is not allowed.
+    package var isPermission: Bool { code == EACCES || code == EPERM || code == EROFS }
+
     package var description: String {
         "cannot \(operation.rawValue) \(path): \(String(cString: strerror(code))) (errno \(code))"
     }
@@ -36,6 +39,8 @@ package enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     case file(FileError)
     /// Another process, or another log of this one, has the directory open.
     case locked(directory: String)
+    /// The directory holds something else; `file` is the first name that is not the log's.
+    case foreignDirectory(directory: String, file: String)
     /// Bytes that had been synced are damaged; recovery has changed nothing on disk.
     case corrupt(file: String, offset: Int, reason: String)
     /// The file was written in a format that this version does not know.
@@ -49,6 +54,8 @@ package enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
             error.description
         case .locked(let directory):
             "the log in \(directory) is open in another process"
+        case .foreignDirectory(let directory, let file):
+            "\(directory) is no directory of a log: it holds \(file)"
         case .corrupt(let file, let offset, let reason):
             "the log is damaged: \(file), offset \(offset): \(reason)"
         case .unsupportedVersion(let file, let version):

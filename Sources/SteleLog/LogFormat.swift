@@ -24,6 +24,8 @@ enum LogFormat {
     /// What gaps are filled with; appending a slice is one copy, a repeated element is a loop.
     static let zeros = [UInt8](repeating: 0, count: alignment)
 
+    static let lockName = "LOCK"
+
     static func aligned(_ count: Int) -> Int { (count + alignment - 1) & ~(alignment - 1) }
 
     static func fileName(sequence: UInt64) -> String { hexadecimal(sequence) + ".log" }

@@ -26,12 +26,36 @@ extension LogWriter {
     private static func takeLock(
         _ directory: String, _ files: any FileSystem
     ) throws(LogError) -> any FileLock {
-        let lock = try reachingDisk { () throws(FileError) in
+        let isNew = try reachingDisk { () throws(FileError) in
             try files.createDirectory(directory)
-            return try files.lock(directory + "/LOCK")
+        }
+        let names = try reachingDisk { () throws(FileError) in try files.list(directory) }
+        if let foreign = foreignName(names) {
+            throw .foreignDirectory(directory: directory, file: foreign)
+        }
+        let lock = try reachingDisk { () throws(FileError) in
+            // Not only when it is new: whoever created it may have been killed right after.
+            do throws(FileError) {
+                try files.syncDirectory(FilePath.parent(of: directory))
+            } catch {
+                // A directory that was made for us, below one that we may not read.
+                if isNew || !error.isPermission { throw error }
+            }
+            return try files.lock(directory + "/" + LogFormat.lockName)
         }
         guard let lock else { throw .locked(directory: directory) }
         return lock
+    }
+
+    /// A name that no log gives a file, in a directory without a log. Beside a log it may be there.
+    private static func foreignName(_ names: [String]) -> String? {
+        if names.contains(where: { LogFormat.sequence(of: $0, suffix: ".log") != nil }) {
+            return nil
+        }
+        return names.first { name in
+            name != LogFormat.lockName && name != "lost+found"
+                && LogFormat.sequence(of: name, suffix: ".spare") == nil
+        }
     }
 
     /// Makes what was read durable and removes what is not part of the log.

@@ -34,6 +34,11 @@ struct LogRecovery {
         self.files = files
         self.directory = directory
         var candidates = try open()
+        if candidates.isEmpty, let spare = spares.first {
+            throw .corrupt(
+                file: directory, offset: 0,
+                reason: "there is no segment, though \(spare.path) was one")
+        }
         var abandonedFile: Candidate?
         if let last = candidates.last, last.header == nil {
             abandonedFile = last

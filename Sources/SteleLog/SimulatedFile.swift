@@ -121,6 +121,26 @@ final class SimulatedFile: File {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         let content = [UInt8](bytes)
+        do throws(FileError) {
+            try write(content, at: offset)
+        } catch {
+            if error.code != EBADF { try? writePart(of: content, at: offset) }
+            throw error
+        }
+    }
+
+    /// A write that fails may have written some of its bytes.
+    private func writePart(of content: [UInt8], at offset: Int) throws(FileError) {
+        let count = disk.state.withLock { Int($0.random.below(UInt64(content.count + 1))) }
+        try inode(nil) { inode, room in
+            let fits = min(count, max(inode.bytes.count - offset, 0) + room)
+            content.withUnsafeBytes { all in
+                inode.write(UnsafeRawBufferPointer(rebasing: all[..<fits]), at: offset)
+            }
+        }
+    }
+
+    private func write(_ content: [UInt8], at offset: Int) throws(FileError) {
         let isWhole = try inode(.write) { inode, room in
             let fits = min(content.count, max(inode.bytes.count - offset, 0) + room)
             content.withUnsafeBytes { all in
@@ -144,11 +164,10 @@ final class SimulatedFile: File {
     private func inode<Success: Sendable>(
         _ operation: FileError.Operation?, _ body: (inout SimulatedInode, Int) -> Success
     ) throws(FileError) -> Success {
-        try disk.state.withLock { state throws(FileError) in
+        try disk.perform(operation, path) { state throws(FileError) in
             guard state.life == life else {
                 throw FileError(operation ?? .sync, path, code: EBADF)
             }
-            if let operation { try state.check(operation, path) }
             let used = state.capacity == SimulatedFileSystem.unlimited
                 ? 0 : state.inodes.values.reduce(0) { $0 + $1.bytes.count }
             guard var inode = state.inodes.removeValue(forKey: number) else {

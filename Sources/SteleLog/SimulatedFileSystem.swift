@@ -4,8 +4,8 @@ import Synchronization
 
 /// A deterministic file system in memory that forgets what was not synced.
 ///
-/// A crash keeps each unsynced sector of 512 bytes or drops it, as the seed decides, and keeps a
-/// prefix of the unsynced changes of names. After a failed sync the pages count as clean, as in
+/// A crash keeps each unsynced sector of 512 bytes or drops it, as the seed decides, and does the
+/// same with each unsynced change of names. After a failed sync the pages count as clean, as in
 /// Linux: they are still read back, but no later sync writes them, so a crash loses them. Handles
 /// from before a crash fail.
 package final class SimulatedFileSystem: FileSystem {
@@ -36,17 +36,19 @@ package final class SimulatedFileSystem: FileSystem {
         var random: SeededRandom
         /// Raised by a crash; handles of an earlier life fail.
         var life = 0
-        var nextInode = 1
         var inodes: [Int: SimulatedInode] = [:]
         /// How many open handles each inode has.
         var handles: [Int: Int] = [:]
-        var names: [String: Int] = [:]
-        /// The names as they were after each change since the last sync; the first is durable.
-        var history: [[String: Int]] = [[:]]
+        var names = SimulatedNames()
         var locks: Set<String> = []
         var faults: [Fault] = []
+        /// Operations that hang until they are let go.
+        var stalled: Set<FileError.Operation> = []
         var capacity = SimulatedFileSystem.unlimited
         var injected = 0
+        /// How many operations have changed something, and how many may.
+        var changes = 0
+        var changesUntilPowerFails = Int.max
     }
 
     /// A capacity that is never reached.
@@ -59,12 +61,11 @@ package final class SimulatedFileSystem: FileSystem {
 
     // MARK: What a test does to the disk
 
-    /// Loses power: unsynced bytes and names are kept or dropped, locks and handles are gone.
+    /// Loses power: unsynced bytes and names are kept or dropped, locks and handles are gone. The
+    /// power is back afterwards.
     package func crash() {
         state.withLock { state in
-            let kept = Int(state.random.below(UInt64(state.history.count)))
-            state.names = state.history[kept]
-            state.history = [state.names]
+            state.names.crash(&state.random)
             for number in state.inodes.keys.sorted() {
                 state.inodes[number]?.crash(&state.random)
             }
@@ -72,6 +73,7 @@ package final class SimulatedFileSystem: FileSystem {
             state.dropUnreachable()
             state.locks = []
             state.life += 1
+            state.changesUntilPowerFails = .max
         }
     }
 
@@ -83,6 +85,14 @@ package final class SimulatedFileSystem: FileSystem {
         }
     }
 
+    /// Lets so many more changing operations happen; all behind them fail, until a crash.
+    package func cutPower(afterChanges count: Int) {
+        state.withLock { $0.changesUntilPowerFails = count }
+    }
+
+    /// How many operations have changed something: created, written, synced, renamed, removed.
+    package var changes: Int { state.withLock(\.changes) }
+
     /// Makes matching operations fail.
     package func inject(_ fault: Fault) { state.withLock { $0.faults.append(fault) } }
 
@@ -92,51 +102,67 @@ package final class SimulatedFileSystem: FileSystem {
     /// How many operations have failed by injection.
     package var injectedFaults: Int { state.withLock(\.injected) }
 
+    /// Makes all operations of a kind hang until `resume`; only for callers with other threads.
+    package func stall(_ operation: FileError.Operation) {
+        state.withLock { _ = $0.stalled.insert(operation) }
+    }
+
+    /// Lets all hanging operations go on.
+    package func resume() { state.withLock { $0.stalled = [] } }
+
     /// Limits the total length of all files; writes beyond it fail with ENOSPC.
     package func limit(toBytes capacity: Int) { state.withLock { $0.capacity = capacity } }
 
-    /// All paths, in ascending order.
-    package var paths: [String] { state.withLock { $0.names.keys.sorted() } }
+    /// All paths of files, in ascending order.
+    package var paths: [String] { state.withLock { $0.names.present.keys.sorted() } }
 
     /// The present content of a file, nil if there is none.
     package func content(of path: String) -> [UInt8]? {
-        state.withLock { state in state.names[path].flatMap { state.inodes[$0]?.bytes } }
+        state.withLock { state in state.names.present[path].flatMap { state.inodes[$0]?.bytes } }
     }
 
     /// Replaces a file's content, durably, behind everybody's back.
     package func setContent(of path: String, to bytes: [UInt8]) {
         state.withLock { state in
-            let number = state.number(of: path, creates: true) ?? 0
+            let number = state.names.createDurably(path)
             state.inodes[number] = SimulatedInode(bytes: bytes)
-            for index in state.history.indices { state.history[index][path] = number }
         }
     }
 
     /// Flips bits of one durable byte.
     package func rot(_ path: String, at offset: Int, mask: UInt8) {
         state.withLock { state in
-            guard let number = state.names[path] else { return }
+            guard let number = state.names.present[path] else { return }
             state.inodes[number]?.rot(at: offset, mask: mask)
         }
     }
 
     // MARK: The port
 
-    package func createDirectory(_ path: String) throws(FileError) {}
+    package func createDirectory(_ path: String) throws(FileError) -> Bool {
+        try perform(.createDirectory, path) { state in
+            state.names.createDirectory(path)
+        }
+    }
 
     package func list(_ directory: String) throws(FileError) -> [String] {
-        try state.withLock { state throws(FileError) in
-            try state.check(.list, directory)
-            let prefix = directory + "/"
-            let paths = state.names.keys.filter { $0.hasPrefix(prefix) }
-            return paths.map { String($0.dropFirst(prefix.count)) }.sorted()
+        try perform(.list, directory) { state throws(FileError) in
+            guard let names = state.names.list(directory) else {
+                throw FileError(.list, directory, code: ENOENT)
+            }
+            return names
         }
     }
 
     package func open(_ path: String, create: Bool) throws(FileError) -> any File {
-        let (number, life) = try state.withLock { state throws(FileError) in
-            try state.check(.open, path)
-            guard let number = state.number(of: path, creates: create) else {
+        let (number, life) = try perform(.open, path) { state throws(FileError) in
+            if create, state.names.present[path] == nil {
+                try state.countChange(.open, path)
+                if let number = state.names.create(path) {
+                    state.inodes[number] = SimulatedInode(bytes: [])
+                }
+            }
+            guard let number = state.names.present[path] else {
                 throw FileError(.open, path, code: ENOENT)
             }
             state.handles[number, default: 0] += 1
@@ -146,40 +172,55 @@ package final class SimulatedFileSystem: FileSystem {
     }
 
     package func rename(_ path: String, to newPath: String) throws(FileError) {
-        try state.withLock { state throws(FileError) in
-            try state.check(.rename, path)
-            guard let number = state.names.removeValue(forKey: path) else {
-                throw FileError(.rename, path, code: ENOENT)
-            }
-            state.names[newPath] = number
-            state.history.append(state.names)
-        }
+        let isDone = try perform(.rename, path) { $0.names.rename(path, to: newPath) }
+        if !isDone { throw FileError(.rename, path, code: ENOENT) }
     }
 
     package func remove(_ path: String) throws(FileError) {
-        try state.withLock { state throws(FileError) in
-            try state.check(.remove, path)
-            guard state.names.removeValue(forKey: path) != nil else {
-                throw FileError(.remove, path, code: ENOENT)
-            }
-            state.history.append(state.names)
-        }
+        let isDone = try perform(.remove, path) { $0.names.remove(path) }
+        if !isDone { throw FileError(.remove, path, code: ENOENT) }
     }
 
     package func syncDirectory(_ path: String) throws(FileError) {
-        try state.withLock { state throws(FileError) in
-            try state.check(.syncDirectory, path)
-            state.history = [state.names]
+        try perform(.syncDirectory, path) { state in
+            state.names.sync(directory: path)
             state.dropUnreachable()
         }
     }
 
     package func lock(_ path: String) throws(FileError) -> (any FileLock)? {
-        let life = try state.withLock { state throws(FileError) -> Int? in
-            try state.check(.lock, path)
-            return state.locks.insert(path).inserted ? state.life : nil
+        let life = try perform(.lock, path) { state -> Int? in
+            state.locks.insert(path).inserted ? state.life : nil
         }
         return life.map { SimulatedLock(disk: self, path: path, life: $0) }
+    }
+
+    /// Runs an operation unless a fault forbids it, once it is not stalled any more; nil stands for
+    /// what the disk does by itself.
+    func perform<Success: Sendable>(
+        _ operation: FileError.Operation?, _ path: String,
+        _ body: (inout State) throws(FileError) -> Success
+    ) throws(FileError) -> Success {
+        if let operation {
+            while state.withLock({ $0.stalled.contains(operation) }) { usleep(100) }
+        }
+        return try state.withLock { state throws(FileError) in
+            if let operation {
+                try state.check(operation, path)
+                if operation.changes { try state.countChange(operation, path) }
+            }
+            return try body(&state)
+        }
+    }
+}
+
+extension FileError.Operation {
+    /// Whether each such operation changes the disk; opening does when it creates.
+    fileprivate var changes: Bool {
+        switch self {
+        case .createDirectory, .write, .sync, .rename, .remove, .syncDirectory: true
+        case .list, .open, .read, .lock, .inspect, .startThread: false
+        }
     }
 }
 
@@ -200,9 +241,18 @@ extension SimulatedFileSystem.State {
         }
     }
 
+    /// Counts an operation that changes the disk, and fails if the power does.
+    mutating func countChange(
+        _ operation: FileError.Operation, _ path: String
+    ) throws(FileError) {
+        if changesUntilPowerFails <= 0 { throw FileError(operation, path, code: EIO) }
+        if changesUntilPowerFails < .max { changesUntilPowerFails -= 1 }
+        changes += 1
+    }
+
     /// Frees inodes that have neither a name nor a handle.
     mutating func dropUnreachable() {
-        let named = Set(names.values)
+        let named = names.reachable
         inodes = inodes.filter { named.contains($0.key) || handles[$0.key] != nil }
     }
 
@@ -210,17 +260,5 @@ extension SimulatedFileSystem.State {
     mutating func close(_ number: Int) {
         let rest = handles[number, default: 0] - 1
         handles[number] = rest > 0 ? rest : nil
-    }
-
-    /// The inode of a path, a new one if there is none and `creates`.
-    mutating func number(of path: String, creates: Bool) -> Int? {
-        if let number = names[path] { return number }
-        if !creates { return nil }
-        let number = nextInode
-        nextInode += 1
-        inodes[number] = SimulatedInode(bytes: [])
-        names[path] = number
-        history.append(names)
-        return number
     }
 }

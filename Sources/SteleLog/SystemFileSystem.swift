@@ -5,12 +5,10 @@ import SteleBase
 package struct SystemFileSystem: FileSystem {
     package init() {}
 
-    package func createDirectory(_ path: String) throws(FileError) {
-        if mkdir(path, 0o755) == 0 {
-            try syncDirectory(path + "/..")
-        } else if errno != EEXIST {
-            throw FileError(.createDirectory, path, code: errno)
-        }
+    package func createDirectory(_ path: String) throws(FileError) -> Bool {
+        if mkdir(path, 0o755) == 0 { return true }
+        if errno == EEXIST { return false }
+        throw FileError(.createDirectory, path, code: errno)
     }
 
     package func list(_ directory: String) throws(FileError) -> [String] {
