@@ -3,27 +3,15 @@
 // The format is documented with the Swift type `MutationList`. Nothing of a batch is visible before
 // it is committed, so a list that turns out to be malformed leaves no trace.
 
-#include <optional>
-
-#include <rocksdb/write_batch.h>
-
-#include "Engine.hpp"
-
-struct stele_batch {
-    stele_engine *engine;
-    rocksdb::WriteBatch writes;
-    std::string start;
-    std::string end;
-    uint64_t clears = 0;
-
-    void clear();
-};
+#include "Batch.hpp"
 
 namespace stele {
 namespace {
 
 constexpr uint8_t kListVersion = 1;
-constexpr size_t kKeptBatchBytes = 8 << 20;
+// Limits.keyBytes and Limits.valueBytes of SteleBase.
+constexpr uint32_t kMaxKeyBytes = 8 << 10;
+constexpr uint32_t kMaxValueBytes = 4 << 20;
 
 enum Operation : uint8_t {
     kPutVersion = 1,
@@ -31,6 +19,12 @@ enum Operation : uint8_t {
     kPutPlain = 3,
     kDeletePlain = 4,
     kClearRange = 5,
+    kPutIntent = 6,
+    kRemoveIntent = 7,
+    kResolveIntent = 8,
+    kClearPlain = 9,
+    kDropVersions = 10,
+    kRaiseWatermark = 11,
 };
 
 // Reads the fields of a list; after the first one that lies beyond its end, all are empty.
@@ -65,76 +59,6 @@ private:
     bool isTruncated_ = false;
 };
 
-// Finds the greatest user key that a batch puts into `data`.
-class LastKey final : public rocksdb::WriteBatch::Handler {
-public:
-    explicit LastKey(uint32_t data) : data_(data) {}
-
-    std::optional<std::string> last;
-
-    void offer(const rocksdb::Slice &user) {
-        if (!last || rocksdb::Slice(*last).compare(user) < 0) last = user.ToString();
-    }
-
-    rocksdb::Status PutCF(
-        uint32_t family, const rocksdb::Slice &key, const rocksdb::Slice &) override {
-        if (family == data_) offer(userKey(key));
-        return rocksdb::Status::OK();
-    }
-    rocksdb::Status DeleteCF(uint32_t, const rocksdb::Slice &) override {
-        return rocksdb::Status::OK();
-    }
-    rocksdb::Status DeleteRangeCF(
-        uint32_t, const rocksdb::Slice &, const rocksdb::Slice &) override {
-        return rocksdb::Status::OK();
-    }
-
-private:
-    uint32_t data_;
-};
-
-rocksdb::Status putVersion(
-    stele_batch &batch, const rocksdb::Slice &user, uint64_t timestamp, VersionKind kind,
-    uint64_t transaction, const rocksdb::Slice &value) {
-    char time[kTimestampBytes];
-    char header[kVersionHeaderBytes];
-    encodeTimestamp(timestamp, time);
-    encodeVersionHeader(kind, transaction, header);
-    const rocksdb::Slice key[] = {user, rocksdb::Slice(time, sizeof time)};
-    const rocksdb::Slice stored[] = {rocksdb::Slice(header, sizeof header), value};
-    return batch.writes.Put(
-        batch.engine->families[kData], rocksdb::SliceParts(key, 2), rocksdb::SliceParts(stored, 2));
-}
-
-// A range tombstone needs an end. For the end of the keyspace that is just behind the last key
-// there is, in the store or in the batch so far: everything later is put after the tombstone.
-rocksdb::Status clearToEnd(stele_batch &batch, const rocksdb::Slice &start) {
-    rocksdb::ColumnFamilyHandle *data = batch.engine->families[kData];
-    LastKey keys(data->GetID());
-    rocksdb::Status status = batch.writes.Iterate(&keys);
-    if (!status.ok()) return status;
-    std::unique_ptr<rocksdb::Iterator> iterator(
-        batch.engine->db->NewIterator(batch.engine->rangeReads(), data));
-    iterator->SeekToLast();
-    if (!iterator->status().ok()) return iterator->status();
-    if (iterator->Valid()) keys.offer(userKey(iterator->key()));
-    if (!keys.last || rocksdb::Slice(*keys.last).compare(start) < 0) return rocksdb::Status::OK();
-    const std::string end = *keys.last + '\0';
-    ++batch.clears;
-    return batch.writes.DeleteRange(
-        data, versionKey(batch.start, start, kNewest), versionKey(batch.end, end, kNewest));
-}
-
-rocksdb::Status clearRange(
-    stele_batch &batch, const rocksdb::Slice &start, const rocksdb::Slice &end) {
-    if (end.empty()) return clearToEnd(batch, start);
-    if (start.compare(end) >= 0) return rocksdb::Status::OK();
-    ++batch.clears;
-    return batch.writes.DeleteRange(
-        batch.engine->families[kData], versionKey(batch.start, start, kNewest),
-        versionKey(batch.end, end, kNewest));
-}
-
 Failure truncated() { return failure(STELE_INVALID_ARGUMENT, "the list ends within it"); }
 
 Failure unknown(const char *what, uint8_t number) {
@@ -142,56 +66,141 @@ Failure unknown(const char *what, uint8_t number) {
         STELE_INVALID_ARGUMENT, std::string("unknown ") + what + " " + std::to_string(number));
 }
 
-// Adds one mutation. The fields are read before the first use, since truncation shows only then.
+Failure tooLong(const char *what, size_t count, size_t limit, const char *name) {
+    return failure(
+        STELE_INVALID_ARGUMENT,
+        std::string("a ") + what + " of " + std::to_string(count) + " bytes exceeds the limit of "
+            + std::to_string(limit) + " (" + name + ")");
+}
+
+Failure longKey(const rocksdb::Slice &key) {
+    if (key.size() <= kMaxKeyBytes) return Failure();
+    return tooLong("key", key.size(), kMaxKeyBytes, "Limits.keyBytes");
+}
+
+Failure longValue(const rocksdb::Slice &value) {
+    if (value.size() <= kMaxValueBytes) return Failure();
+    return tooLong("value", value.size(), kMaxValueBytes, "Limits.valueBytes");
+}
+
+// The functions below add one mutation each. The fields are read before the first use, since
+// truncation shows only then.
+
+Failure addVersion(stele_batch &batch, Reader &reader, VersionKind kind) {
+    const uint32_t keyCount = reader.integer<uint32_t>();
+    const uint32_t valueCount = kind == VersionKind::value ? reader.integer<uint32_t>() : 0;
+    const uint64_t timestamp = reader.integer<uint64_t>();
+    const uint64_t transaction = reader.integer<uint64_t>();
+    const rocksdb::Slice key = reader.raw(keyCount);
+    const rocksdb::Slice value = reader.raw(valueCount);
+    if (reader.isTruncated()) return truncated();
+    Failure result = longKey(key);
+    if (!result.isFailure()) result = longValue(value);
+    if (result.isFailure()) return result;
+    return failureOf(batch.putVersion(key, timestamp, kind, transaction, value));
+}
+
+Failure addPlain(stele_batch &batch, Reader &reader, bool isPut) {
+    const uint8_t family = reader.integer<uint8_t>();
+    const uint32_t keyCount = reader.integer<uint32_t>();
+    const uint32_t valueCount = isPut ? reader.integer<uint32_t>() : 0;
+    const rocksdb::Slice key = reader.raw(keyCount);
+    const rocksdb::Slice value = reader.raw(valueCount);
+    if (reader.isTruncated()) return truncated();
+    if (!isPlainFamily(family) || family == kLocks) return unknown("family", family);
+    if (!isPut) return failureOf(batch.deletePlain(family, key));
+    // What these items say is kept in memory too.
+    if (family == kLocal && isWatermarkKey(key)) {
+        return failure(STELE_INVALID_ARGUMENT, "a watermark is not put but raised");
+    }
+    return failureOf(batch.putPlain(family, key, value));
+}
+
+Failure addClear(stele_batch &batch, Reader &reader, bool isPlain) {
+    const uint8_t family = isPlain ? reader.integer<uint8_t>() : 0;
+    const uint32_t startCount = reader.integer<uint32_t>();
+    const uint32_t endCount = reader.integer<uint32_t>();
+    const rocksdb::Slice start = reader.raw(startCount);
+    const rocksdb::Slice end = reader.raw(endCount);
+    if (reader.isTruncated()) return truncated();
+    if (!isPlain) return failureOf(batch.clearVersions(start, end));
+    if (!isPlainFamily(family)) return unknown("family", family);
+    return failureOf(batch.clearPlain(family, start, end));
+}
+
+Failure addIntent(stele_batch &batch, Reader &reader) {
+    const uint32_t keyCount = reader.integer<uint32_t>();
+    const uint32_t intentCount = reader.integer<uint32_t>();
+    const rocksdb::Slice key = reader.raw(keyCount);
+    const rocksdb::Slice stored = reader.raw(intentCount);
+    if (reader.isTruncated()) return truncated();
+    StoredIntent intent;
+    if (!decodeIntent(stored, &intent)) {
+        return failure(STELE_INVALID_ARGUMENT, "an intent of an unknown form");
+    }
+    Failure result = longKey(key);
+    if (!result.isFailure()) result = longKey(intent.anchor);
+    if (!result.isFailure()) result = longValue(intent.value);
+    if (result.isFailure()) return result;
+    return failureOf(batch.putIntent(key, stored));
+}
+
+Failure addResolution(stele_batch &batch, Reader &reader, bool isCommitted) {
+    const uint32_t keyCount = reader.integer<uint32_t>();
+    const uint64_t transaction = reader.integer<uint64_t>();
+    const uint64_t timestamp = isCommitted ? reader.integer<uint64_t>() : 0;
+    const rocksdb::Slice key = reader.raw(keyCount);
+    if (reader.isTruncated()) return truncated();
+    return failureOf(
+        isCommitted ? batch.resolveIntent(key, transaction, timestamp)
+                    : batch.removeIntent(key, transaction));
+}
+
+Failure addDrop(stele_batch &batch, Reader &reader) {
+    const uint32_t keyCount = reader.integer<uint32_t>();
+    const uint64_t timestamp = reader.integer<uint64_t>();
+    const rocksdb::Slice key = reader.raw(keyCount);
+    if (reader.isTruncated()) return truncated();
+    return failureOf(batch.dropVersions(key, timestamp));
+}
+
+Failure addWatermark(stele_batch &batch, Reader &reader) {
+    const uint64_t tablet = reader.integer<uint64_t>();
+    const uint64_t replica = reader.integer<uint64_t>();
+    const uint64_t timestamp = reader.integer<uint64_t>();
+    const uint32_t startCount = reader.integer<uint32_t>();
+    const uint32_t endCount = reader.integer<uint32_t>();
+    const rocksdb::Slice start = reader.raw(startCount);
+    const rocksdb::Slice end = reader.raw(endCount);
+    if (reader.isTruncated()) return truncated();
+    return failureOf(batch.raiseWatermark(tablet, replica, timestamp, start, end));
+}
+
 Failure addMutation(stele_batch &batch, Reader &reader) {
     const uint8_t operation = reader.integer<uint8_t>();
     switch (operation) {
-    case kPutVersion: {
-        const uint32_t keyCount = reader.integer<uint32_t>();
-        const uint32_t valueCount = reader.integer<uint32_t>();
-        const uint64_t timestamp = reader.integer<uint64_t>();
-        const uint64_t transaction = reader.integer<uint64_t>();
-        const rocksdb::Slice key = reader.raw(keyCount);
-        const rocksdb::Slice value = reader.raw(valueCount);
-        if (reader.isTruncated()) return truncated();
-        return failureOf(
-            putVersion(batch, key, timestamp, VersionKind::value, transaction, value));
-    }
-    case kDeleteVersion: {
-        const uint32_t keyCount = reader.integer<uint32_t>();
-        const uint64_t timestamp = reader.integer<uint64_t>();
-        const uint64_t transaction = reader.integer<uint64_t>();
-        const rocksdb::Slice key = reader.raw(keyCount);
-        if (reader.isTruncated()) return truncated();
-        return failureOf(putVersion(
-            batch, key, timestamp, VersionKind::deletion, transaction, rocksdb::Slice()));
-    }
-    case kPutPlain: {
-        const uint8_t family = reader.integer<uint8_t>();
-        const uint32_t keyCount = reader.integer<uint32_t>();
-        const uint32_t valueCount = reader.integer<uint32_t>();
-        const rocksdb::Slice key = reader.raw(keyCount);
-        const rocksdb::Slice value = reader.raw(valueCount);
-        if (reader.isTruncated()) return truncated();
-        if (!isPlainFamily(family)) return unknown("family", family);
-        return failureOf(batch.writes.Put(batch.engine->families[family], key, value));
-    }
-    case kDeletePlain: {
-        const uint8_t family = reader.integer<uint8_t>();
-        const uint32_t keyCount = reader.integer<uint32_t>();
-        const rocksdb::Slice key = reader.raw(keyCount);
-        if (reader.isTruncated()) return truncated();
-        if (!isPlainFamily(family)) return unknown("family", family);
-        return failureOf(batch.writes.Delete(batch.engine->families[family], key));
-    }
-    case kClearRange: {
-        const uint32_t startCount = reader.integer<uint32_t>();
-        const uint32_t endCount = reader.integer<uint32_t>();
-        const rocksdb::Slice start = reader.raw(startCount);
-        const rocksdb::Slice end = reader.raw(endCount);
-        if (reader.isTruncated()) return truncated();
-        return failureOf(clearRange(batch, start, end));
-    }
+    case kPutVersion:
+        return addVersion(batch, reader, VersionKind::value);
+    case kDeleteVersion:
+        return addVersion(batch, reader, VersionKind::deletion);
+    case kPutPlain:
+        return addPlain(batch, reader, true);
+    case kDeletePlain:
+        return addPlain(batch, reader, false);
+    case kClearRange:
+        return addClear(batch, reader, false);
+    case kPutIntent:
+        return addIntent(batch, reader);
+    case kRemoveIntent:
+        return addResolution(batch, reader, false);
+    case kResolveIntent:
+        return addResolution(batch, reader, true);
+    case kClearPlain:
+        return addClear(batch, reader, true);
+    case kDropVersions:
+        return addDrop(batch, reader);
+    case kRaiseWatermark:
+        return addWatermark(batch, reader);
     default:
         return unknown("operation", operation);
     }
@@ -230,28 +239,8 @@ Failure addList(
     return Failure();
 }
 
-Failure commit(stele_batch &batch) {
-    if (batch.writes.Count() == 0) return Failure();
-    rocksdb::WriteOptions options;
-    options.disableWAL = true;
-    options.no_slowdown = true;
-    const rocksdb::Status status = batch.engine->db->Write(options, &batch.writes);
-    if (batch.clears > 0) batch.engine->clears.fetch_add(1);
-    batch.engine->writes.fetch_add(1);
-    return failureOf(status);
-}
-
 }  // namespace
 }  // namespace stele
-
-void stele_batch::clear() {
-    clears = 0;
-    if (writes.GetDataSize() > stele::kKeptBatchBytes) {
-        writes = rocksdb::WriteBatch();
-    } else {
-        writes.Clear();
-    }
-}
 
 stele_code stele_batch_create(stele_engine *engine, stele_batch **batch, char **message) {
     return stele::guarded(message, [&]() -> stele::Failure {
@@ -277,13 +266,14 @@ stele_code stele_batch_add(
 stele_code stele_batch_put_local(
     stele_batch *batch, stele_bytes key, stele_bytes value, char **message) {
     return stele::guarded(message, [&]() {
-        return stele::failureOf(batch->writes.Put(
-            batch->engine->families[stele::kLocal], stele::slice(key), stele::slice(value)));
+        return stele::failureOf(
+            batch->putPlain(stele::kLocal, stele::slice(key), stele::slice(value)));
     });
 }
 
 stele_code stele_batch_commit(stele_batch *batch, char **message) {
-    const stele_code code = stele::guarded(message, [&]() { return stele::commit(*batch); });
+    const stele_code code =
+        stele::guarded(message, [&]() { return stele::failureOf(batch->commit()); });
     batch->clear();
     return code;
 }

@@ -10,12 +10,12 @@
 
 namespace stele {
 
-// Holds one of the engine's cursors, renewed to the latest state, for the duration of a read. A
-// read that finds it taken by another thread gets a cursor of its own instead of waiting.
+// Holds one of a reader's cursors for the duration of a read, with the intents of the same moment.
+// A read that finds the cursor taken by another thread gets one of its own instead of waiting.
 class CursorLease {
 public:
-    CursorLease(stele_engine &engine, Cursor &shared)
-        : engine_(engine), isKey_(&shared == &engine.keyCursor),
+    CursorLease(stele_reader &reader, Cursor &shared)
+        : reader_(reader), engine_(*reader.engine), isKey_(&shared == &reader.keyCursor),
           lock_(shared.mutex, std::try_to_lock) {
         cursor_ = lock_.owns_lock() ? &shared : &own_.emplace();
         const rocksdb::PerfContext &counts = *rocksdb::get_perf_context();
@@ -38,7 +38,56 @@ public:
     Cursor *operator->() { return cursor_; }
     Cursor &operator*() { return *cursor_; }
 
-    // Must be called, and have succeeded, before the iterator is used.
+    // null: there are none.
+    const IntentMap *intents() const { return intents_.get(); }
+
+    // Must be called, and have succeeded, before anything is read.
+    Failure open() {
+        if (reader_.snapshot != nullptr) {
+            intents_ = reader_.intents;
+            return failureOf(cursor_->iterator ? rocksdb::Status::OK() : create());
+        }
+        const uint64_t epoch = engine_.intentEpoch.load();
+        if (epoch % 2 == 0) {
+            intents_ = engine_.intents.view();
+            const rocksdb::Status status = renew();
+            if (!status.ok() || engine_.intentEpoch.load() == epoch) return failureOf(status);
+        }
+        const std::lock_guard<std::mutex> guard(engine_.intentWrites);
+        intents_ = engine_.intents.view();
+        return failureOf(renew());
+    }
+
+    // Refuses reads of what a compaction may have dropped. Compactions that used a watermark
+    // raised after this check do not touch what the iterator, opened before, shows.
+    Failure checkWatermark(const rocksdb::Slice &key, uint64_t timestamp) const {
+        if (timestamp >= engine_.watermarks.greatest()) return Failure();
+        return refusal(timestamp, engine_.watermarks.applied()->of(key));
+    }
+
+    Failure checkWatermark(
+        const rocksdb::Slice &start, const rocksdb::Slice &end, uint64_t timestamp) const {
+        if (timestamp >= engine_.watermarks.greatest()) return Failure();
+        return refusal(timestamp, engine_.watermarks.applied()->greatest(start, end));
+    }
+
+private:
+    static Failure refusal(uint64_t timestamp, uint64_t watermark) {
+        if (timestamp >= watermark) return Failure();
+        return failure(
+            STELE_BELOW_WATERMARK,
+            "timestamp " + std::to_string(timestamp) + " lies below the watermark "
+                + std::to_string(watermark) + " of garbage collection");
+    }
+
+    rocksdb::Status create() {
+        cursor_->iterator.reset();
+        cursor_->iterator.reset(engine_.db->NewIterator(
+            isKey_ ? reader_.keyReads() : reader_.rangeReads(), engine_.families[kData]));
+        return cursor_->iterator->status();
+    }
+
+    // Brings the iterator to the latest state.
     rocksdb::Status renew() {
         const uint64_t writes = engine_.writes.load();
         const uint64_t clears = engine_.clears.load();
@@ -46,9 +95,7 @@ public:
         // RocksDB 7.8 may show keys again that were deleted by a range tombstone since the iterator
         // was made, when it is only refreshed.
         if (!cursor_->iterator || cursor_->clears != clears) {
-            cursor_->iterator.reset();
-            cursor_->iterator.reset(engine_.db->NewIterator(
-                isKey_ ? engine_.keyReads() : engine_.rangeReads(), engine_.families[kData]));
+            status = create();
         } else if (cursor_->writes != writes) {
             status = cursor_->iterator->Refresh();
         }
@@ -61,12 +108,13 @@ public:
         return status;
     }
 
-private:
+    stele_reader &reader_;
     stele_engine &engine_;
     const bool isKey_;
     std::unique_lock<std::mutex> lock_;
     std::optional<Cursor> own_;
     Cursor *cursor_;
+    Intents::View intents_;
     uint64_t hits_;
     uint64_t misses_;
 };

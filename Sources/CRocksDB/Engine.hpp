@@ -14,8 +14,10 @@
 #include "CRocksDB.h"
 #include "Disk.hpp"
 #include "Failure.hpp"
+#include "Intents.hpp"
 #include "Resources.hpp"
 #include "VersionKey.hpp"
+#include "Watermarks.hpp"
 
 namespace stele {
 
@@ -59,6 +61,26 @@ class Events;
 
 }  // namespace stele
 
+// Without a snapshot it shows the latest state, and its iterators are renewed for every read.
+struct stele_reader {
+    stele_engine *const engine;
+    const rocksdb::Snapshot *snapshot = nullptr;
+    // Of the snapshot; null if it has none.
+    stele::Intents::View intents;
+    // For reads of one key: bloom filters in use, bounded to the key's versions.
+    stele::Cursor keyCursor;
+    // For ranges: in total order.
+    stele::Cursor rangeCursor;
+
+    explicit stele_reader(stele_engine *engine) : engine(engine) {}
+    ~stele_reader();
+
+    rocksdb::ReadOptions keyReads() const;
+    rocksdb::ReadOptions rangeReads() const;
+    // Lets go of the memtables and files that reused iterators pin.
+    void dropIterators();
+};
+
 // Invariant: `writes` and `clears` are raised after a write is visible and before its caller is
 // told, so a reader that sees an old number only misses writes that run at the same time.
 struct stele_engine {
@@ -67,6 +89,8 @@ struct stele_engine {
     stele_resources resources;
     std::unique_ptr<rocksdb::Env> env;
     std::shared_ptr<stele::Events> events;
+    stele::Intents intents;
+    stele::Watermarks watermarks;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle *> families;
 
@@ -74,16 +98,16 @@ struct stele_engine {
     std::atomic<uint64_t> clears{0};
     std::atomic<uint64_t> cacheHits{0};
     std::atomic<uint64_t> cacheMisses{0};
-    // For reads of one key: bloom filters in use, bounded to the key's versions.
-    stele::Cursor keyCursor;
-    // For ranges: in total order.
-    stele::Cursor rangeCursor;
+    // Held by writes that change intents, so that nobody sees them without their versions. The
+    // epoch is odd meanwhile.
+    std::mutex intentWrites;
+    std::atomic<uint64_t> intentEpoch{0};
+
+    stele_reader latest{this};
 
     ~stele_engine();
 
-    // Options for reads of one key, and of ranges.
-    rocksdb::ReadOptions keyReads() const;
-    rocksdb::ReadOptions rangeReads() const;
-    // Lets go of the memtables and files that reused iterators pin.
-    void dropIterators();
+    // Reads what is kept in memory of `locks` and `local`: at opening, and again after files were
+    // ingested into them. No write may run meanwhile.
+    rocksdb::Status loadDerived();
 };

@@ -58,16 +58,15 @@ Failure writeFormat(stele_engine &engine) {
 }  // namespace stele
 
 stele_engine::~stele_engine() {
-    dropIterators();
+    latest.dropIterators();
     if (!db) return;
     for (rocksdb::ColumnFamilyHandle *family : families) db->DestroyColumnFamilyHandle(family);
 }
 
-void stele_engine::dropIterators() {
-    for (stele::Cursor *cursor : {&keyCursor, &rangeCursor}) {
-        const std::lock_guard<std::mutex> guard(cursor->mutex);
-        cursor->iterator.reset();
-    }
+rocksdb::Status stele_engine::loadDerived() {
+    const std::lock_guard<std::mutex> guard(intentWrites);
+    const rocksdb::Status status = intents.load(*db, families[stele::kLocks]);
+    return status.ok() ? watermarks.load(*db, families[stele::kLocal]) : status;
 }
 
 stele_code stele_engine_open(
@@ -94,6 +93,10 @@ stele_code stele_engine_open(
         created->db.reset(opened);
         result = stele::writeFormat(*created);
         if (result.isFailure()) return result;
+        result = stele::failureOf(created->loadDerived());
+        if (result.isFailure()) return result;
+        // All that was read comes from files.
+        created->watermarks.setFlushed(created->watermarks.applied());
         *engine = created.release();
         return stele::Failure();
     });
@@ -107,8 +110,10 @@ stele_code stele_engine_flush(stele_engine *engine, char **message) {
         options.wait = true;
         // Waiting for compactions first would hold up the truncation of the log.
         options.allow_write_stall = true;
+        const auto watermarks = engine->watermarks.applied();
         const rocksdb::Status status = engine->db->Flush(options, engine->families);
-        engine->dropIterators();
+        if (status.ok()) engine->watermarks.setFlushed(watermarks);
+        engine->latest.dropIterators();
         return stele::failureOf(status);
     });
 }

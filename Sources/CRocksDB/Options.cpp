@@ -61,6 +61,8 @@ rocksdb::ColumnFamilyOptions familyOptions(
     if (family == kData) {
         result.comparator = &engine.comparator;
         result.prefix_extractor = engine.prefix;
+        result.compaction_filter_factory =
+            std::make_shared<CollectorFactory>(engine.watermarks);
         result.memtable_prefix_bloom_size_ratio = 0.02;
         table.whole_key_filtering = false;
     } else {

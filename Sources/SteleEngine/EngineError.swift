@@ -1,3 +1,5 @@
+import SteleClock
+
 /// Why the engine could not do what it was asked for.
 package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Code: UInt8, Hashable, Sendable {
@@ -15,6 +17,8 @@ package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
         case invalidArgument
         /// Background work is behind: nothing was written, and the same call may succeed later.
         case busy
+        /// A read of what garbage collection may have dropped.
+        case belowWatermark
     }
 
     package var code: Code
@@ -26,10 +30,22 @@ package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     /// After a fatal error the engine takes no more writes, but still reads; only a restart helps.
-    package var isFatal: Bool { code != .invalidArgument && code != .busy }
+    package var isFatal: Bool {
+        code != .invalidArgument && code != .busy && code != .belowWatermark
+    }
 
     /// Whether stored bytes are not what was written, so that a restart does not help either.
     package var isCorruption: Bool { code == .corruption }
 
     package var description: String { message }
+}
+
+extension EngineError {
+    /// Refuses a read at `timestamp` where versions up to `watermark` may be gone.
+    package init(_ timestamp: Timestamp, below watermark: Timestamp) {
+        self.init(
+            .belowWatermark,
+            "timestamp \(timestamp.rawValue) lies below the watermark \(watermark.rawValue) "
+                + "of garbage collection")
+    }
 }

@@ -7,6 +7,8 @@ package struct LocalKey: Hashable, Sendable {
         case applied = 1
         /// The tablet's descriptor.
         case descriptor = 2
+        /// Up to where old versions are collected; see ``Watermark``.
+        case watermark = 3
     }
 
     package var tablet: TabletID

@@ -8,7 +8,7 @@ import Synchronization
 /// the last completed flush, after which it is used again as a store that was just opened. A flush
 /// can also be taken in two steps, ``beginFlush()`` and ``completeFlush(_:)``, so that a simulator
 /// can let it take time, crash within it, or both.
-package final class MemoryEngine: StorageEngine {
+package final class MemoryEngine: StorageEngine, MemoryReader {
     /// Names a flush that has begun.
     package struct FlushToken: Hashable, Sendable {
         fileprivate let number: UInt64
@@ -60,41 +60,8 @@ package final class MemoryEngine: StorageEngine {
         return reader.offset
     }
 
-    package func newestVersion(
-        of key: KeyBytes, at timestamp: Timestamp
-    ) throws(EngineError) -> Version? {
-        state.withLock { $0.current.store.newestVersion(of: key, at: timestamp) }
-    }
-
-    package func versions(
-        of key: KeyBytes, above timestamp: Timestamp, limit: Int
-    ) throws(EngineError) -> [Version] {
-        state.withLock { $0.current.store.versions(of: key, above: timestamp, limit: limit) }
-    }
-
-    package func scan(
-        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
-        into page: inout ScanPage
-    ) throws(EngineError) {
-        let store = state.withLock { $0.current.store }
-        store.scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
-    }
-
-    package func firstChange(
-        in range: KeyRange, above timestamp: Timestamp
-    ) throws(EngineError) -> KeyBytes? {
-        state.withLock { $0.current.store.firstChange(in: range, above: timestamp) }
-    }
-
-    package func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]? {
-        state.withLock { $0.current.store.value(of: key, in: family) }
-    }
-
-    package func pairs(
-        of range: KeyRange, in family: PlainFamily
-    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])] {
-        let store = state.withLock { $0.current.store }
-        return store.pairs(of: range, in: family)
+    package func snapshot() throws(EngineError) -> any EngineReader {
+        MemorySnapshot(of: state.withLock { $0.current.store }, in: self)
     }
 
     package var unflushedBytes: Int {
@@ -154,6 +121,11 @@ package final class MemoryEngine: StorageEngine {
 
     /// Same as ``crash()``: the engine can be used again, as a store that was just opened.
     package func close() { crash() }
+
+    var stores: (read: MemoryStore, latest: MemoryStore) {
+        let store = state.withLock { $0.current.store }
+        return (store, store)
+    }
 
     private func commit(
         _ mutations: [Mutation], bytes: Int, applied: AppliedState?

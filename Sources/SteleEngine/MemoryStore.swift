@@ -5,10 +5,12 @@ import SteleClock
 ///
 /// Invariant: the versions of a key ascend strictly by timestamp, and there is at least one.
 struct MemoryStore: Sendable {
-    private var data = SortedBytesMap<[Version]>()
-    private var locks = SortedBytesMap<[UInt8]>()
+    var data = SortedBytesMap<[Version]>()
+    var locks = SortedBytesMap<Intent>()
     private var transactions = SortedBytesMap<[UInt8]>()
     private var local = SortedBytesMap<[UInt8]>()
+    /// Those of `local`, decoded.
+    private(set) var watermarks = SortedBytesMap<Watermark>()
 
     mutating func apply(_ mutation: Mutation) {
         switch mutation {
@@ -24,9 +26,84 @@ struct MemoryStore: Sendable {
             withFamily(family) { $0.set(Array(key), Array(value)) }
         case .deletePlain(let family, let key):
             withFamily(family) { $0.remove(Array(key)) }
+            if family == .local { watermarks.remove(Array(key)) }
         case .clearRange(let start, let end):
             data.removeAll(in: KeyRange(start: Array(start), end: Array(end)))
+        case .clearPlain(let family, let start, let end):
+            let range = KeyRange(start: Array(start), end: Array(end))
+            if family == .locks {
+                locks.removeAll(in: range)
+            } else {
+                withFamily(family) { $0.removeAll(in: range) }
+                if family == .local { watermarks.removeAll(in: range) }
+            }
+        case .putIntent(let key, let intent):
+            locks.set(Array(key), intent)
+        case .removeIntent(let key, let transaction):
+            _ = takeIntent(at: Array(key), of: transaction)
+        case .resolveIntent(let key, let transaction, let timestamp):
+            guard let intent = takeIntent(at: Array(key), of: transaction) else { return }
+            insert(
+                Version(timestamp: timestamp, transaction: transaction, value: intent.value),
+                of: Array(key))
+        case .dropVersions(let key, let timestamp):
+            dropVersions(of: Array(key), upTo: timestamp)
+        case .raiseWatermark(let key, let watermark):
+            raise(watermark, at: key.bytes)
         }
+    }
+
+    private mutating func takeIntent(
+        at key: KeyBytes, of transaction: TransactionID
+    ) -> Intent? {
+        guard let intent = locks[key], intent.owner.transaction == transaction else { return nil }
+        locks.remove(key)
+        return intent
+    }
+
+    private mutating func dropVersions(of key: KeyBytes, upTo timestamp: Timestamp) {
+        guard let versions = data[key] else { return }
+        let count = Self.countAtOrBelow(timestamp, in: versions)
+        if count == versions.count {
+            data.remove(key)
+        } else if count > 0 {
+            data.set(key, Array(versions[count...]))
+        }
+    }
+
+    private mutating func raise(_ raised: Watermark, at key: [UInt8]) {
+        var watermark = raised
+        watermark.timestamp = max(raised.timestamp, watermarks[key]?.timestamp ?? .zero)
+        watermarks.set(key, watermark)
+        local.set(key, watermark.encoded)
+        collect(watermark)
+    }
+
+    /// Drops what a read at or above a watermark cannot see, at once.
+    private mutating func collect(_ watermark: Watermark) {
+        if watermark.range.isEmpty { return }
+        var position = data.lowerBound(of: watermark.range.start)
+        let end = data.upperBound(of: watermark.range)
+        while position != end {
+            let versions = data.value(at: position)
+            let count = Self.countAtOrBelow(watermark.timestamp, in: versions)
+            if count > 1 { data.setValue(Array(versions[(count - 1)...]), at: position) }
+            position = data.position(after: position)
+        }
+    }
+
+    /// The greatest watermark that a key of `range` lies in.
+    func watermark(in range: KeyRange) -> Timestamp {
+        var greatest = Timestamp.zero
+        var position = watermarks.startPosition
+        while position != watermarks.endPosition {
+            let watermark = watermarks.value(at: position)
+            if watermark.range.overlaps(range), !watermark.range.isEmpty {
+                greatest = max(greatest, watermark.timestamp)
+            }
+            position = watermarks.position(after: position)
+        }
+        return greatest
     }
 
     mutating func setLocal(_ key: [UInt8], _ value: [UInt8]) { local.set(key, value) }
@@ -42,73 +119,29 @@ struct MemoryStore: Sendable {
         return count
     }
 
-    func newestVersion(of key: KeyBytes, at timestamp: Timestamp) -> Version? {
-        guard let versions = data[key] else { return nil }
-        let index = Self.countAtOrBelow(timestamp, in: versions)
-        return index == 0 ? nil : versions[index - 1]
-    }
-
-    func versions(of key: KeyBytes, above timestamp: Timestamp, limit: Int) -> [Version] {
-        guard let versions = data[key] else { return [] }
-        let first = Self.countAtOrBelow(timestamp, in: versions)
-        return Array(versions[first...].reversed().prefix(max(limit, 0)))
-    }
-
-    func scan(
-        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
-        into page: inout ScanPage
-    ) {
-        page.resumeKey = nil
-        if range.isEmpty { return }
-        let first = data.lowerBound(of: range.start)
-        let end = data.upperBound(of: range)
-        let size = (rows: page.count, bytes: page.bytes.count)
-        var position = reverse ? end : first
-        while position != (reverse ? first : end) {
-            if reverse, let before = data.position(before: position) { position = before }
-            let key = data.key(at: position)
-            let rows = page.count - size.rows
-            if rows >= max(limits.rows, 1) {
-                page.resumeKey = key
-                return
-            }
-            let versions = data.value(at: position)
-            let index = Self.countAtOrBelow(timestamp, in: versions)
-            if index > 0, let value = versions[index - 1].value {
-                let bytes = ScanPage.rowHeaderBytes + key.count + value.count
-                if rows > 0, page.bytes.count - size.bytes + bytes > limits.bytes {
-                    page.resumeKey = key
-                    return
-                }
-                page.append(key: key, value: value, timestamp: versions[index - 1].timestamp)
-            }
-            if !reverse { position = data.position(after: position) }
-        }
-    }
-
-    func firstChange(in range: KeyRange, above timestamp: Timestamp) -> KeyBytes? {
-        if range.isEmpty { return nil }
-        var position = data.lowerBound(of: range.start)
-        let end = data.upperBound(of: range)
-        while position != end {
-            if let newest = data.value(at: position).last, newest.timestamp > timestamp {
-                return data.key(at: position)
-            }
-            position = data.position(after: position)
-        }
-        return nil
-    }
-
     func value(of key: [UInt8], in family: PlainFamily) -> [UInt8]? {
-        self.family(family)[key]
+        switch family {
+        case .locks: locks[key]?.encoded
+        case .transactions: transactions[key]
+        case .local: local[key]
+        }
     }
 
     func pairs(of range: KeyRange, in family: PlainFamily) -> [(key: [UInt8], value: [UInt8])] {
+        switch family {
+        case .locks: Self.pairs(of: range, in: locks).map { ($0.key, $0.value.encoded) }
+        case .transactions: Self.pairs(of: range, in: transactions)
+        case .local: Self.pairs(of: range, in: local)
+        }
+    }
+
+    private static func pairs<Value>(
+        of range: KeyRange, in family: SortedBytesMap<Value>
+    ) -> [(key: [UInt8], value: Value)] {
         if range.isEmpty { return [] }
-        let family = self.family(family)
         var position = family.lowerBound(of: range.start)
         let end = family.upperBound(of: range)
-        var pairs: [(key: [UInt8], value: [UInt8])] = []
+        var pairs: [(key: [UInt8], value: Value)] = []
         while position != end {
             pairs.append((family.key(at: position), family.value(at: position)))
             position = family.position(after: position)
@@ -127,25 +160,18 @@ struct MemoryStore: Sendable {
         }
     }
 
-    private func family(_ family: PlainFamily) -> SortedBytesMap<[UInt8]> {
-        switch family {
-        case .locks: locks
-        case .transactions: transactions
-        case .local: local
-        }
-    }
-
+    /// Not for intents, which are no plain values.
     private mutating func withFamily(
         _ family: PlainFamily, _ change: (inout SortedBytesMap<[UInt8]>) -> Void
     ) {
         switch family {
-        case .locks: change(&locks)
+        case .locks: invariantFailed("decoding refuses plain values among intents")
         case .transactions: change(&transactions)
         case .local: change(&local)
         }
     }
 
-    private static func countAtOrBelow(_ timestamp: Timestamp, in versions: [Version]) -> Int {
+    static func countAtOrBelow(_ timestamp: Timestamp, in versions: [Version]) -> Int {
         var low = 0
         var high = versions.count
         while low < high {

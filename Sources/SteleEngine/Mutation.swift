@@ -10,6 +10,12 @@ package enum Mutation: Hashable, Sendable {
     case putPlain(family: PlainFamily, key: ArraySlice<UInt8>, value: ArraySlice<UInt8>)
     case deletePlain(family: PlainFamily, key: ArraySlice<UInt8>)
     case clearRange(start: ArraySlice<UInt8>, end: ArraySlice<UInt8>)
+    case putIntent(key: ArraySlice<UInt8>, intent: Intent)
+    case removeIntent(key: ArraySlice<UInt8>, transaction: TransactionID)
+    case resolveIntent(key: ArraySlice<UInt8>, transaction: TransactionID, timestamp: Timestamp)
+    case clearPlain(family: PlainFamily, start: ArraySlice<UInt8>, end: ArraySlice<UInt8>)
+    case dropVersions(key: ArraySlice<UInt8>, timestamp: Timestamp)
+    case raiseWatermark(key: LocalKey, watermark: Watermark)
 }
 
 /// Reads the mutations of a ``MutationList`` one after another, checking every length.
@@ -50,38 +56,94 @@ package struct MutationReader: Sendable {
     private mutating func decode() throws(DecodingError) -> Mutation {
         let code = try reader.read(UInt8.self)
         switch MutationList.Operation(rawValue: code) {
-        case .putVersion:
-            let keyCount = try readLength()
-            let valueCount = try readLength()
-            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
-            let transaction = TransactionID(try reader.read(UInt64.self))
-            return .putVersion(
-                key: try reader.readRaw(keyCount), value: try reader.readRaw(valueCount),
-                timestamp: timestamp, transaction: transaction)
-        case .deleteVersion:
-            let keyCount = try readLength()
-            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
-            let transaction = TransactionID(try reader.read(UInt64.self))
-            return .deleteVersion(
-                key: try reader.readRaw(keyCount), timestamp: timestamp, transaction: transaction)
-        case .putPlain:
-            let family = try readFamily()
-            let keyCount = try readLength()
-            let valueCount = try readLength()
-            return .putPlain(
-                family: family, key: try reader.readRaw(keyCount),
-                value: try reader.readRaw(valueCount))
-        case .deletePlain:
-            let family = try readFamily()
-            return .deletePlain(family: family, key: try reader.readRaw(readLength()))
+        case .putVersion, .deleteVersion:
+            return try decodeVersion(isPut: code == MutationList.Operation.putVersion.rawValue)
+        case .putPlain, .deletePlain:
+            return try decodePlain(isPut: code == MutationList.Operation.putPlain.rawValue)
         case .clearRange:
-            let startCount = try readLength()
-            let endCount = try readLength()
-            return .clearRange(
-                start: try reader.readRaw(startCount), end: try reader.readRaw(endCount))
+            let (start, end) = try readBounds()
+            return .clearRange(start: start, end: end)
+        case .putIntent: return try decodeIntent()
+        case .removeIntent:
+            let keyCount = try readLength()
+            let transaction = TransactionID(try reader.read(UInt64.self))
+            return .removeIntent(key: try reader.readRaw(keyCount), transaction: transaction)
+        case .resolveIntent:
+            let keyCount = try readLength()
+            let transaction = TransactionID(try reader.read(UInt64.self))
+            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+            return .resolveIntent(
+                key: try reader.readRaw(keyCount), transaction: transaction, timestamp: timestamp)
+        case .clearPlain:
+            let family = try readFamily()
+            let (start, end) = try readBounds()
+            return .clearPlain(family: family, start: start, end: end)
+        case .dropVersions:
+            let keyCount = try readLength()
+            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+            return .dropVersions(key: try reader.readRaw(keyCount), timestamp: timestamp)
+        case .raiseWatermark: return try decodeWatermark()
         case nil:
             throw DecodingError("unknown operation \(code)")
         }
+    }
+
+    private mutating func decodeVersion(isPut: Bool) throws(DecodingError) -> Mutation {
+        let keyCount = try readLength()
+        let valueCount = isPut ? try readLength() : 0
+        let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+        let transaction = TransactionID(try reader.read(UInt64.self))
+        let key = try reader.readRaw(keyCount)
+        let value = try reader.readRaw(valueCount)
+        try Self.checkKey(key.count)
+        try Self.checkValue(value.count)
+        return isPut
+            ? .putVersion(key: key, value: value, timestamp: timestamp, transaction: transaction)
+            : .deleteVersion(key: key, timestamp: timestamp, transaction: transaction)
+    }
+
+    private mutating func decodePlain(isPut: Bool) throws(DecodingError) -> Mutation {
+        let family = try readFamily()
+        let keyCount = try readLength()
+        let valueCount = isPut ? try readLength() : 0
+        let key = try reader.readRaw(keyCount)
+        let value = try reader.readRaw(valueCount)
+        guard family != .locks else { throw DecodingError("unknown family \(family.rawValue)") }
+        guard isPut else { return .deletePlain(family: family, key: key) }
+        if family == .local, LocalKey(Array(key))?.item == .watermark {
+            throw DecodingError("a watermark is not put but raised")
+        }
+        return .putPlain(family: family, key: key, value: value)
+    }
+
+    private mutating func decodeIntent() throws(DecodingError) -> Mutation {
+        let keyCount = try readLength()
+        let intentCount = try readLength()
+        let key = try reader.readRaw(keyCount)
+        let intent = try Intent(try reader.readRaw(intentCount))
+        try Self.checkKey(key.count)
+        try Self.checkKey(intent.owner.anchor.count)
+        try Self.checkValue(intent.value?.count ?? 0)
+        return .putIntent(key: key, intent: intent)
+    }
+
+    private mutating func decodeWatermark() throws(DecodingError) -> Mutation {
+        let tablet = TabletID(try reader.read(UInt64.self))
+        let replica = ReplicaID(try reader.read(UInt64.self))
+        let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+        let (start, end) = try readBounds()
+        return .raiseWatermark(
+            key: LocalKey(tablet: tablet, replica: replica, item: .watermark),
+            watermark: Watermark(
+                timestamp: timestamp, range: KeyRange(start: Array(start), end: Array(end))))
+    }
+
+    private mutating func readBounds() throws(DecodingError) -> (
+        start: ArraySlice<UInt8>, end: ArraySlice<UInt8>
+    ) {
+        let startCount = try readLength()
+        let endCount = try readLength()
+        return (try reader.readRaw(startCount), try reader.readRaw(endCount))
     }
 
     private mutating func readLength() throws(DecodingError) -> Int {
@@ -94,5 +156,20 @@ package struct MutationReader: Sendable {
             throw DecodingError("unknown family \(code)")
         }
         return family
+    }
+
+    private static func checkKey(_ count: Int) throws(DecodingError) {
+        guard count <= Limits.keyBytes else {
+            throw DecodingError(
+                "a key of \(count) bytes exceeds the limit of \(Limits.keyBytes) (Limits.keyBytes)")
+        }
+    }
+
+    private static func checkValue(_ count: Int) throws(DecodingError) {
+        guard count <= Limits.valueBytes else {
+            throw DecodingError(
+                "a value of \(count) bytes exceeds the limit of \(Limits.valueBytes) "
+                    + "(Limits.valueBytes)")
+        }
     }
 }

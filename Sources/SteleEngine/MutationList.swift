@@ -10,9 +10,17 @@ import SteleClock
 /// |---|---|
 /// | 1 put version | key length, value length, timestamp (8), transaction (8), key, value |
 /// | 2 delete version | key length, timestamp (8), transaction (8), key |
-/// | 3 put plain | family (1), key length, value length, key, value |
-/// | 4 delete plain | family (1), key length, key |
+/// | 3 put plain | family (1; not 1, nor a watermark in 3), key length, value length, key, value |
+/// | 4 delete plain | family (1; not 1), key length, key |
 /// | 5 clear range | start length, end length, start, end: drops all versions of these user keys; an empty end is the end of the keyspace |
+/// | 6 put intent | key length, intent length, key, ``Intent`` |
+/// | 7 remove intent | key length, transaction (8), key: if the key's intent is the transaction's |
+/// | 8 resolve intent | key length, transaction (8), timestamp (8), key: the same, and its value becomes a version at the timestamp |
+/// | 9 clear plain | family (1), start length, end length, start, end |
+/// | 10 drop versions | key length, timestamp (8), key: those at or below the timestamp |
+/// | 11 raise watermark | tablet (8), replica (8), timestamp (8), start length, end length, start, end: sets the tablet's watermark and its range, the timestamp never to an earlier one |
+///
+/// Keys and values that exceed ``Limits/keyBytes`` and ``Limits/valueBytes`` are refused.
 package struct MutationList: Sendable {
     package static let version: UInt8 = 1
 
@@ -22,6 +30,12 @@ package struct MutationList: Sendable {
         case putPlain = 3
         case deletePlain = 4
         case clearRange = 5
+        case putIntent = 6
+        case removeIntent = 7
+        case resolveIntent = 8
+        case clearPlain = 9
+        case dropVersions = 10
+        case raiseWatermark = 11
     }
 
     package private(set) var writer: ByteWriter
@@ -58,7 +72,9 @@ package struct MutationList: Sendable {
         writer.writeRaw(key)
     }
 
+    /// - Precondition: `family` is not that of intents.
     package mutating func put(_ key: [UInt8], _ value: [UInt8], in family: PlainFamily) {
+        invariant(family != .locks, "an intent is not put as a plain value")
         writer.write(Operation.putPlain.rawValue)
         writer.write(family.rawValue)
         writer.write(UInt32(key.count))
@@ -67,7 +83,9 @@ package struct MutationList: Sendable {
         writer.writeRaw(value)
     }
 
+    /// - Precondition: `family` is not that of intents.
     package mutating func delete(_ key: [UInt8], in family: PlainFamily) {
+        invariant(family != .locks, "an intent is not deleted as a plain value")
         writer.write(Operation.deletePlain.rawValue)
         writer.write(family.rawValue)
         writer.write(UInt32(key.count))
@@ -80,5 +98,61 @@ package struct MutationList: Sendable {
         writer.write(UInt32(range.end.count))
         writer.writeRaw(range.start)
         writer.writeRaw(range.end)
+    }
+    package mutating func clear(_ range: KeyRange, in family: PlainFamily) {
+        writer.write(Operation.clearPlain.rawValue)
+        writer.write(family.rawValue)
+        writer.write(UInt32(range.start.count))
+        writer.write(UInt32(range.end.count))
+        writer.writeRaw(range.start)
+        writer.writeRaw(range.end)
+    }
+
+    package mutating func put(_ intent: Intent, at key: KeyBytes) {
+        writer.write(Operation.putIntent.rawValue)
+        writer.write(UInt32(key.count))
+        writer.write(UInt32(intent.encodedCount))
+        writer.writeRaw(key)
+        intent.encode(into: &writer)
+    }
+
+    /// Removes the key's intent if it is the transaction's.
+    package mutating func removeIntent(at key: KeyBytes, of transaction: TransactionID) {
+        writer.write(Operation.removeIntent.rawValue)
+        writer.write(UInt32(key.count))
+        writer.write(transaction.rawValue)
+        writer.writeRaw(key)
+    }
+
+    /// Makes the key's intent, if it is the transaction's, a version at `timestamp`.
+    package mutating func resolveIntent(
+        at key: KeyBytes, of transaction: TransactionID, committedAt timestamp: Timestamp
+    ) {
+        writer.write(Operation.resolveIntent.rawValue)
+        writer.write(UInt32(key.count))
+        writer.write(transaction.rawValue)
+        writer.write(timestamp.rawValue)
+        writer.writeRaw(key)
+    }
+
+    /// Drops the versions of a key at or below `timestamp`.
+    package mutating func dropVersions(of key: KeyBytes, upTo timestamp: Timestamp) {
+        writer.write(Operation.dropVersions.rawValue)
+        writer.write(UInt32(key.count))
+        writer.write(timestamp.rawValue)
+        writer.writeRaw(key)
+    }
+
+    package mutating func raise(
+        _ watermark: Watermark, tablet: TabletID, replica: ReplicaID
+    ) {
+        writer.write(Operation.raiseWatermark.rawValue)
+        writer.write(tablet.rawValue)
+        writer.write(replica.rawValue)
+        writer.write(watermark.timestamp.rawValue)
+        writer.write(UInt32(watermark.range.start.count))
+        writer.write(UInt32(watermark.range.end.count))
+        writer.writeRaw(watermark.range.start)
+        writer.writeRaw(watermark.range.end)
     }
 }

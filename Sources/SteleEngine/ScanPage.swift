@@ -11,6 +11,8 @@ package struct ScanPage: Sendable {
     /// Where to go on when a limit ended the scan early: the first key (the last one, in a
     /// descending scan) that was not visited. nil when the range was finished.
     package var resumeKey: KeyBytes?
+    /// What is in the way of the rows from the resume key on. Does not travel.
+    package var conflicts: [(key: KeyBytes, conflict: ReadConflict)] = []
 
     package init(bytes: [UInt8] = [], count: Int = 0, resumeKey: KeyBytes? = nil) {
         self.bytes = bytes

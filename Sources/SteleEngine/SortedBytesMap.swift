@@ -36,6 +36,11 @@ struct SortedBytesMap<Value: Sendable>: Sendable {
 
     func value(at position: Position) -> Value { chunks[position.chunk].values[position.slot] }
 
+    /// Changes a value without moving anything.
+    mutating func setValue(_ value: Value, at position: Position) {
+        chunks[position.chunk].values[position.slot] = value
+    }
+
     /// - Precondition: `position` is not the end.
     func position(after position: Position) -> Position {
         position.slot + 1 < chunks[position.chunk].keys.count
@@ -161,5 +166,35 @@ struct SortedBytesMap<Value: Sendable>: Sendable {
         chunks.insert(right, at: position.chunk + 1)
         return position.slot < half
             ? position : Position(chunk: position.chunk + 1, slot: position.slot - half)
+    }
+}
+
+extension SortedBytesMap {
+    /// Goes over the pairs of a range, in either direction.
+    struct Walk {
+        private let map: SortedBytesMap
+        private var position: Position
+        private let end: Position
+        private let reverse: Bool
+
+        init(_ map: SortedBytesMap, _ range: KeyRange, reverse: Bool) {
+            let bounds = (map.lowerBound(of: range.start), map.upperBound(of: range))
+            self.map = map
+            self.reverse = reverse
+            (position, end) = reverse ? (bounds.1, bounds.0) : bounds
+        }
+
+        /// The pair that comes next; nil at the end.
+        var current: (key: KeyBytes, value: Value)? {
+            if position == end { return nil }
+            guard let at = reverse ? map.position(before: position) : position else { return nil }
+            return (map.key(at: at), map.value(at: at))
+        }
+
+        /// - Precondition: ``current`` is not nil.
+        mutating func advance() {
+            position =
+                reverse ? map.position(before: position) ?? end : map.position(after: position)
+        }
     }
 }

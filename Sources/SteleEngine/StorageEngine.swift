@@ -13,7 +13,8 @@ import SteleClock
 ///   so a crash takes the engine back to some earlier point between two calls of `apply`, no earlier
 ///   than the last completed `flush`.
 /// - A version, once written, never changes.
-package protocol StorageEngine: AnyObject, Sendable {
+/// - A read sees what one `apply` did as a whole or not at all, intents included.
+package protocol StorageEngine: EngineReader {
     /// Applies mutation lists in order, as one atomic batch with the applied state they lead to.
     func apply(
         _ lists: [ArraySlice<UInt8>], applied: AppliedState?
@@ -28,37 +29,9 @@ package protocol StorageEngine: AnyObject, Sendable {
         of list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int
     ) throws(EngineError) -> Int
 
-    /// The newest version of `key` at or below `timestamp`, deletions included.
-    func newestVersion(
-        of key: KeyBytes, at timestamp: Timestamp
-    ) throws(EngineError) -> Version?
-
-    /// The versions of `key` above `timestamp`, newest first, at most `limit`.
-    func versions(
-        of key: KeyBytes, above timestamp: Timestamp, limit: Int
-    ) throws(EngineError) -> [Version]
-
-    /// Appends to `page` the rows of `range` visible at `timestamp`, ascending or descending.
-    ///
-    /// The limits count what this call appends. The page's resume key is set or cleared; it is the
-    /// next key of the range that has versions, whether or not one of them is visible.
-    func scan(
-        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
-        into page: inout ScanPage
-    ) throws(EngineError)
-
-    /// The first key of `range` with a version above `timestamp`; nil if nothing changed since.
-    func firstChange(
-        in range: KeyRange, above timestamp: Timestamp
-    ) throws(EngineError) -> KeyBytes?
-
-    /// The value of a key in a family that holds no versions.
-    func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]?
-
-    /// All pairs of a key range in a family that holds no versions, ascending.
-    func pairs(
-        of range: KeyRange, in family: PlainFamily
-    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])]
+    /// A reader that keeps showing the present state, as long as it lives. To be given up before
+    /// the engine is closed; old versions below the watermark are not kept for it.
+    func snapshot() throws(EngineError) -> any EngineReader
 
     /// Bytes that were applied and not flushed, as far as the engine knows.
     var unflushedBytes: Int { get }
@@ -80,9 +53,9 @@ package protocol StorageEngine: AnyObject, Sendable {
     func close()
 }
 
-/// The families of keys that hold one plain value per key.
+/// The families of keys that hold one value per key.
 package enum PlainFamily: UInt8, Sendable, CaseIterable {
-    /// Intents, by user key.
+    /// Intents, by user key; written by mutations of their own. See ``Intent``.
     case locks = 1
     /// Transaction records, by anchor key and transaction id.
     case transactions = 2
@@ -117,16 +90,5 @@ package struct Version: Hashable, Sendable {
         self.timestamp = timestamp
         self.transaction = transaction
         self.value = value
-    }
-}
-
-/// Where a scan ends before its range does. A page holds at least one row if there is one.
-package struct ScanLimits: Hashable, Sendable {
-    package var rows: Int
-    package var bytes: Int
-
-    package init(rows: Int = .max, bytes: Int = Limits.scanPageBytes) {
-        self.rows = rows
-        self.bytes = bytes
     }
 }

@@ -44,6 +44,7 @@ extension EngineError.Code {
             case STELE_INCOMPATIBLE: .incompatible
             case STELE_INVALID_ARGUMENT: .invalidArgument
             case STELE_BUSY: .busy
+            case STELE_BELOW_WATERMARK: .belowWatermark
             default: .io
             }
     }

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Reads, one writer at a time and ``flush()`` may run in parallel on any threads. ``close()``
 /// waits for a write or a flush that is running, and reads must have ended.
-package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
+package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendable {
     // Safety: `handle` changes in `close()` alone, after which by contract nothing is called; what
     // it points to is made for calls in parallel, with the writer's batch behind `writer` and
     // flushes behind `flushing`.
@@ -139,6 +139,37 @@ package final class RocksDBEngine: StorageEngine, @unchecked Sendable {
                 self.handle = nil
             }
         }
+    }
+
+    package func snapshot() throws(EngineError) -> any EngineReader {
+        let handle = try open()
+        var snapshot: OpaquePointer?
+        try check { stele_snapshot_create(handle, &snapshot, &$0) }
+        guard let snapshot else { throw EngineError(.io, "\(directory): no snapshot was made") }
+        return RocksDBSnapshot(snapshot, of: self)
+    }
+
+    /// Rewrites the stored versions of a range, dropping those that no read may ask for any more.
+    /// Blocks; it takes as long as the range is big.
+    package func compact(_ range: KeyRange) throws(EngineError) {
+        let handle = try open()
+        try check { message in
+            range.start.withBytes { start in
+                range.end.withBytes { end in stele_engine_compact(handle, start, end, &message) }
+            }
+        }
+    }
+
+    /// What is stored of a key, below the watermark too: shows what garbage collection left.
+    package func storedVersions(of key: KeyBytes) throws(EngineError) -> [Version] {
+        try versions(of: key, above: .zero, limit: .max, isUnchecked: true)
+    }
+
+    func reader() throws(EngineError) -> OpaquePointer {
+        guard let reader = stele_engine_latest(try open()) else {
+            invariantFailed("an open store has no reader of its latest state")
+        }
+        return reader
     }
 
     /// The open store.

@@ -84,18 +84,39 @@ import Testing
             list.put(key("key"), key("value"), at: time(1), by: writerID)
             list.delete(key("key"), at: time(2), by: writerID)
             list.put(key("key"), key("value"), in: .local)
-            list.delete(key("other"), in: .locks)
+            list.delete(key("other"), in: .transactions)
             list.clear(KeyRange(start: key("x"), end: key("y")))
+            list.put(intent([1, 2]), at: key("key"))
+            list.put(intent(nil, anchor: []), at: key("other"))
+            list.removeIntent(at: key("other"), of: writerID)
+            list.resolveIntent(at: key("key"), of: writerID, committedAt: time(5))
+            list.clear(KeyRange(start: key("x"), end: []), in: .locks)
+            list.dropVersions(of: key("key"), upTo: time(1))
+            list.raise(
+                Watermark(timestamp: time(1), range: KeyRange(key: key("key"))), tablet: tablet,
+                replica: replica)
         }
         var boundaries: Set<Int> = []
         var reader = try MutationReader(good)
         repeat { boundaries.insert(reader.offset) } while try reader.next() != nil
 
-        var bad: [ArraySlice<UInt8>] = [[], [0], [2] + good.dropFirst(), good + [0], good + [6]]
+        var bad: [ArraySlice<UInt8>] = [[], [0], [2] + good.dropFirst(), good + [0], good + [99]]
         bad += [good + [3, 0, 0, 0, 0, 0, 0, 0, 0, 0], good + [4, 4, 0, 0, 0, 0]]
         bad += [
             good + [1, 255, 255, 255, 255, 255, 255, 255, 255] + [UInt8](repeating: 0, count: 20)
         ]
+        // Intents and watermarks are no plain values, and intents have a form.
+        let watermark = LocalKey(tablet: tablet, replica: replica, item: .watermark).bytes
+        bad += [
+            good + [3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1], good + [4, 1, 1, 0, 0, 0, 1],
+            good + [3, 3, 17, 0, 0, 0, 0, 0, 0, 0] + watermark,
+            good + [6, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1], good + [9, 4] + [UInt8](repeating: 0, count: 8),
+        ]
+        for byte in [0, 1] {
+            var encoded = intent([1]).encoded
+            encoded[byte] = 9
+            bad.append(good + [6, 0, 0, 0, 0, UInt8(encoded.count), 0, 0, 0] + encoded)
+        }
         for end in 1..<good.count where !boundaries.contains(end) { bad.append(good[..<end]) }
 
         try withEngine(kind) { engine in
@@ -118,6 +139,30 @@ import Testing
             #expect(engine.unflushedBytes == before)
             try engine.apply([good], applied: applied(1))
             #expect(try engine.appliedState(tablet: tablet, replica: replica) == applied(1))
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func overlongKeysAndValuesAreRefused(_ kind: EngineKind) throws {
+        let long = KeyBytes(repeating: 1, count: Limits.keyBytes + 1)
+        let big = [UInt8](repeating: 1, count: Limits.valueBytes + 1)
+        let lists = [
+            mutations { $0.put(long, [], at: time(1), by: writerID) },
+            mutations { $0.put([], big, at: time(1), by: writerID) },
+            mutations { $0.delete(long, at: time(1), by: writerID) },
+            mutations { $0.put(intent([]), at: long) },
+            mutations { $0.put(intent(big), at: []) },
+            mutations { $0.put(intent([], anchor: long), at: []) },
+        ]
+        try withEngine(kind) { engine throws in
+            for (index, list) in lists.enumerated() {
+                let error = #expect(throws: EngineError.self) { try engine.apply([list]) }
+                #expect(error?.code == .invalidArgument)
+                let name = [1, 4].contains(index) ? "Limits.valueBytes" : "Limits.keyBytes"
+                #expect(error?.message.contains(name) == true)
+            }
+            #expect(try engine.page().count == 0)
+            #expect(try engine.intents(in: .all).isEmpty)
         }
     }
 

@@ -184,33 +184,50 @@ import Testing
 
     @Test(arguments: EngineKind.allCases)
     func plainFamiliesAreSeparate(_ kind: EngineKind) throws {
+        let families: [PlainFamily] = [.transactions, .local]
         try withEngine(kind) { engine in
             try engine.apply { list in
-                for (index, family) in PlainFamily.allCases.enumerated() {
+                for (index, family) in families.enumerated() {
+                    for name in ["", "j", "l"] { list.put(key(name), [], in: family) }
                     list.put(key("k"), [UInt8(index)], in: family)
-                    list.put(key("l"), [], in: family)
                 }
-                list.put([], [5], in: .locks)
+                list.put(intent([5]), at: key("k"))
             }
-            for (index, family) in PlainFamily.allCases.enumerated() {
+            for (index, family) in families.enumerated() {
                 #expect(try engine.value(of: key("k"), in: family) == [UInt8(index)])
                 #expect(try engine.value(of: key("l"), in: family) == [])
                 #expect(try engine.value(of: key("m"), in: family) == nil)
             }
-            #expect(
-                try engine.plainPairs(of: .all, in: .locks).map(\.key) == [[], key("k"), key("l")])
+            #expect(try engine.value(of: key("k"), in: .locks) == intent([5]).encoded)
+            #expect(try engine.plainPairs(of: .all, in: .locks).count == 1)
             #expect(
                 try engine.plainPairs(of: KeyRange(key: key("k")), in: .local)
-                    == [PlainPair(key: key("k"), value: [2])])
+                    == [PlainPair(key: key("k"), value: [1])])
             try engine.apply { list in
-                list.delete(key("k"), in: .locks)
-                list.delete(key("unknown"), in: .locks)
+                list.delete(key("k"), in: .transactions)
+                list.delete(key("unknown"), in: .transactions)
             }
-            #expect(try engine.value(of: key("k"), in: .locks) == nil)
-            #expect(try engine.value(of: key("k"), in: .transactions) == [1])
+            #expect(try engine.value(of: key("k"), in: .transactions) == nil)
+            #expect(try engine.value(of: key("k"), in: .local) == [1])
             #expect(try engine.page().count == 0)
             let empty = KeyRange(start: key("z"), end: key("a"))
             #expect(try engine.plainPairs(of: empty, in: .local).isEmpty)
+
+            func names(_ family: PlainFamily) throws -> [KeyBytes] {
+                try engine.plainPairs(of: .all, in: family).map(\.key)
+            }
+            try engine.apply { $0.clear(KeyRange(start: key("j"), end: key("l")), in: .local) }
+            #expect(try names(.local) == [[], key("l")])
+            try engine.apply { list in
+                list.put(key("z"), [], in: .transactions)
+                list.clear(empty, in: .transactions)
+                list.clear(KeyRange(start: key("j"), end: []), in: .transactions)
+                list.put(key("y"), [], in: .transactions)
+            }
+            #expect(try names(.transactions) == [[], key("y")])
+            #expect(try names(.locks) == [key("k")])
+            try engine.apply { $0.clear(.all, in: .locks) }
+            #expect(try names(.locks).isEmpty)
         }
     }
 
@@ -224,7 +241,7 @@ import Testing
                         for at in [.zero, time(5), .max] as [Timestamp] {
                             list.put(key(name), [1], at: at, by: writerID)
                         }
-                        list.put(key(name), [1], in: .locks)
+                        list.put(key(name), [1], in: .transactions)
                     }
                 }
             }
@@ -250,7 +267,7 @@ import Testing
             try engine.apply { $0.clear(.all) }
             try expectKeys([])
             try engine.apply { $0.clear(.all) }
-            #expect(try engine.plainPairs(of: .all, in: .locks).count == names.count)
+            #expect(try engine.plainPairs(of: .all, in: .transactions).count == names.count)
         }
     }
 

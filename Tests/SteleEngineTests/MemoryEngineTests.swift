@@ -10,13 +10,13 @@ import Testing
     private func put(_ name: String) throws {
         try engine.apply { list in
             list.put(key(name), [1], at: time(1), by: writerID)
-            list.put(key(name), [1], in: .locks)
+            list.put(key(name), [1], in: .transactions)
         }
     }
 
     private func expectKeys(_ expected: [String]) throws {
         #expect(try engine.page().keys == expected)
-        #expect(try engine.plainPairs(of: .all, in: .locks).map(\.key) == expected.map(key))
+        #expect(try engine.plainPairs(of: .all, in: .transactions).map(\.key) == expected.map(key))
     }
 
     @Test func crashGoesBackToTheLastFlush() throws {

@@ -18,7 +18,7 @@ import Testing
                 key("row/") + name, [UInt8](repeating: 1, count: padding), at: time(index),
                 by: writerID)
             list.put(key("last"), name, at: time(index), by: writerID)
-            list.put(key("lock/") + name, name, in: .locks)
+            list.put(key("lock/") + name, name, in: .transactions)
         }
         try engine.apply(
             [list],
@@ -32,7 +32,7 @@ import Testing
         let rows = try engine.page(KeyRange(prefix: key("row/")), limits: limits).plainRows
         let expected = Array(UInt64(0)..<index).map { time($0 + 1) }
         #expect(rows.map(\.timestamp) == expected)
-        #expect(try engine.plainPairs(of: .all, in: .locks).count == Int(index))
+        #expect(try engine.plainPairs(of: .all, in: .transactions).count == Int(index))
         let last = try engine.newestVersion(of: key("last"), at: .max)
         #expect(last?.timestamp.rawValue ?? 0 == index)
         let versions = try engine.versions(of: key("last"), above: .zero, limit: .max)

@@ -51,19 +51,47 @@ func time(_ value: UInt64) -> Timestamp { Timestamp(rawValue: value) }
 
 let writerID = TransactionID(7)
 
+func intent(
+    _ value: [UInt8]?, by transaction: TransactionID = writerID, at timestamp: Timestamp = time(1),
+    anchor: KeyBytes = key("anchor")
+) -> Intent {
+    Intent(
+        owner: IntentOwner(
+            transaction: transaction, timestamp: timestamp, sequence: 3, anchor: anchor),
+        value: value)
+}
+
 extension StorageEngine {
     /// Applies one list, with no applied index.
     func apply(_ build: (inout MutationList) -> Void) throws {
         try apply([mutations(build)], applied: nil)
     }
 
+    func apply(_ lists: [ArraySlice<UInt8>]) throws { try apply(lists, applied: nil) }
+}
+
+extension EngineReader {
     func page(
         _ range: KeyRange = .all, at timestamp: Timestamp = .max,
         limits: ScanLimits = ScanLimits(), reverse: Bool = false
     ) throws -> ScanPage {
+        try page(range, at: ReadPoint(timestamp), limits: limits, reverse: reverse)
+    }
+
+    func page(
+        _ range: KeyRange = .all, at point: ReadPoint, limits: ScanLimits = ScanLimits(),
+        reverse: Bool = false
+    ) throws -> ScanPage {
         var page = ScanPage()
-        try scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
+        try scan(range, at: point, limits: limits, reverse: reverse, into: &page)
         return page
+    }
+
+    /// One key, with the value that went into the buffer.
+    func read(_ key: KeyBytes, at point: ReadPoint) throws -> (ReadOutcome, [UInt8]) {
+        var buffer: [UInt8] = []
+        let outcome = try read(key, at: point, into: &buffer)
+        return (outcome, buffer)
     }
 
     /// Every row of a range, page by page.
@@ -110,7 +138,7 @@ struct PlainPair: Hashable {
     var value: [UInt8]
 }
 
-extension StorageEngine {
+extension EngineReader {
     func plainPairs(of range: KeyRange, in family: PlainFamily) throws -> [PlainPair] {
         try pairs(of: range, in: family).map { PlainPair(key: $0.key, value: $0.value) }
     }

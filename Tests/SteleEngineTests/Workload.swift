@@ -28,7 +28,7 @@ struct Workload {
                 row, [UInt8](repeating: UInt8(truncatingIfNeeded: index), count: padding),
                 at: time(index), by: writerID)
             list.put(key(prefix + "last"), name(index), at: time(index), by: writerID)
-            list.put(row, name(index), in: .locks)
+            list.put(intent(name(index)), at: key(prefix + "lock/") + name(index))
             list.put(row, name(index), in: .transactions)
         }
     }
@@ -78,8 +78,8 @@ struct Workload {
             KeyRange(prefix: key(prefix + "row/")), limits: ScanLimits(bytes: .max)
         ).plainRows
         #expect(rows.map(\.timestamp) == expected, comment, sourceLocation: location)
-        let names = (UInt64(0)..<index).map { key(prefix + "row/") + name($0 + 1) }
-        for family in [PlainFamily.locks, .transactions] {
+        for (folder, family) in [("lock/", PlainFamily.locks), ("row/", .transactions)] {
+            let names = (UInt64(0)..<index).map { key(prefix + folder) + name($0 + 1) }
             let pairs = try engine.plainPairs(of: range, in: family)
             #expect(pairs.map(\.key) == names, comment, sourceLocation: location)
         }

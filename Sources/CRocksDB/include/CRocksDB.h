@@ -29,6 +29,8 @@ enum {
 
 typedef struct stele_engine stele_engine;
 typedef struct stele_batch stele_batch;
+// What reads go through: the latest state, or that of a snapshot.
+typedef struct stele_reader stele_reader;
 
 typedef struct {
     // Size at which RocksDB flushes by itself, for the family of versions.
@@ -47,6 +49,18 @@ stele_code stele_engine_open(
 
 // Frees everything. What was not flushed is given up. Batches must have been freed before.
 void stele_engine_close(stele_engine *engine);
+
+// The reader of the latest state, which the engine owns.
+stele_reader *stele_engine_latest(stele_engine *engine);
+
+// A reader that keeps showing the present state. It must be freed before the engine is closed.
+stele_code stele_snapshot_create(
+    stele_engine *engine, stele_reader **snapshot, char **message);
+void stele_snapshot_free(stele_reader *snapshot);
+
+// Rewrites the stored versions of a range, dropping those that garbage collection may drop.
+stele_code stele_engine_compact(
+    stele_engine *engine, stele_bytes start, stele_bytes end, char **message);
 
 // Makes durable what was written before the call, in all families at once.
 stele_code stele_engine_flush(stele_engine *engine, char **message);
@@ -80,32 +94,70 @@ stele_code stele_batch_put_local(
 // background work: where RocksDB wants a writer to wait, this is STELE_BUSY.
 stele_code stele_batch_commit(stele_batch *batch, char **message);
 
-// `value` is meaningless for a deletion.
-typedef void (*stele_version_sink)(
-    void *context, uint64_t timestamp, uint64_t transaction, uint8_t is_deletion,
-    stele_bytes value);
+// A moment to read at, and for whom.
+typedef struct {
+    uint64_t timestamp;
+    // Versions above `timestamp` up to here are reported as uncertain.
+    uint64_t uncertainty_limit;
+    // Reads its own intents; 0 has none.
+    uint64_t transaction;
+} stele_read_point;
+
+enum {
+    STELE_NONE = 0,
+    STELE_VALUE = 1,
+    STELE_DELETION = 2,
+    // An intent of another transaction stands in the way.
+    STELE_INTENT = 3,
+    // A version within the uncertainty window.
+    STELE_UNCERTAIN = 4,
+};
+
+// What a read found at a key.
+typedef struct {
+    uint8_t outcome;
+    uint32_t sequence;
+    uint64_t timestamp;
+    uint64_t transaction;
+    // The value, or the anchor of an intent.
+    stele_bytes bytes;
+} stele_found;
+
+typedef void (*stele_found_sink)(void *context, const stele_found *found);
+
+typedef void (*stele_conflict_sink)(void *context, stele_bytes key, const stele_found *found);
 
 typedef void (*stele_pair_sink)(void *context, stele_bytes key, stele_bytes value);
 
-typedef void (*stele_key_sink)(void *context, stele_bytes key);
+typedef void (*stele_key_sink)(void *context, stele_bytes key, uint64_t timestamp);
 
-// Calls the sink with the newest version at or below `timestamp`, if there is one.
+// Calls the sink once for each of `count` keys, in their order.
+stele_code stele_read_keys(
+    stele_reader *reader, const stele_bytes *keys, size_t count, const stele_read_point *point,
+    void *context, stele_found_sink sink, char **message);
+
+// Calls the sink with the newest version at or below `timestamp`, whatever intent there is.
 stele_code stele_read_newest(
-    stele_engine *engine, stele_bytes key, uint64_t timestamp, void *context,
-    stele_version_sink sink, char **message);
+    stele_reader *reader, stele_bytes key, uint64_t timestamp, void *context,
+    stele_found_sink sink, char **message);
 
 // Calls the sink with each version above `timestamp`, newest first, `limit` times at most.
+// `is_unchecked` shows what is stored below the watermark too.
 stele_code stele_read_versions(
-    stele_engine *engine, stele_bytes key, uint64_t timestamp, size_t limit, void *context,
-    stele_version_sink sink, char **message);
+    stele_reader *reader, stele_bytes key, uint64_t timestamp, size_t limit,
+    uint8_t is_unchecked, void *context, stele_found_sink sink, char **message);
 
 typedef struct {
     // Empty `end`: to the end of the keyspace.
     stele_bytes start;
     stele_bytes end;
-    uint64_t timestamp;
+    stele_read_point point;
     size_t max_rows;
     size_t max_bytes;
+    size_t max_keys;
+    size_t max_conflicts;
+    // Keys to search for more conflicts behind the first one, where no rows are taken any more.
+    size_t max_keys_after_conflict;
     uint8_t is_reverse;
 } stele_scan;
 
@@ -119,24 +171,31 @@ typedef struct {
 
 typedef void (*stele_page_sink)(void *context, const stele_page *page);
 
-// Calls the sink once with the visible rows of the range, at least one if there is one.
+// Calls `conflict_sink` with each conflict met, then `page_sink` once with the rows before them.
 stele_code stele_read_scan(
-    stele_engine *engine, const stele_scan *scan, void *context, stele_page_sink sink,
-    char **message);
+    stele_reader *reader, const stele_scan *scan, void *context, stele_page_sink page_sink,
+    stele_conflict_sink conflict_sink, char **message);
 
 // Calls the sink with the first key of a range that has a version above `timestamp`, if any.
 stele_code stele_read_first_change(
-    stele_engine *engine, stele_bytes start, stele_bytes end, uint64_t timestamp, void *context,
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp, void *context,
     stele_key_sink sink, char **message);
+
+// Calls `sink` with each key, among the first `max_keys` of a range, whose newest version is a
+// deletion at or below `timestamp`; calls `resume_sink` with the key to go on at, if any is left.
+stele_code stele_read_deletions(
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp,
+    size_t max_keys, void *context, stele_key_sink sink, stele_key_sink resume_sink,
+    char **message);
 
 // Calls the sink with the pair of `key` in a plain family, if there is one.
 stele_code stele_read_value(
-    stele_engine *engine, uint8_t family, stele_bytes key, void *context, stele_pair_sink sink,
+    stele_reader *reader, uint8_t family, stele_bytes key, void *context, stele_pair_sink sink,
     char **message);
 
 // Calls the sink with each pair of a range of a plain family, ascending.
 stele_code stele_read_pairs(
-    stele_engine *engine, uint8_t family, stele_bytes start, stele_bytes end, void *context,
+    stele_reader *reader, uint8_t family, stele_bytes start, stele_bytes end, void *context,
     stele_pair_sink sink, char **message);
 
 #ifdef __cplusplus

@@ -22,6 +22,8 @@ enum {
     STELE_INVALID_ARGUMENT = 6,
     // Nothing was done; later it may be.
     STELE_BUSY = 7,
+    // A read of what garbage collection may have dropped.
+    STELE_BELOW_WATERMARK = 8,
 };
 
 typedef struct {

@@ -1,0 +1,80 @@
+// Intents: provisional values of transactions, by user key, at most one a key.
+//
+// The family `locks` is their durable home. They are also kept in memory, all of them, so that a
+// read pays for intents only when there are any, and then a look into a map instead of a seek.
+//
+// A stored intent: version (1), kind (1), transaction (8), timestamp (8), sequence (4), anchor
+// length (4), anchor, value; little-endian. The Swift type `Intent` documents the same.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <rocksdb/db.h>
+
+#include "VersionKey.hpp"
+
+namespace stele {
+
+constexpr size_t kIntentHeaderBytes = 26;
+
+struct StoredIntent {
+    VersionKind kind;
+    uint64_t transaction;
+    uint64_t timestamp;
+    uint32_t sequence;
+    rocksdb::Slice anchor;
+    rocksdb::Slice value;
+};
+
+// False if the bytes are no intent of a version that we know.
+bool decodeIntent(const rocksdb::Slice &bytes, StoredIntent *intent);
+
+// Orders byte strings as RocksDB does, and finds slices without copying them.
+struct ByteOrder {
+    using is_transparent = void;
+    static int compare(const rocksdb::Slice &a, const rocksdb::Slice &b) { return a.compare(b); }
+    template <typename A, typename B>
+    bool operator()(const A &a, const B &b) const {
+        return compare(rocksdb::Slice(a), rocksdb::Slice(b)) < 0;
+    }
+};
+
+using IntentMap = std::map<std::string, std::string, ByteOrder>;
+
+// What a batch changes: the new intent of a key, or none.
+using IntentChanges = std::map<std::string, std::optional<std::string>, ByteOrder>;
+
+// The intents of a store. Invariants: equal to the family `locks` after every write; changed by
+// the one writer alone. A view that a reader holds never changes.
+class Intents {
+public:
+    // null: there are none.
+    using View = std::shared_ptr<const IntentMap>;
+
+    View view() const {
+        if (count_.load(std::memory_order_acquire) == 0) return nullptr;
+        const std::lock_guard<std::mutex> guard(mutex_);
+        return map_;
+    }
+
+    // For the writer.
+    const IntentMap &latest() const { return *map_; }
+
+    void apply(const IntentChanges &changes);
+    rocksdb::Status load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *locks);
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<IntentMap> map_ = std::make_shared<IntentMap>();
+    std::atomic<size_t> count_{0};
+};
+
+}  // namespace stele

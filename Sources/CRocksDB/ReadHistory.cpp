@@ -1,0 +1,85 @@
+// What changed in a range, and which deletions in it are of no more use.
+
+#include "Found.hpp"
+#include "Walk.hpp"
+
+namespace stele {
+namespace {
+
+Failure readFirstChange(
+    stele_reader &reader, const rocksdb::Slice &start, const rocksdb::Slice &end,
+    uint64_t timestamp, void *context, stele_key_sink sink) {
+    if (!end.empty() && start.compare(end) >= 0) return Failure();
+    CursorLease cursor(reader, reader.rangeCursor);
+    Failure result = cursor.open();
+    if (!result.isFailure()) result = cursor.checkWatermark(start, end, timestamp);
+    if (result.isFailure()) return result;
+    rocksdb::Iterator &iterator = *cursor->iterator;
+    iterator.Seek(versionKey(cursor->bound, start, kNewest));
+    Walk walk(*cursor);
+    while (iterator.Valid()) {
+        const rocksdb::Slice user = userKey(iterator.key());
+        if (!end.empty() && user.compare(end) >= 0) break;
+        // The newest version of a key comes first.
+        const uint64_t newest = timestampOf(iterator.key());
+        if (newest > timestamp) {
+            sink(context, bytes(user), newest);
+            return Failure();
+        }
+        walk.makeCurrent(user);
+        walk.skipForward();
+    }
+    return failureOf(iterator.status());
+}
+
+Failure readDeletions(
+    stele_reader &reader, const rocksdb::Slice &start, const rocksdb::Slice &end,
+    uint64_t timestamp, size_t maxKeys, void *context, stele_key_sink sink,
+    stele_key_sink resumeSink) {
+    if (!end.empty() && start.compare(end) >= 0) return Failure();
+    CursorLease cursor(reader, reader.rangeCursor);
+    const Failure result = cursor.open();
+    if (result.isFailure()) return result;
+    rocksdb::Iterator &iterator = *cursor->iterator;
+    iterator.Seek(versionKey(cursor->bound, start, kNewest));
+    Walk walk(*cursor);
+    for (size_t count = 0; iterator.Valid(); ++count) {
+        const rocksdb::Slice user = userKey(iterator.key());
+        if (!end.empty() && user.compare(end) >= 0) break;
+        if (count == std::max<size_t>(maxKeys, 1)) {
+            resumeSink(context, bytes(user), 0);
+            return Failure();
+        }
+        stele_found found;
+        if (!foundVersion(iterator, &found)) return unknownVersion();
+        if (found.outcome == STELE_DELETION && found.timestamp <= timestamp) {
+            sink(context, bytes(user), found.timestamp);
+        }
+        walk.makeCurrent(user);
+        walk.skipForward();
+    }
+    return failureOf(iterator.status());
+}
+
+}  // namespace
+}  // namespace stele
+
+stele_code stele_read_first_change(
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp, void *context,
+    stele_key_sink sink, char **message) {
+    return stele::guarded(message, [&]() {
+        return stele::readFirstChange(
+            *reader, stele::slice(start), stele::slice(end), timestamp, context, sink);
+    });
+}
+
+stele_code stele_read_deletions(
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp,
+    size_t max_keys, void *context, stele_key_sink sink, stele_key_sink resume_sink,
+    char **message) {
+    return stele::guarded(message, [&]() {
+        return stele::readDeletions(
+            *reader, stele::slice(start), stele::slice(end), timestamp, max_keys, context, sink,
+            resume_sink);
+    });
+}

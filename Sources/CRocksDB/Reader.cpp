@@ -1,0 +1,64 @@
+// Readers: the latest state, and snapshots.
+
+#include "Engine.hpp"
+
+rocksdb::ReadOptions stele_reader::keyReads() const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    options.prefix_same_as_start = true;
+    options.background_purge_on_iterator_cleanup = true;
+    return options;
+}
+
+rocksdb::ReadOptions stele_reader::rangeReads() const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot;
+    options.total_order_seek = true;
+    options.background_purge_on_iterator_cleanup = true;
+    return options;
+}
+
+void stele_reader::dropIterators() {
+    for (stele::Cursor *cursor : {&keyCursor, &rangeCursor}) {
+        const std::lock_guard<std::mutex> guard(cursor->mutex);
+        cursor->iterator.reset();
+    }
+}
+
+stele_reader::~stele_reader() {
+    dropIterators();
+    if (snapshot != nullptr) engine->db->ReleaseSnapshot(snapshot);
+}
+
+stele_reader *stele_engine_latest(stele_engine *engine) { return &engine->latest; }
+
+stele_code stele_snapshot_create(
+    stele_engine *engine, stele_reader **snapshot, char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        auto created = std::make_unique<stele_reader>(engine);
+        const std::lock_guard<std::mutex> guard(engine->intentWrites);
+        created->intents = engine->intents.view();
+        created->snapshot = engine->db->GetSnapshot();
+        *snapshot = created.release();
+        return stele::Failure();
+    });
+}
+
+void stele_snapshot_free(stele_reader *snapshot) { delete snapshot; }
+
+stele_code stele_engine_compact(
+    stele_engine *engine, stele_bytes start, stele_bytes end, char **message) {
+    return stele::guarded(message, [&]() {
+        std::string from;
+        std::string to;
+        const rocksdb::Slice first =
+            stele::versionKey(from, stele::slice(start), stele::kNewest);
+        const rocksdb::Slice last = stele::versionKey(to, stele::slice(end), stele::kNewest);
+        rocksdb::CompactRangeOptions options;
+        options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+        const rocksdb::Status status = engine->db->CompactRange(
+            options, engine->families[stele::kData], &first, end.count == 0 ? nullptr : &last);
+        engine->latest.dropIterators();
+        return stele::failureOf(status);
+    });
+}

@@ -1,0 +1,103 @@
+import SteleBase
+import SteleClock
+
+/// Reads of one state of a store: the latest one, or that of a snapshot.
+///
+/// Below the watermark of a tablet (see ``Watermark``) versions may be missing, so every read at a
+/// timestamp below it is refused with ``EngineError/Code/belowWatermark``.
+package protocol EngineReader: AnyObject, Sendable {
+    /// Reads one key; a value is appended to `buffer`, and nothing is allocated if it has room.
+    func read(
+        _ key: KeyBytes, at point: ReadPoint, into buffer: inout [UInt8]
+    ) throws(EngineError) -> ReadOutcome
+
+    /// Reads several keys of one state, whose values are appended to `buffer` in their order.
+    func read(
+        _ keys: [KeyBytes], at point: ReadPoint, into buffer: inout [UInt8]
+    ) throws(EngineError) -> [ReadOutcome]
+
+    /// The newest version of `key` at or below `timestamp`, deletions included. Sees no intents.
+    func newestVersion(
+        of key: KeyBytes, at timestamp: Timestamp
+    ) throws(EngineError) -> Version?
+
+    /// The versions of `key` above `timestamp`, newest first, at most `limit`. Sees no intents.
+    func versions(
+        of key: KeyBytes, above timestamp: Timestamp, limit: Int
+    ) throws(EngineError) -> [Version]
+
+    /// Appends to `page` the rows of `range` visible at `point`, ascending or descending.
+    ///
+    /// The limits count what this call appends. The page's resume key and conflicts are set or
+    /// cleared; after a conflict no rows follow, and the resume key is that of the first conflict.
+    /// Else it is the next key of the range with versions or an intent, visible or not.
+    func scan(
+        _ range: KeyRange, at point: ReadPoint, limits: ScanLimits, reverse: Bool,
+        into page: inout ScanPage
+    ) throws(EngineError)
+
+    /// The first key of `range` with a version above `timestamp`; nil if nothing changed since.
+    func firstChange(
+        in range: KeyRange, above timestamp: Timestamp
+    ) throws(EngineError) -> KeyBytes?
+
+    /// Which of the first `keys` keys of a range have a deletion at or below `timestamp` as their
+    /// newest version: with all that is older, it can be dropped once the watermark is there.
+    func obsoleteDeletions(
+        in range: KeyRange, upTo timestamp: Timestamp, keys: Int
+    ) throws(EngineError) -> ObsoleteDeletions
+
+    /// The value of a key in a family that holds no versions.
+    func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]?
+
+    /// All pairs of a key range in a family that holds no versions, ascending.
+    func pairs(
+        of range: KeyRange, in family: PlainFamily
+    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])]
+}
+
+/// Deletions that hide nothing that can still be read.
+package struct ObsoleteDeletions: Hashable, Sendable {
+    package struct Deletion: Hashable, Sendable {
+        package var key: KeyBytes
+        package var timestamp: Timestamp
+
+        package init(key: KeyBytes, timestamp: Timestamp) {
+            self.key = key
+            self.timestamp = timestamp
+        }
+    }
+
+    package var deletions: [Deletion] = []
+    /// Where to go on; nil at the end of the range.
+    package var resumeKey: KeyBytes?
+
+    package init() {}
+}
+
+extension EngineReader {
+    /// A scan that takes everything at or below `timestamp` for certain.
+    @inlinable
+    package func scan(
+        _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
+        into page: inout ScanPage
+    ) throws(EngineError) {
+        try scan(range, at: ReadPoint(timestamp), limits: limits, reverse: reverse, into: &page)
+    }
+
+    /// The intents of a key range, ascending.
+    package func intents(
+        in range: KeyRange
+    ) throws(EngineError) -> [(key: KeyBytes, intent: Intent)] {
+        var found: [(key: KeyBytes, intent: Intent)] = []
+        for pair in try pairs(of: range, in: .locks) {
+            do throws(DecodingError) {
+                found.append((pair.key, try Intent(pair.value[...])))
+            } catch {
+                throw EngineError(
+                    .corruption, "the intent at \(pair.key.keyDescription): \(error)")
+            }
+        }
+        return found
+    }
+}

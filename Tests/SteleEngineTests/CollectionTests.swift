@@ -1,0 +1,207 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRocksDB
+import Testing
+
+/// Garbage collection below watermarks.
+@Suite struct CollectionTests {
+    private let tablet = TabletID(3)
+    private let replica = ReplicaID(4)
+
+    private func raise(
+        _ timestamp: UInt64, _ range: KeyRange = .all, tablet: UInt64 = 3,
+        in engine: some StorageEngine
+    ) throws {
+        try engine.apply { list in
+            list.raise(
+                Watermark(timestamp: time(timestamp), range: range), tablet: TabletID(tablet),
+                replica: replica)
+        }
+    }
+
+    private func expectRefused(
+        _ read: () throws -> Void, location: SourceLocation = #_sourceLocation
+    ) {
+        let error = #expect(throws: EngineError.self, sourceLocation: location) { try read() }
+        #expect(error?.code == .belowWatermark, sourceLocation: location)
+        #expect(error?.isFatal == false, sourceLocation: location)
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func readsBelowTheWatermarkAreRefused(_ kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            try engine.apply { list in
+                for name in ["a", "m", "z"] {
+                    for at: UInt64 in 1...9 {
+                        list.put(key(name), [UInt8(at)], at: time(at), by: writerID)
+                    }
+                }
+            }
+            let snapshot = try engine.snapshot()
+            let range = KeyRange(start: key("b"), end: key("n"))
+            try raise(5, range, in: engine)
+            for reader in [engine, snapshot] as [any EngineReader] {
+                expectRefused { _ = try reader.read(key("m"), at: ReadPoint(time(4))) }
+                expectRefused { _ = try reader.newestVersion(of: key("m"), at: time(4)) }
+                expectRefused { _ = try reader.versions(of: key("m"), above: time(4), limit: 1) }
+                expectRefused { _ = try reader.firstChange(in: .all, above: time(4)) }
+                for reverse in [false, true] {
+                    expectRefused { _ = try reader.page(at: time(4), reverse: reverse) }
+                    expectRefused {
+                        _ = try reader.page(
+                            KeyRange(start: key("a"), end: key("b\0")), at: time(4),
+                            reverse: reverse)
+                    }
+                    let outside = KeyRange(start: key("n"), end: [])
+                    #expect(try reader.page(outside, at: time(4), reverse: reverse).count == 1)
+                    let before = KeyRange(start: [], end: key("b"))
+                    #expect(try reader.page(before, at: time(4), reverse: reverse).count == 1)
+                    #expect(try reader.page(at: time(5), reverse: reverse).count == 3)
+                }
+                #expect(try reader.read(key("a"), at: ReadPoint(time(4))).1 == [4])
+                #expect(try reader.read(key("m"), at: ReadPoint(time(5))).1 == [5])
+            }
+            // It never goes back, and reaches as far as the tablet says.
+            try raise(2, KeyRange(start: key("b"), end: key("c")), in: engine)
+            expectRefused { _ = try engine.newestVersion(of: key("b"), at: time(4)) }
+            #expect(try engine.newestVersion(of: key("c"), at: time(4)) == nil)
+            try raise(7, KeyRange(start: key("b"), end: []), tablet: 9, in: engine)
+            expectRefused { _ = try engine.newestVersion(of: key("b"), at: time(6)) }
+            expectRefused { _ = try engine.newestVersion(of: key("zz"), at: time(6)) }
+            // And goes with its tablet.
+            let keys = [
+                LocalKey(tablet: TabletID(9), replica: replica, item: .watermark),
+                LocalKey(tablet: tablet, replica: replica, item: .watermark),
+            ].map(\.bytes)
+            try engine.apply { $0.delete(keys[0], in: .local) }
+            _ = try engine.newestVersion(of: key("z"), at: time(6))
+            expectRefused { _ = try engine.newestVersion(of: key("b"), at: time(4)) }
+            #expect(try engine.value(of: keys[1], in: .local) != nil)
+            try engine.apply { $0.clear(.all, in: .local) }
+            #expect(try engine.newestVersion(of: key("b"), at: time(1)) == nil)
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func newestVersionAtTheWatermarkStays(_ kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            try engine.apply { list in
+                for at: UInt64 in [1, 4, 6, 9] {
+                    list.put(key("a"), [UInt8(at)], at: time(at), by: writerID)
+                    list.put(key("b"), [UInt8(at)], at: time(at), by: writerID)
+                }
+                list.delete(key("b"), at: time(5), by: writerID)
+                list.put(key("c"), [1], at: time(1), by: writerID)
+                list.delete(key("d"), at: time(2), by: writerID)
+                list.put(key("e"), [1], at: time(1), by: writerID)
+                list.put(key("e"), [2], at: time(2), by: writerID)
+            }
+            try raise(5, KeyRange(start: [], end: key("e")), in: engine)
+            try engine.flush()
+            if let engine = engine as? RocksDBEngine {
+                try engine.compact(.all)
+                func stored(_ name: String) throws -> [UInt64] {
+                    try engine.storedVersions(of: key(name)).map(\.timestamp.rawValue)
+                }
+                #expect(try stored("a") == [9, 6, 4])
+                #expect(try stored("b") == [9, 6, 5])
+                #expect(try stored("c") == [1])
+                #expect(try stored("d") == [2])
+                #expect(try stored("e") == [2, 1])
+            } else {
+                #expect(try engine.statistics().estimatedVersions == 10)
+            }
+            let page = try engine.page(KeyRange(start: [], end: key("e")), at: time(5))
+            #expect(page.plainRows.map(\.value) == [[4], [1]])
+            #expect(try engine.page(at: .max).plainRows.map(\.value) == [[9], [9], [1], [2]])
+        }
+    }
+
+    /// Compactions may use a watermark only once it is as durable as their result.
+    @Test func unflushedWatermarkDropsNothing() throws {
+        try withTemporaryDirectory { directory in
+            let engine = try RocksDBEngine(directory: directory + "/store", options: .small)
+            try engine.apply { list in
+                for at: UInt64 in 1...5 { list.put(key("a"), [1], at: time(at), by: writerID) }
+            }
+            try engine.flush()
+            try raise(4, in: engine)
+            try engine.compact(.all)
+            #expect(try engine.storedVersions(of: key("a")).count == 5)
+            try engine.flush()
+            engine.close()
+            let again = try RocksDBEngine(directory: directory + "/store", options: .small)
+            defer { again.close() }
+            expectRefused { _ = try again.newestVersion(of: key("a"), at: time(3)) }
+            #expect(try again.storedVersions(of: key("a")).count == 5)
+            try again.compact(.all)
+            #expect(try again.storedVersions(of: key("a")).count == 2)
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func obsoleteDeletionsAreDroppedByCommand(_ kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            try engine.apply { list in
+                for name in ["a", "b", "c", "d"] {
+                    list.put(key(name), [1], at: time(1), by: writerID)
+                    list.put(key(name), [2], at: time(2), by: writerID)
+                }
+                for name in ["a", "b", "c"] { list.delete(key(name), at: time(3), by: writerID) }
+                list.put(key("b"), [4], at: time(4), by: writerID)
+                list.delete(key("e"), at: time(9), by: writerID)
+            }
+            let found = try engine.obsoleteDeletions(in: .all, upTo: time(5), keys: .max)
+            #expect(found.deletions.map(\.key) == [key("a"), key("c")])
+            #expect(found.deletions.map(\.timestamp) == [time(3), time(3)])
+            #expect(found.resumeKey == nil)
+            let some = try engine.obsoleteDeletions(in: .all, upTo: time(5), keys: 2)
+            #expect(some.deletions.map(\.key) == [key("a")] && some.resumeKey == key("c"))
+            try raise(5, in: engine)
+            try engine.apply { list in
+                list.put(key("f"), [1], at: time(6), by: writerID)
+                list.delete(key("f"), at: time(7), by: writerID)
+                list.put(key("f"), [1], at: time(8), by: writerID)
+                for deletion in found.deletions {
+                    list.dropVersions(of: deletion.key, upTo: deletion.timestamp)
+                }
+                // Those that the same batch puts are dropped too.
+                list.dropVersions(of: key("f"), upTo: time(7))
+                list.dropVersions(of: key("none"), upTo: time(7))
+            }
+            for name in ["a", "c"] { #expect(try engine.newestVersion(of: key(name), at: .max) == nil) }
+            #expect(try engine.versions(of: key("f"), above: time(5), limit: 9).count == 1)
+            #expect(try engine.page(at: .max).keys == ["b", "d", "f"])
+            if let engine = engine as? RocksDBEngine {
+                try engine.flush()
+                try engine.compact(.all)
+                #expect(try engine.storedVersions(of: key("a")).isEmpty)
+                #expect(try engine.storedVersions(of: key("b")).count == 1)
+            }
+            #expect(try engine.page(at: .max).keys == ["b", "d", "f"])
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases, [false, true])
+    func scanStopsAtItsLimitOfKeys(_ kind: EngineKind, reverse: Bool) throws {
+        try withEngine(kind) { engine in
+            try engine.apply { list in
+                for index: UInt8 in 0..<100 {
+                    list.put([index], [1], at: time(1), by: writerID)
+                    if index % 10 != 0 { list.delete([index], at: time(2), by: writerID) }
+                }
+                list.put(intent([1]), at: [255])
+            }
+            let limits = ScanLimits(keys: 7)
+            let page = try engine.page(at: time(0), limits: limits, reverse: reverse)
+            #expect(page.count == 0 && page.resumeKey == (reverse ? [93] : [7]))
+            let rows = try engine.rows(.all, at: time(0), limits: limits, reverse: reverse)
+            #expect(rows.isEmpty)
+            let range = KeyRange(start: [], end: [200])
+            let all = try engine.rows(range, at: time(2), limits: limits, reverse: reverse)
+            #expect(all.count == 10)
+            #expect(all == (try engine.page(range, at: time(2), reverse: reverse).plainRows))
+        }
+    }
+}
