@@ -30,6 +30,7 @@ extension LogWriter {
         }
         if moving.isFinished, !startMoving() { return false }
         try moveSlice()
+        if moving.isFinished { try vouchForCopies() }
         try reclaim()
         return !moving.isFinished
     }
@@ -130,6 +131,15 @@ extension LogWriter {
                 state.statistics.movedEntries += part.slots.count
             }
         }
+    }
+
+    /// Writes that the copies were synced, before the originals go: otherwise damage to the last
+    /// copy would look like a write that was cut short, and its entries would be gone in silence.
+    private func vouchForCopies() throws(LogError) {
+        try makeRoom(for: LogFormat.alignment)
+        _ = encode([])
+        try write()
+        try sync()
     }
 
     private func add(_ entry: Entry, of key: ReplicaKey, to parts: inout [OutgoingPart]) {

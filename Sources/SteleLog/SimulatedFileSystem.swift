@@ -46,9 +46,10 @@ package final class SimulatedFileSystem: FileSystem {
         var stalled: Set<FileError.Operation> = []
         var capacity = SimulatedFileSystem.unlimited
         var injected = 0
-        /// How many operations have changed something, and how many may.
+        /// How many operations have changed something.
         var changes = 0
-        var changesUntilPowerFails = Int.max
+        /// What the disk was before each change since `record`.
+        var recorded: [State]?
     }
 
     /// A capacity that is never reached.
@@ -61,8 +62,9 @@ package final class SimulatedFileSystem: FileSystem {
 
     // MARK: What a test does to the disk
 
-    /// Loses power: unsynced bytes and names are kept or dropped, locks and handles are gone. The
-    /// power is back afterwards.
+    private init(_ state: sending State) { self.state = Mutex(state) }
+
+    /// Loses power: unsynced bytes and names are kept or dropped, locks and handles are gone.
     package func crash() {
         state.withLock { state in
             state.names.crash(&state.random)
@@ -73,7 +75,6 @@ package final class SimulatedFileSystem: FileSystem {
             state.dropUnreachable()
             state.locks = []
             state.life += 1
-            state.changesUntilPowerFails = .max
         }
     }
 
@@ -85,9 +86,18 @@ package final class SimulatedFileSystem: FileSystem {
         }
     }
 
-    /// Lets so many more changing operations happen; all behind them fail, until a crash.
-    package func cutPower(afterChanges count: Int) {
-        state.withLock { $0.changesUntilPowerFails = count }
+    /// Keeps, from now on, what the disk is before each change.
+    package func record() { state.withLock { $0.recorded = [] } }
+
+    /// The disks that a crash at each change since `record` would find; `number` is that of the
+    /// change. Each is to be crashed before it is used.
+    package func crashPoints(seed: UInt64) -> [(number: Int, disk: SimulatedFileSystem)] {
+        let states = state.withLock { $0.recorded ?? [] }
+        return states.map { state in
+            var state = state
+            state.random = SeededRandom(seed: seed ^ UInt64(state.changes))
+            return (state.changes, SimulatedFileSystem(state))
+        }
     }
 
     /// How many operations have changed something: created, written, synced, renamed, removed.
@@ -157,7 +167,7 @@ package final class SimulatedFileSystem: FileSystem {
     package func open(_ path: String, create: Bool) throws(FileError) -> any File {
         let (number, life) = try perform(.open, path) { state throws(FileError) in
             if create, state.names.present[path] == nil {
-                try state.countChange(.open, path)
+                state.countChange()
                 if let number = state.names.create(path) {
                     state.inodes[number] = SimulatedInode(bytes: [])
                 }
@@ -207,7 +217,7 @@ package final class SimulatedFileSystem: FileSystem {
         return try state.withLock { state throws(FileError) in
             if let operation {
                 try state.check(operation, path)
-                if operation.changes { try state.countChange(operation, path) }
+                if operation.changes { state.countChange() }
             }
             return try body(&state)
         }
@@ -241,12 +251,13 @@ extension SimulatedFileSystem.State {
         }
     }
 
-    /// Counts an operation that changes the disk, and fails if the power does.
-    mutating func countChange(
-        _ operation: FileError.Operation, _ path: String
-    ) throws(FileError) {
-        if changesUntilPowerFails <= 0 { throw FileError(operation, path, code: EIO) }
-        if changesUntilPowerFails < .max { changesUntilPowerFails -= 1 }
+    /// Counts an operation that is about to change the disk.
+    mutating func countChange() {
+        if recorded != nil {
+            var copy = self
+            copy.recorded = nil
+            recorded?.append(copy)
+        }
         changes += 1
     }
 
