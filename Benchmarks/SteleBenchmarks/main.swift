@@ -3,7 +3,8 @@ import CAllocationHooks
 import Glibc
 
 let suites: [(name: String, run: () throws -> [Row])] = [
-    ("base", baseSuite)
+    ("base", baseSuite),
+    ("raft", raftSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {
