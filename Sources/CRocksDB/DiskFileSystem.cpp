@@ -309,6 +309,7 @@ public:
         const stele_disk_fault &fault = disk_->fault;
         const bool isFull = fault.error == STELE_DISK_NO_SPACE && fault.is_permanent
             && disk_->operationsUnderFault >= fault.after;
+        if (isFull) ++disk_->failures;
         *free = isFull ? 0 : uint64_t(1) << 40;
         return IOStatus::OK();
     }

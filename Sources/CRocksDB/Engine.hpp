@@ -45,6 +45,10 @@ constexpr const char *kFamilyNames[kFamilyCount] = {"default", "locks", "txns", 
 
 inline bool isPlainFamily(uint8_t family) { return family >= kLocks && family <= kLocal; }
 
+// The item of a replica's applied state: the last byte of its key in `local`, behind tablet and
+// replica (8 bytes each); see the Swift `LocalKey`.
+constexpr char kAppliedItem = 1;
+
 // An iterator over `data` with its scratch memory, reused from read to read.
 struct Cursor {
     std::mutex mutex;
@@ -86,6 +90,7 @@ struct stele_reader {
 struct stele_engine {
     stele::VersionComparator comparator;
     std::shared_ptr<const rocksdb::SliceTransform> prefix;
+    std::string directory;
     stele_resources resources;
     std::unique_ptr<rocksdb::Env> env;
     std::shared_ptr<stele::Events> events;
@@ -96,6 +101,8 @@ struct stele_engine {
 
     std::atomic<uint64_t> writes{0};
     std::atomic<uint64_t> clears{0};
+    // Numbers imports.
+    std::atomic<uint64_t> imports{0};
     std::atomic<uint64_t> cacheHits{0};
     std::atomic<uint64_t> cacheMisses{0};
     // Held by writes that change intents, so that nobody sees them without their versions. The
@@ -107,7 +114,9 @@ struct stele_engine {
 
     ~stele_engine();
 
+    // Where files are prepared that the store takes in.
+    std::string importDirectory() const { return directory + "/import"; }
     // Reads what is kept in memory of `locks` and `local`: at opening, and again after files were
-    // ingested into them. No write may run meanwhile.
+    // ingested into them, with `intentWrites` held. No write may run meanwhile.
     rocksdb::Status loadDerived();
 };

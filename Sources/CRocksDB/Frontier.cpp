@@ -5,9 +5,7 @@
 namespace stele {
 namespace {
 
-// A key of an applied state: tablet and replica (8 bytes each), item 1; see the Swift `LocalKey`.
 constexpr size_t kItemOffset = 16;
-constexpr char kAppliedItem = 1;
 
 bool isAppliedState(const rocksdb::Slice &key) {
     return key.size() == kItemOffset + 1 && key[kItemOffset] == kAppliedItem;

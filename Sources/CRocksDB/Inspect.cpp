@@ -28,7 +28,7 @@ bool isOfCreation(const std::string &name) {
 
 Failure inspectWithoutCurrent(const std::vector<std::string> &names) {
     for (const std::string &name : names) {
-        if (endsWith(name, ".sst")) {
+        if (endsWith(name, ".sst") || name == "import") {
             return failure(STELE_CORRUPTION, "there are table files, but no file CURRENT");
         }
         if (!isOfCreation(name)) {

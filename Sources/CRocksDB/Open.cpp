@@ -5,6 +5,7 @@
 #include "DeferredErrors.hpp"
 #include "Engine.hpp"
 #include "Events.hpp"
+#include "Import.hpp"
 #include "Inspect.hpp"
 #include "Options.hpp"
 
@@ -64,7 +65,6 @@ stele_engine::~stele_engine() {
 }
 
 rocksdb::Status stele_engine::loadDerived() {
-    const std::lock_guard<std::mutex> guard(intentWrites);
     const rocksdb::Status status = intents.load(*db, families[stele::kLocks]);
     return status.ok() ? watermarks.load(*db, families[stele::kLocal]) : status;
 }
@@ -74,6 +74,7 @@ stele_code stele_engine_open(
     return stele::guarded(message, [&]() -> stele::Failure {
         const std::string path = stele::slice(directory).ToString();
         auto created = std::make_unique<stele_engine>();
+        created->directory = path;
         created->prefix = std::make_shared<stele::VersionPrefix>();
         created->resources = *options.resources;
         created->env = options.disk == nullptr
@@ -91,6 +92,8 @@ stele_code stele_engine_open(
             &created->families, &opened);
         if (!status.ok()) return stele::openFailureOf(status);
         created->db.reset(opened);
+        result = stele::removeImports(created->importDirectory(), created->env.get());
+        if (result.isFailure()) return result;
         result = stele::writeFormat(*created);
         if (result.isFailure()) return result;
         result = stele::failureOf(created->loadDerived());

@@ -14,13 +14,13 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
         fileprivate let number: UInt64
     }
 
-    private struct Image {
+    struct Image {
         var store = MemoryStore()
         /// All bytes ever applied up to this image.
         var appliedBytes = 0
     }
 
-    private struct State {
+    struct State {
         var current = Image()
         /// What a crash leaves.
         var durable = Image()
@@ -30,7 +30,7 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
         var pressure = WritePressure.normal
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     package init() {}
 

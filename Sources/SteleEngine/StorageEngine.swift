@@ -49,6 +49,19 @@ package protocol StorageEngine: EngineReader {
     /// replica. The log is to be kept behind it.
     func persistedFrontier() throws(EngineError) -> [AppliedState]
 
+    /// Begins to read all that a replica has, as it is now.
+    func export(_ scope: ReplicaScope) throws(EngineError) -> any ReplicaExport
+
+    /// Begins to build a replica from what another one exported.
+    ///
+    /// Until that is finished nothing may be applied to the replica, and no other replica may
+    /// share keys with it.
+    func makeImport(of scope: ReplicaScope) throws(EngineError) -> any ReplicaImport
+
+    /// Removes all that a replica has and nothing else, in one step that the next flush makes
+    /// durable.
+    func remove(_ scope: ReplicaScope) throws(EngineError)
+
     /// Closes the store; nothing may be called afterwards. What was not flushed is given up.
     func close()
 }

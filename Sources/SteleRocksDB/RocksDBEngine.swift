@@ -44,6 +44,8 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
     package let directory: String
 
     private var handle: OpaquePointer?
+    /// Owns what `handle` points to, together with exports and imports that are under way.
+    private(set) var store: OpenStore?
     private let writer: Mutex<Writer>
     private let flushing = Mutex(())
     private let monitor: EngineMonitor
@@ -82,6 +84,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         }
         self.directory = directory
         self.handle = handle
+        self.store = OpenStore(handle, monitor)
         self.monitor = monitor
         self.writer = Mutex(Writer(batch: batch))
     }
@@ -133,10 +136,10 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
     package func close() {
         flushing.withLock { _ in
             writer.withLock { writer in
-                guard let handle else { return }
+                guard handle != nil else { return }
                 stele_batch_free(writer.batch)
-                stele_engine_close(handle)
-                self.handle = nil
+                handle = nil
+                store = nil
             }
         }
     }
@@ -191,9 +194,24 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
     }
 
     /// After a fatal error, of a read too, nothing more is written: the node has to restart.
-    private func checkNotFailed() throws(EngineError) {
+    func checkNotFailed() throws(EngineError) {
         if let error = monitor.failure { throw error }
     }
+}
+
+/// The open store, which is closed for good when nothing refers to this any more.
+final class OpenStore: @unchecked Sendable {
+    // Safety: nothing changes.
+    private let handle: OpaquePointer
+    /// The store calls it until it is closed.
+    private let monitor: EngineMonitor
+
+    init(_ handle: OpaquePointer, _ monitor: EngineMonitor) {
+        self.handle = handle
+        self.monitor = monitor
+    }
+
+    deinit { stele_engine_close(handle) }
 }
 
 /// The one batch that mutations are collected in.
@@ -242,6 +260,30 @@ extension RocksDBEngine {
         } catch {
             stele_batch_clear(writer.batch)
             throw error
+        }
+    }
+
+    /// Keeps the writer out while `body` runs.
+    func pausingWrites(_ body: () throws(EngineError) -> Void) throws(EngineError) {
+        try writer.withLock { _ throws(EngineError) in
+            _ = try open()
+            try body()
+        }
+    }
+
+    package func remove(_ scope: ReplicaScope) throws(EngineError) {
+        try checkNotFailed()
+        try writer.withLock { writer throws(EngineError) in
+            _ = try open()
+            do throws(EngineError) {
+                try check { message in
+                    scope.withShim { stele_batch_remove_replica(writer.batch, &$0, &message) }
+                }
+            } catch {
+                stele_batch_clear(writer.batch)
+                throw error
+            }
+            try commit(writer, bytes: scope.localPrefix.count)
         }
     }
 

@@ -82,4 +82,74 @@ import Testing
             again.close()
         }
     }
+
+    @Test(arguments: [RocksDBDisk.Fault.ioError, .noSpace], [false, true])
+    func failedImportChangesNothing(fault: RocksDBDisk.Fault, permanently: Bool) throws {
+        let sender = MemoryEngine()
+        try workload.apply(1...30, to: sender)
+        let neighbour = Workload(tablet: TabletID(3), replica: ReplicaID(9), prefix: "b/")
+        try forEachFault(
+            fault, permanently: permanently, on: [.space, .change], from: filledDisk()
+        ) { disk, arm in
+            let engine = try RocksDBEngine(directory: storePath, options: .on(disk))
+            try neighbour.apply(1...5, to: engine)
+            arm()
+            var isImported = false
+            do {
+                let build = try engine.makeImport(of: workload.scope)
+                let export = try sender.export(workload.scope)
+                while let chunk = try export.nextChunk(maxBytes: 1000) { try build.add(chunk[...]) }
+                _ = try build.finish()
+                isImported = true
+            } catch let error as EngineError {
+                #expect(error.isFatal)
+                #expect(error.code == (fault == .noSpace ? .noSpace : .io), "\(error)")
+                #expect(throws: EngineError.self) { try workload.apply(11...11, to: engine) }
+            }
+            let index = try workload.expectConsistent(engine)
+            #expect(index == 30 || index == 10 && !isImported)
+            #expect(try neighbour.expectConsistent(engine) == 5)
+            engine.close()
+            let again = try RocksDBEngine(
+                directory: storePath, options: .on(disk.afterCrash(seed: 3)))
+            let left = try workload.expectConsistent(again)
+            #expect(left == 30 || left == 10 && !isImported)
+            try workload.replay(through: 31, to: again)
+            try neighbour.replay(through: 6, to: again)
+            again.close()
+        }
+    }
+
+    /// Opening and creating: every operation fails once, or all from one on.
+    @Test(arguments: RocksDBDisk.Fault.allCases, [false, true])
+    func failedOpeningIsAnErrorAndLosesNothing(
+        fault: RocksDBDisk.Fault, permanently: Bool
+    ) throws {
+        let kinds: [RocksDBDisk.Operations] =
+            fault == .ioError ? [[.space, .change], [.read]] : [[.space, .change]]
+        for base in [try RocksDBDisk(), try filledDisk()] {
+            let entries: UInt64 = try base.files().isEmpty ? 0 : 10
+            for operations in kinds {
+                try forEachFault(
+                    fault, permanently: permanently, on: operations, from: base
+                ) { disk, arm in
+                    arm()
+                    do {
+                        let engine = try RocksDBEngine(directory: storePath, options: .on(disk))
+                        #expect(try workload.expectConsistent(engine) == entries)
+                        engine.close()
+                    } catch let error as EngineError {
+                        #expect(!error.message.isEmpty)
+                        #expect(error.isFatal)
+                    }
+                    let again = try RocksDBEngine(
+                        directory: storePath, options: .on(disk.afterCrash(seed: 5)))
+                    #expect(try workload.expectConsistent(again) == entries)
+                    try workload.replay(through: 12, to: again)
+                    try again.flush()
+                    again.close()
+                }
+            }
+        }
+    }
 }

@@ -17,6 +17,8 @@ struct Workload {
 
     var range: KeyRange { KeyRange(prefix: key(prefix)) }
 
+    var scope: ReplicaScope { ReplicaScope(tablet: tablet, replica: replica, range: range) }
+
     private func name(_ index: UInt64) -> [UInt8] {
         withUnsafeBytes(of: index.bigEndian) { Array($0) }
     }

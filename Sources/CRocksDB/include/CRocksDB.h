@@ -14,6 +14,7 @@
 
 #include "CRocksDBBase.h"
 #include "CRocksDBDisk.h"
+#include "CRocksDBReplica.h"
 #include "CRocksDBResources.h"
 
 #ifdef __cplusplus
@@ -27,8 +28,6 @@ enum {
     STELE_LOCAL = 3,
 };
 
-typedef struct stele_engine stele_engine;
-typedef struct stele_batch stele_batch;
 // What reads go through: the latest state, or that of a snapshot.
 typedef struct stele_reader stele_reader;
 

@@ -1,0 +1,106 @@
+// Reading all pairs of a replica, page by page, as they were at one moment.
+
+#include "Replica.hpp"
+
+struct stele_export {
+    stele_export(stele_engine &engine, const stele_replica &scope)
+        : engine(engine), replica(scope), snapshot(engine.db->GetSnapshot()) {}
+    ~stele_export() {
+        iterator.reset();
+        engine.db->ReleaseSnapshot(snapshot);
+    }
+
+    stele_engine &engine;
+    const stele::Replica replica;
+    const rocksdb::Snapshot *snapshot;
+    // How many families are done; then, within the next one.
+    size_t done = 0;
+    std::unique_ptr<rocksdb::Iterator> iterator;
+    std::string page;
+};
+
+namespace stele {
+namespace {
+
+void appendLength(std::string &page, size_t length) {
+    const uint32_t value = static_cast<uint32_t>(length);
+    page.append(reinterpret_cast<const char *>(&value), sizeof value);
+}
+
+void appendPair(
+    std::string &page, size_t family, const rocksdb::Slice &key, const rocksdb::Slice &value) {
+    page.push_back(static_cast<char>(family));
+    appendLength(page, key.size());
+    appendLength(page, value.size());
+    page.append(key.data(), key.size());
+    page.append(value.data(), value.size());
+}
+
+Failure exportNext(stele_export &from, size_t maxBytes) {
+    from.page.clear();
+    while (from.done < kReplicaFamilies.size()) {
+        const size_t family = kReplicaFamilies[from.done];
+        if (!from.iterator) {
+            rocksdb::ReadOptions reads = from.engine.latest.rangeReads();
+            reads.snapshot = from.snapshot;
+            // A copy of everything must not push out what is read often.
+            reads.fill_cache = false;
+            from.iterator.reset(
+                from.engine.db->NewIterator(reads, from.engine.families[family]));
+            from.iterator->Seek(from.replica.first(family));
+        }
+        for (; from.iterator->Valid(); from.iterator->Next()) {
+            rocksdb::Slice key = from.iterator->key();
+            if (!from.replica.contains(family, key)) break;
+            const rocksdb::Slice value = from.iterator->value();
+            if (family == kLocal) key.remove_prefix(from.replica.localPrefix().size());
+            const size_t size = kPairHeaderBytes + key.size() + value.size();
+            if (!from.page.empty() && from.page.size() + size > maxBytes) return Failure();
+            appendPair(from.page, family, key, value);
+        }
+        if (!from.iterator->status().ok()) return failureOf(from.iterator->status());
+        from.iterator.reset();
+        ++from.done;
+    }
+    return Failure();
+}
+
+}  // namespace
+}  // namespace stele
+
+stele_code stele_export_create(
+    stele_engine *engine, const stele_replica *replica, stele_export **created, char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        *created = new stele_export(*engine, *replica);
+        return stele::Failure();
+    });
+}
+
+void stele_export_free(stele_export *from) { delete from; }
+
+stele_code stele_export_applied(
+    stele_export *from, void *context, void (*sink)(void *context, stele_bytes value),
+    char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        rocksdb::ReadOptions reads;
+        reads.snapshot = from->snapshot;
+        rocksdb::PinnableSlice value;
+        const rocksdb::Status status = from->engine.db->Get(
+            reads, from->engine.families[stele::kLocal],
+            from->replica.localPrefix() + stele::kAppliedItem, &value);
+        if (status.IsNotFound()) return stele::Failure();
+        if (!status.ok()) return stele::failureOf(status);
+        sink(context, stele::bytes(value));
+        return stele::Failure();
+    });
+}
+
+stele_code stele_export_next(
+    stele_export *from, size_t max_bytes, void *context,
+    void (*sink)(void *context, stele_bytes pairs), char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        const stele::Failure result = stele::exportNext(*from, max_bytes);
+        if (!result.isFailure()) sink(context, stele::bytes(from->page));
+        return result;
+    });
+}

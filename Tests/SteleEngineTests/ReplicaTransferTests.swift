@@ -1,0 +1,264 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRocksDB
+import Testing
+
+/// Moving a replica from engine to engine, and removing one.
+@Suite struct ReplicaTransferTests {
+    private let source = Workload()
+    private let target = Workload(replica: ReplicaID(8))
+    private let before = Workload(tablet: TabletID(3), replica: ReplicaID(9), prefix: "Z/")
+    private let behind = Workload(tablet: TabletID(4), replica: ReplicaID(10), prefix: "b/")
+
+    static let pairs = EngineKind.allCases.flatMap { from in
+        EngineKind.allCases.map { (from, $0) }
+    }
+
+    private func chunks(
+        of scope: ReplicaScope, in engine: any StorageEngine, maxBytes: Int = 600
+    ) throws -> [[UInt8]] {
+        let export = try engine.export(scope)
+        var chunks: [[UInt8]] = []
+        while let chunk = try export.nextChunk(maxBytes: maxBytes) { chunks.append(chunk) }
+        #expect(try export.nextChunk(maxBytes: maxBytes) == nil)
+        return chunks
+    }
+
+    private func bring(
+        _ chunks: [[UInt8]], to scope: ReplicaScope, of engine: any StorageEngine
+    ) throws -> AppliedState {
+        let build = try engine.makeImport(of: scope)
+        for chunk in chunks { try build.add(chunk[...]) }
+        return try build.finish()
+    }
+
+    @Test(arguments: pairs)
+    func importReplacesWhatTheReplicaHadAndNothingElse(
+        from: EngineKind, to: EngineKind
+    ) throws {
+        try withEngine(from) { sender in
+            try source.apply(1...60, to: sender, padding: 40)
+            try behind.apply(1...3, to: sender)
+            try sender.apply { $0.delete(key("a/row/x"), at: time(7), by: writerID) }
+            let export = try sender.export(source.scope)
+            try source.apply(61...70, to: sender)
+            var chunks: [[UInt8]] = []
+            while let chunk = try export.nextChunk(maxBytes: 600) {
+                #expect(chunk.count <= 600)
+                chunks.append(chunk)
+            }
+            #expect(chunks.count > 10)
+            #expect(export.applied.index == 60)
+
+            try withEngine(to) { receiver in
+                for neighbour in [before, behind] { try neighbour.apply(1...5, to: receiver) }
+                try receiver.flush()
+                try target.apply(1...20, to: receiver)
+                try receiver.apply { $0.put(key("a/zzz"), [1], at: time(90), by: writerID) }
+                try receiver.apply { $0.put(intent([1]), at: key("a/zzz")) }
+                for neighbour in [before, behind] { try neighbour.apply(6...8, to: receiver) }
+                let applied = try bring(chunks, to: target.scope, of: receiver)
+                #expect(
+                    applied
+                        == AppliedState(
+                            tablet: target.tablet, replica: target.replica, index: 60, term: 1))
+                try target.expectContent(through: 60, in: receiver)
+                #expect(try target.appliedIndex(in: receiver) == 60)
+                #expect(try receiver.newestVersion(of: key("a/zzz"), at: .max) == nil)
+                #expect(try receiver.newestVersion(of: key("a/row/x"), at: .max)?.value == nil)
+                #expect(
+                    try receiver.versions(of: key("a/row/x"), above: .zero, limit: 9).count == 1)
+                for neighbour in [before, behind] {
+                    #expect(try neighbour.expectConsistent(receiver) == 8)
+                }
+                #expect(
+                    try receiver.persistedFrontier().map(\.index) == [60, 8, 8])
+                try target.replay(through: 70, to: receiver)
+                #expect(
+                    try self.chunks(of: target.scope, in: receiver).count >= chunks.count)
+            }
+        }
+    }
+
+    @Test(arguments: pairs)
+    func intentsAndWatermarksComeAlong(from: EngineKind, to: EngineKind) throws {
+        let held = key("a/held")
+        try withEngine(from) { sender in
+            try source.apply(1...1, to: sender)
+            try sender.apply { list in
+                list.put(intent([7], at: time(5)), at: held)
+                list.raise(
+                    Watermark(timestamp: time(3), range: source.range), tablet: source.tablet,
+                    replica: source.replica)
+            }
+            let chunks = try chunks(of: source.scope, in: sender)
+            try withEngine(to) { receiver in
+                try receiver.apply { $0.put(intent([1], by: TransactionID(8)), at: key("a/old")) }
+                _ = try bring(chunks, to: target.scope, of: receiver)
+                let error = #expect(throws: EngineError.self) {
+                    try receiver.page(source.range, at: time(2))
+                }
+                #expect(error?.code == .belowWatermark)
+                let page = try receiver.page(KeyRange(prefix: key("a/h")), at: time(9))
+                #expect(page.conflicts.map(\.key) == [held])
+                try receiver.apply { list in
+                    list.resolveIntent(at: held, of: writerID, committedAt: time(6))
+                    list.resolveIntent(
+                        at: key("a/old"), of: TransactionID(8), committedAt: time(6))
+                }
+                #expect(try receiver.newestVersion(of: held, at: .max)?.value == [7])
+                #expect(try receiver.newestVersion(of: key("a/old"), at: .max) == nil)
+                try receiver.remove(target.scope)
+                #expect(try receiver.page(source.range, at: time(2)).count == 0)
+            }
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func importIntoTheWholeKeyspaceClearsToItsEnd(kind: EngineKind) throws {
+        let all = ReplicaScope(tablet: TabletID(2), replica: ReplicaID(1), range: .all)
+        try withEngine(kind) { sender in
+            try source.apply(1...5, to: sender)
+            let chunks = try chunks(of: all, in: sender)
+            for entry in 1...3 as ClosedRange<UInt64> {
+                try withEngine(kind) { receiver in
+                    try receiver.apply { list in
+                        list.put(key("zz"), [1], at: time(entry), by: writerID)
+                        list.put([0xFF, 0xFF], [1], at: .max, by: writerID)
+                        list.put(intent([1]), at: [0xFF, 0xFF])
+                    }
+                    if entry == 2 { try receiver.flush() }
+                    _ = try bring(chunks, to: all, of: receiver)
+                    try source.expectContent(through: 5, in: receiver)
+                    for stale in [key("zz"), [0xFF, 0xFF]] {
+                        #expect(try receiver.newestVersion(of: stale, at: .max) == nil)
+                    }
+                    #expect(try receiver.plainPairs(of: .all, in: .locks).count == 5)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: EngineKind.allCases)
+    func removalClearsExactlyOneReplica(kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            for workload in [before, source, behind] { try workload.apply(1...9, to: engine) }
+            try engine.flush()
+            try source.apply(10...12, to: engine)
+            try engine.remove(source.scope)
+            try source.expectContent(through: 0, in: engine)
+            #expect(try source.appliedIndex(in: engine) == 0)
+            for neighbour in [before, behind] {
+                #expect(try neighbour.expectConsistent(engine) == 9)
+            }
+            // Again, as a restart does, and over what comes later.
+            try engine.remove(source.scope)
+            let last = ReplicaScope(
+                tablet: behind.tablet, replica: behind.replica,
+                range: KeyRange(start: key("b/"), end: []))
+            try engine.remove(last)
+            try behind.expectContent(through: 0, in: engine)
+            try source.replay(through: 4, to: engine)
+            #expect(try before.expectConsistent(engine) == 9)
+            try engine.flush()
+            #expect(try engine.persistedFrontier().map(\.index) == [4, 9])
+        }
+    }
+
+    /// Whatever is wrong with the chunks is found, and the engine stays as it was.
+    @Test(arguments: EngineKind.allCases)
+    func damagedChunksAreRefusedAndChangeNothing(kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            try source.apply(1...6, to: engine)
+            let good = try chunks(of: source.scope, in: engine, maxBytes: 250)
+            try #require(good.count > 3)
+            func expectRefusal(_ chunks: [[UInt8]], _ comment: Comment) throws {
+                let error = #expect(throws: EngineError.self, comment) {
+                    try bring(chunks, to: source.scope, of: engine)
+                }
+                #expect(error?.code == .invalidArgument, comment)
+                #expect(error?.isFatal == false, comment)
+            }
+            for place in good.indices {
+                // The frame, which is the same for both engines, is checked byte by byte on one.
+                for offset in stride(
+                    from: 0, to: good[place].count, by: kind == .memory ? 1 : 11)
+                {
+                    var damaged = good
+                    damaged[place][offset] ^= 1 << UInt8(offset % 8)
+                    try expectRefusal(damaged, "byte \(offset) of chunk \(place) flipped")
+                }
+                for count in stride(from: 0, to: good[place].count, by: kind == .memory ? 1 : 37) {
+                    var damaged = good
+                    damaged[place].removeLast(good[place].count - count)
+                    try expectRefusal(damaged, "chunk \(place) cut to \(count) bytes")
+                }
+                var damaged = good
+                damaged.remove(at: place)
+                try expectRefusal(damaged, "chunk \(place) left out")
+                damaged = good
+                damaged.insert(good[place], at: place)
+                try expectRefusal(damaged, "chunk \(place) twice")
+            }
+            try source.apply(7...7, to: engine)
+            let later = try chunks(of: source.scope, in: engine, maxBytes: 250)
+            try expectRefusal([good[0]] + later.dropFirst(), "chunks of two exports")
+            #expect(try source.expectConsistent(engine) == 7)
+            #expect(try bring(good, to: source.scope, of: engine).index == 6)
+            #expect(try source.expectConsistent(engine) == 6)
+        }
+    }
+
+    /// With good checksums around them.
+    @Test(arguments: EngineKind.allCases)
+    func badPairsAreRefused(kind: EngineKind) throws {
+        func pair(_ family: UInt8, _ key: [UInt8], _ value: [UInt8]) -> [UInt8] {
+            var writer = ByteWriter(reserving: 32)
+            writer.write(family)
+            writer.write(UInt32(key.count))
+            writer.write(UInt32(value.count))
+            writer.writeRaw(key)
+            writer.writeRaw(value)
+            return writer.bytes
+        }
+        let version: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0]
+        let stamp: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1]
+        let later: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 2]
+        let a = key("a/1")
+        let cases: [(String, [UInt8])] = [
+            ("unknown family", pair(5, a, [])),
+            ("families out of order", pair(3, [9], []) + pair(2, a, [])),
+            ("keys out of order", pair(2, key("a/2"), []) + pair(2, a, [])),
+            ("a key twice", pair(2, a, []) + pair(2, a, [])),
+            ("older version first", pair(4, a + later, version) + pair(4, a + stamp, version)),
+            ("below the range", pair(1, key("Z"), intent([1]).encoded)),
+            ("no intent", pair(1, a, [1, 2, 3])),
+            ("no watermark", pair(3, [3], [1, 2, 3])),
+            ("above the range", pair(4, key("b/") + stamp, version)),
+            ("no timestamp", pair(4, a, version)),
+            ("no version", pair(4, a + stamp, [1])),
+            ("unknown kind", pair(4, a + stamp, [3] + version.dropFirst())),
+            ("cut off", Array(pair(1, a, [1, 2]).dropLast())),
+            ("cut off early", [1, 2]),
+        ]
+        try withEngine(kind) { engine in
+            try source.apply(1...3, to: engine)
+            for (name, pairs) in cases {
+                var writer = ReplicaChunk.Writer(
+                    .init(tablet: source.tablet, range: source.range, index: 9, term: 1))
+                let chunk = pairs.withUnsafeBufferPointer { writer.frame($0, isLast: true) }
+                let build = try engine.makeImport(of: source.scope)
+                let error = #expect(throws: EngineError.self, "\(name)") {
+                    try build.add(chunk[...])
+                }
+                #expect(error?.code == .invalidArgument, "\(name)")
+                #expect(throws: EngineError.self) { try build.finish() }
+            }
+            #expect(try source.expectConsistent(engine) == 3)
+            let stranger = ReplicaScope(
+                tablet: source.tablet, replica: ReplicaID(77), range: source.range)
+            #expect(throws: EngineError.self) { try engine.export(stranger) }
+        }
+    }
+}
