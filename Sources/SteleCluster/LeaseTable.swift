@@ -54,15 +54,17 @@ package struct LeaseTable: Sendable {
     }
 
     /// Grants `node` a lease, or prolongs the one it has.
+    ///
+    /// - Parameter physical: the physical time that bounds it, if not the own clock's.
     package mutating func grant(
-        to node: NodeID, clock: TurnClock
+        to node: NodeID, clock: TurnClock, physical: UInt64? = nil
     ) -> (epoch: GrantEpoch, bound: Timestamp) {
         var grant = given[node] ?? Given(until: 0, counter: 0)
         if grant.until <= clock.monotonic { grant.counter += 1 }
         grant.until = clock.monotonic + grantMicroseconds
         given[node] = grant
         grantedNow.append(node)
-        return (GrantEpoch(boot: boot, counter: grant.counter), newBound(clock))
+        return (GrantEpoch(boot: boot, counter: grant.counter), newBound(clock, physical))
     }
 
     /// Counts the grants of the present turn from its end.
@@ -111,10 +113,10 @@ package struct LeaseTable: Sendable {
         return bounds[voters / 2]
     }
 
-    private mutating func newBound(_ clock: TurnClock) -> Timestamp {
+    private mutating func newBound(_ clock: TurnClock, _ physical: UInt64? = nil) -> Timestamp {
         let ahead = maximumOffsetMicroseconds + leaseMicroseconds
         let bound = min(
-            Timestamp(microseconds: clock.physical + ahead), clock.hybrid.bound)
+            Timestamp(microseconds: (physical ?? clock.physical) + ahead), clock.hybrid.bound)
         highestBound = max(highestBound, bound)
         return bound
     }

@@ -17,17 +17,23 @@ extension NodeCore {
         case .heartbeat(let heartbeat):
             noteBoot(heartbeat.boot, of: peer)
             guard isClockUsable else { return }
-            let grant = leases.grant(to: node, clock: clock)
-            outgoing[peer].messages.append(
-                .heartbeatReply(
+            // A clock that may be wrong must not lend its time to a leader's floor.
+            let reference =
+                isClockConfirmed ? clock.physical : min(clock.physical, heartbeat.physical)
+            let grant = leases.grant(to: node, clock: clock, physical: reference)
+            heartbeatReplies.append(
+                (
+                    peer,
                     .init(
                         sentAt: heartbeat.sentAt, epoch: grant.epoch, bound: grant.bound,
-                        boot: boot)))
+                        boot: boot, physical: 0)
+                ))
         case .heartbeatReply(var reply):
             noteBoot(reply.boot, of: peer)
             reply.sentAt &-= echoMark
             guard reply.sentAt >= startedAt, reply.sentAt <= clock.monotonic else { return }
             leases.receive(reply, from: node)
+            clockReadings.append((node, reply.sentAt, reply.physical))
         case .raft(let id, let message, let epoch):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
                 tablets[index].descriptor.node(of: message.from) == node,
@@ -164,6 +170,7 @@ extension NodeCore {
         outgoing[peer].isGivenUp = false
         if outgoing[peer].boot != 0, outgoing[peer].boot != boot {
             let node = outgoing[peer].node
+            clockMonitor.forget(node)
             for index in tablets.indices {
                 tablets[index].releaseLocks(of: node)
                 // The process that relied on this node is gone, and its leases with it.

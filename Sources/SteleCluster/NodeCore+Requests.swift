@@ -38,10 +38,12 @@ extension NodeCore {
     package func submit(_ request: TabletRequest, token: UInt64, timeoutMicroseconds: UInt64) {
         var request = request
         if case .commit(var commit) = request.body {
-            // Not the hybrid clock, which a change of leaders may have set far ahead.
+            // Not the hybrid clock, which a change of leaders may have set far ahead; and none of an
+            // unconfirmed clock's time: a leader looks at more versions then, but takes no harm.
             commit.begun = min(
                 Timestamp(microseconds: clock.physical),
-                clock.hybrid.peek(physical: clock.physical).previous)
+                isClockConfirmed
+                    ? clock.hybrid.peek(physical: clock.physical).previous : clock.hybrid.last)
             request.body = .commit(commit)
         }
         lastRequest += 1

@@ -85,6 +85,15 @@ package final class NodeCore {
     /// clock may have stood elsewhere, then lies outside of this one.
     let echoMark: UInt64
     let startedAt: UInt64
+    /// Judges this node's clock by its peers' clocks; the verdict is of the last tick or reading.
+    var clockMonitor: OffsetMonitor
+    package internal(set) var clockVerdict: OffsetMonitor.Verdict
+    /// What peers' clocks showed in answers that came in this turn.
+    var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
+    /// Answers to heartbeats of this turn, which leave with the time of its end.
+    var heartbeatReplies: [(peer: Int, reply: PeerMessage.HeartbeatReply)] = []
+    /// The monotonic time at which the turn's physical time was read.
+    var turnBegan: UInt64
     private var nextTick: UInt64
     /// Until then nobody is voted for: an earlier run of this node may have granted leases.
     private let quietUntil: UInt64
@@ -124,6 +133,11 @@ package final class NodeCore {
         peers = configuration.members.filter { $0 != configuration.node }
         outgoing = peers.map { PeerOutbox(node: $0) }
         nextTick = monotonic
+        turnBegan = monotonic
+        clockMonitor = OffsetMonitor(
+            members: max(configuration.members.count, 1),
+            maximumOffset: configuration.maximumClockOffset)
+        clockVerdict = clockMonitor.verdict(at: monotonic)
         var random = SeededRandom(seed: configuration.seed)
         lastRequest = random.next() >> 1
         echoMark = random.next()
@@ -139,6 +153,7 @@ package final class NodeCore {
     package func beginTurn(monotonic: UInt64, physical: UInt64) {
         clock.monotonic = max(clock.monotonic, monotonic)
         clock.physical = max(clock.physical, physical)
+        turnBegan = clock.monotonic
         effects = NodeEffects()
         isEngineBusy = false
         renewRecord()
@@ -155,6 +170,7 @@ package final class NodeCore {
     /// - Parameter monotonic: the time now, read anew: a read is answered only if the lease still
     ///   stood after it was made.
     package func endTurn(monotonic: UInt64) -> NodeEffects {
+        readPeerClocks(at: max(clock.monotonic, monotonic))
         var budget = configuration.applyBudget
         settle(applyBudget: &budget)
         clock.monotonic = max(clock.monotonic, monotonic)
@@ -165,6 +181,7 @@ package final class NodeCore {
         releaseReplies()
         writeLog()
         requestFlush()
+        sendHeartbeatReplies()
         for index in outgoing.indices where !outgoing[index].messages.isEmpty {
             effects.messages.append(outgoing[index])
             outgoing[index].messages.removeAll(keepingCapacity: true)
@@ -239,6 +256,7 @@ package final class NodeCore {
 
     private func tick() {
         heartbeat()
+        judgeClock()
         for index in tablets.indices {
             let tablet = tablets[index]
             tablet.group.tick()
@@ -379,11 +397,13 @@ package final class NodeCore {
 
     func refreshLease(_ index: Int) {
         let tablet = tablets[index]
-        guard tablet.group.isLeader, isClockUsable else {
+        let term = tablet.group.term
+        guard tablet.group.isLeader, isClockUsable, isClockConfirmed,
+            states[index].resignedTerm != term
+        else {
             tablet.leaseBound = .zero
             return
         }
-        let term = tablet.group.term
         let acknowledgements = states[index].acknowledgements.lazy
             .filter { $0.term == term }
             .map { (node: $0.node, epoch: $0.epoch) }
@@ -396,6 +416,7 @@ package final class NodeCore {
     func setVotePermission(_ index: Int) {
         releaseStand(index)
         let tablet = tablets[index]
+        tablet.group.mayLead = isClockConfirmed
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody

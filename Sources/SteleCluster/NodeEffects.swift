@@ -90,6 +90,10 @@ struct TabletState {
     var campaignAt: UInt64?
     /// The applied index that the last completed flush covers.
     var flushedIndex: LogIndex = 0
+    /// The term in which this node gave its lease up for good, to hand leadership on.
+    var resignedTerm: Term = 0
+    /// How often it tried to hand it on.
+    var resignations = 0
     /// All replicas hold the log durably up to here.
     var heldByAll: LogIndex = 0
 

@@ -30,12 +30,17 @@ package enum PeerMessage: Sendable {
         /// Nothing may be served or written above this on the strength of the grant.
         package var bound: Timestamp
         package var boot: UInt64
+        /// The sender's physical clock, read after the heartbeat had arrived.
+        package var physical: UInt64
 
-        package init(sentAt: UInt64, epoch: GrantEpoch, bound: Timestamp, boot: UInt64) {
+        package init(
+            sentAt: UInt64, epoch: GrantEpoch, bound: Timestamp, boot: UInt64, physical: UInt64
+        ) {
             self.sentAt = sentAt
             self.epoch = epoch
             self.bound = bound
             self.boot = boot
+            self.physical = physical
         }
     }
 }
@@ -68,6 +73,7 @@ extension PeerMessage {
             writer.write(epoch: reply.epoch)
             writer.write(reply.bound.rawValue)
             writer.writeVarint(reply.boot)
+            writer.write(reply.physical)
         case .raft(let tablet, let message, let epoch):
             writer.write(UInt8(3))
             writer.writeVarint(tablet.rawValue)
@@ -102,9 +108,11 @@ extension PeerMessage {
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()
             let bound = Timestamp(rawValue: try reader.read(UInt64.self))
+            let boot = try reader.readVarint()
             self = .heartbeatReply(
                 HeartbeatReply(
-                    sentAt: sentAt, epoch: epoch, bound: bound, boot: try reader.readVarint()))
+                    sentAt: sentAt, epoch: epoch, bound: bound, boot: boot,
+                    physical: try reader.read(UInt64.self)))
         case 3:
             let tablet = TabletID(try reader.readVarint())
             let epoch = try reader.readBool() ? try reader.readEpoch() : nil

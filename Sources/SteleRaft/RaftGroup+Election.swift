@@ -59,7 +59,7 @@ extension RaftGroup {
 
     func startElection(_ kind: Campaign) {
         // An unapplied configuration change might have removed this replica, or its voters.
-        guard role != .leader, isPromotable, !hasUnappliedConfChange else { return }
+        guard role != .leader, isPromotable, mayLead, !hasUnappliedConfChange else { return }
         runCampaign(kind)
     }
 

@@ -38,6 +38,8 @@ package final class RaftGroup {
     /// the quorum check's lease, and the replica campaigns only if it may vote for itself.
     /// Elections that the old leader asked for by a transfer are exempt.
     package var votesAllowedFor: VotePermission = .anyone
+    /// Whether this replica may campaign now, also when a leader asks it to; the owner sets it.
+    package var mayLead = true
     /// The highest hybrid-time bound that this replica granted; every granted vote names it.
     package var voteBound: UInt64 = 0
     /// The highest bound named by the votes, the own among them, that elected this leader.

@@ -16,6 +16,7 @@ extension SimulatedCluster {
             disconnect(link, noticedWithin: faultRandom.oneIn(3) ? 100_000 : 1_000)
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
+        repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
     }
 
     /// The first of its kind comes early enough for the run to see it.
@@ -64,6 +65,38 @@ extension SimulatedCluster {
         after(length, on: node) { [self] in scheduleTurn(node, in: 0) }
     }
 
+    /// Makes the clock of one node wrong, or sets it right again if no further one may be wrong: of
+    /// more than a minority nobody could say which are.
+    private func spoilClock() {
+        let wrong = nodes.filter { $0.clock.isWrong }
+        guard wrong.count < (nodes.count - 1) / 2 else {
+            let node = wrong[Int(faultRandom.below(UInt64(wrong.count)))]
+            trace.note(.fault, at: now, UInt64(node.place), 0, "the clock of \(node.id) is mended")
+            crashAndRestart(node)
+            node.clock = newClock()
+            return
+        }
+        let node = victim()
+        guard node.isUp, !node.clock.isWrong else { return }
+        result.counts.wrongClocks += 1
+        let isAhead = faultRandom.oneIn(2)
+        if faultRandom.oneIn(2) {
+            let speed = Int64(faultRandom.uniform(100_000...250_000))
+            trace.note(
+                .fault, at: now, UInt64(node.place), UInt64(speed),
+                "the clock of \(node.id) runs away, \(isAhead ? "ahead" : "behind")")
+            node.clock.runAway(perMillion: isAhead ? speed : -speed, at: now)
+        } else {
+            let error = Int64(faultRandom.uniform(500_000...2_000_000))
+            trace.note(
+                .fault, at: now, UInt64(node.place), UInt64(error),
+                "the clock of \(node.id) is set \(isAhead ? "ahead" : "behind")")
+            crashAndRestart(node)
+            node.clock = newClock()
+            node.clock.setWrong(by: isAhead ? error : -error)
+        }
+    }
+
     /// Cuts the nodes apart in one of several ways, for a while.
     private func partition() {
         result.counts.partitions += 1
@@ -100,6 +133,7 @@ extension SimulatedCluster {
         }
         for node in nodes {
             node.pausedUntil = min(node.pausedUntil, now)
+            node.clock.runAway(perMillion: 0, at: now)
             start(node)
             scheduleTurn(node, in: 0)
         }

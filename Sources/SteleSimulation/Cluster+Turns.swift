@@ -84,6 +84,9 @@ extension SimulatedCluster {
                     }
                     messages.append(message)
                 }
+                if defect == .hidesPeerClocks {
+                    messages = messages.map { hidingClock($0, behind: core.clock.physical) }
+                }
                 core.receive(messages, from: nodes[from].id)
             case .connected(let peer): core.peerConnected(nodes[peer].id)
             case .disconnected(let peer): core.peerDisconnected(nodes[peer].id)
@@ -94,6 +97,12 @@ extension SimulatedCluster {
                 core.submit(request, token: token, timeoutMicroseconds: timeout)
             }
         }
+    }
+
+    private func hidingClock(_ message: PeerMessage, behind physical: UInt64) -> PeerMessage {
+        guard case .heartbeatReply(var reply) = message else { return message }
+        reply.physical = physical
+        return .heartbeatReply(reply)
     }
 
     private func endTurn(_ node: SimulatedNode, _ core: NodeCore, begun: UInt64) {

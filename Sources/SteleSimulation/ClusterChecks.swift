@@ -12,6 +12,7 @@ import SteleTablet
 /// - A replica gives one vote a term, also across a restart.
 /// - All replicas apply the same entries at the same indices, each transaction once, at ascending
 ///   timestamps, and the applied index of a running replica never falls.
+/// - Whoever serves has a clock that a majority of all clocks is close to.
 /// - Everything that was read is what the final history holds at that timestamp.
 struct ClusterChecks {
     /// An entry that some replica has applied.
@@ -225,6 +226,9 @@ extension SimulatedCluster {
         for tablet in core.tablets {
             let (isNew, failure) = checks.look(at: tablet, of: node)
             if let failure { return fail(failure) }
+            if tablet.isServing, isClockWrong(node, core.configuration.maximumClockOffset) {
+                return fail("\(node.id) serves \(tablet.descriptor.id), but its clock is wrong")
+            }
             guard isNew else { continue }
             result.counts.leaderships += 1
             trace.note(
@@ -233,5 +237,14 @@ extension SimulatedCluster {
             // Whoever else believes in a lease of an earlier term would show it in a turn of now.
             for other in nodes where other.place != node.place { scheduleTurn(other, in: 0) }
         }
+    }
+
+    /// Whether a majority of all clocks is further from a node's clock than the maximum offset, and
+    /// so far that its monitor must have known for as long as any lease may last.
+    private func isClockWrong(_ node: SimulatedNode, _ maximumOffset: UInt64) -> Bool {
+        let own = node.clock.error(at: now)
+        let limit = maximumOffset + 100_000
+        let close = nodes.count { ($0.clock.error(at: now) - own).magnitude <= limit }
+        return close <= nodes.count / 2
     }
 }

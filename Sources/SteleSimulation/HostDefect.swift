@@ -14,6 +14,8 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case neverFlushes
     /// Clients take locks to be held without a break if they were granted again.
     case forgetsLockGrants
+    /// Shows a node its own clock wherever a peer's was read, so that no clock is ever found wrong.
+    case hidesPeerClocks
     /// Starts nodes without the record that they left in their log.
     case losesNodeRecord
 }

@@ -22,6 +22,8 @@ public struct Scenario: Hashable, Sendable {
     public var partitionInterval: UInt64 = 0
     public var resetInterval: UInt64 = 0
     public var pauseInterval: UInt64 = 0
+    /// Of wall clocks that are set wrong at a restart or run away, of a minority at a time.
+    public var wrongClockInterval: UInt64 = 0
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -29,7 +31,8 @@ public struct Scenario: Hashable, Sendable {
 
     /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
-        crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval > 0
+        crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
+            + wrongClockInterval > 0
     }
 }
 
@@ -67,7 +70,7 @@ public struct DiskProfile: Hashable, Sendable {
 extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
-        "calm", "crash", "partition", "pause", "reset", "lossy", "swarm",
+        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "swarm",
     ]
 
     /// A scenario by name; nil if there is none of that name. Details are drawn from the seed.
@@ -82,6 +85,7 @@ extension Scenario {
         case "pause": scenario.drawPauses(&random)
         case "reset": scenario.resetInterval = random.uniform(150_000...800_000)
         case "lossy": scenario.drawLoss(&random)
+        case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
         case "swarm": scenario.drawSwarm(&random)
         default: break
         }
@@ -106,7 +110,7 @@ extension Scenario {
         if random.oneIn(6) { nodes = 5 }
         var families = 0
         while families < 2 {
-            for family in 0..<6 where random.oneIn(2) {
+            for family in 0..<7 where random.oneIn(2) {
                 families += 1
                 switch family {
                 case 0: drawCrashes(&random)
@@ -114,6 +118,7 @@ extension Scenario {
                 case 2: drawPauses(&random)
                 case 3: resetInterval = random.uniform(200_000...1_500_000)
                 case 4: disk.stallOdds = random.uniform(50...500)
+                case 5: wrongClockInterval = random.uniform(600_000...3_000_000)
                 default: if random.oneIn(3) { drawLoss(&random) }
                 }
             }

@@ -13,6 +13,11 @@ struct SimulatedClock {
     private var drift: Int64
     private var offset: Int64
     private var wallDrift: Int64
+    /// Whether the wall clock is, or is on its way to be, beyond all limits.
+    private(set) var isWrong = false
+    /// How much faster than true time the wall clock runs away since `awaySince`, per million.
+    private var runaway: Int64 = 0
+    private var awaySince: UInt64 = 0
     /// How many times too slow the monotonic clock runs; 1 is right.
     private var slowness: UInt64 = 1
 
@@ -38,7 +43,27 @@ struct SimulatedClock {
     }
 
     func physical(at now: UInt64) -> UInt64 {
-        UInt64(Int64(Self.epoch + now) + offset + Int64(now) * wallDrift / 1_000_000)
+        UInt64(Int64(Self.epoch + now) + error(at: now))
+    }
+
+    /// How far ahead of true time the wall clock is.
+    func error(at now: UInt64) -> Int64 {
+        offset + Int64(now) * wallDrift / 1_000_000
+            + Int64(now - awaySince) * runaway / 1_000_000
+    }
+
+    /// Sets the wall clock to what is wrong beyond every limit.
+    mutating func setWrong(by error: Int64) {
+        offset += error
+        isWrong = true
+    }
+
+    /// From now on the wall clock runs away from true time; 0 stops it where it is.
+    mutating func runAway(perMillion: Int64, at now: UInt64) {
+        offset += Int64(now - awaySince) * runaway / 1_000_000
+        awaySince = now
+        runaway = perMillion
+        if perMillion != 0 { isWrong = true }
     }
 
     /// True time at which the monotonic clock shows at least `reading`.

@@ -33,6 +33,7 @@ public struct SimulationCounts: Hashable, Sendable {
     public var resets = 0
     public var pauses = 0
     public var stalls = 0
+    public var wrongClocks = 0
     public var lostFrames = 0
     public var turns = 0
     public var flushes = 0
@@ -46,6 +47,6 @@ public struct SimulationCounts: Hashable, Sendable {
 
     /// Faults of all kinds.
     public var faults: Int {
-        crashes + partitions + resets + pauses + stalls + lostFrames
+        crashes + partitions + resets + pauses + stalls + wrongClocks + lostFrames
     }
 }

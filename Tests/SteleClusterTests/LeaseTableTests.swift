@@ -46,7 +46,7 @@ import Testing
         }
         #expect(lease(epoch) == .zero)
         table.receive(
-            .init(sentAt: 1_000, epoch: epoch, bound: bound, boot: 1), from: other)
+            .init(sentAt: 1_000, epoch: epoch, bound: bound, boot: 1, physical: 0), from: other)
         #expect(lease(epoch) == bound)
         #expect(lease(GrantEpoch(boot: 1, counter: 2)) == .zero)
         clock.monotonic = 1_349
@@ -63,7 +63,7 @@ import Testing
             table.receive(
                 .init(
                     sentAt: 1_000, epoch: epoch, bound: Timestamp(microseconds: microseconds),
-                    boot: 1), from: node)
+                    boot: 1, physical: 0), from: node)
         }
         let bound = table.bound(
             votersIncludingSelf: 3,

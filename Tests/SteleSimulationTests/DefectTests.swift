@@ -15,6 +15,7 @@ struct DefectTests {
             // As many faults as a run can bear.
             if scenario.crashInterval > 0 { scenario.crashInterval = 500_000 }
             if scenario.partitionInterval > 0 { scenario.partitionInterval = 500_000 }
+            if scenario.wrongClockInterval > 0 { scenario.wrongClockInterval = 500_000 }
             if scenario.turnStallOdds > 0 { scenario.turnStallOdds = 60 }
             let result = Simulation.run(seed: seed, scenario: scenario, defect: defect)
             if let failure = result.failure { return (seed, failure) }
@@ -31,6 +32,7 @@ struct DefectTests {
             (.neverFlushes, "crash", 10),
             (.forgetsLockGrants, "crash", 20),
             (.losesNodeRecord, "crash", 5),
+            (.hidesPeerClocks, "clocks", 10),
         ] as [(HostDefect, String, UInt64)])
     func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
         let found = try find(defect, in: scenario, seeds: seeds)
