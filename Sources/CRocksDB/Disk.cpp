@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include <rocksdb/db.h>
+
 #include "Failure.hpp"
 
 namespace stele {
@@ -268,6 +270,42 @@ stele_code stele_disk_files(
                 stele_bytes{content, file->bytes->size()});
         }
         return stele::Failure();
+    });
+}
+
+stele_code stele_disk_remove(stele_disk *disk, stele_bytes path, char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        const std::string name(reinterpret_cast<const char *>(path.data), path.count);
+        const std::lock_guard<std::mutex> guard(disk->disk->mutex);
+        disk->disk->names.erase(name);
+        disk->disk->durable.erase(name);
+        return stele::Failure();
+    });
+}
+
+stele_code stele_disk_make_foreign(
+    stele_disk *disk, stele_bytes directory, stele_bytes family, stele_bytes key,
+    stele_bytes value, char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        const auto text = [](stele_bytes bytes) {
+            return std::string(reinterpret_cast<const char *>(bytes.data), bytes.count);
+        };
+        const std::unique_ptr<rocksdb::Env> env =
+            stele::makeDiskEnv(stele::makeFileSystem(disk->disk));
+        rocksdb::Options options;
+        options.env = env.get();
+        options.create_if_missing = true;
+        rocksdb::DB *opened = nullptr;
+        rocksdb::Status status = rocksdb::DB::Open(options, text(directory), &opened);
+        const std::unique_ptr<rocksdb::DB> db(opened);
+        if (status.ok()) status = db->Put(rocksdb::WriteOptions(), text(key), text(value));
+        if (status.ok()) status = db->Flush(rocksdb::FlushOptions());
+        if (status.ok() && family.count > 0) {
+            rocksdb::ColumnFamilyHandle *handle = nullptr;
+            status = db->CreateColumnFamily(options, text(family), &handle);
+            if (status.ok()) status = db->DestroyColumnFamilyHandle(handle);
+        }
+        return stele::failureOf(status);
     });
 }
 

@@ -38,12 +38,24 @@ Failure inspectWithoutCurrent(const std::vector<std::string> &names) {
     return Failure();
 }
 
+// Reads what an open store keeps in memory: damage there must show before anything is changed.
+Failure inspectDerived(
+    rocksdb::DB &db, const std::vector<rocksdb::ColumnFamilyHandle *> &families) {
+    rocksdb::Status status;
+    for (rocksdb::ColumnFamilyHandle *family : families) {
+        if (family->GetName() == kFamilyNames[kLocks]) status = Intents().load(db, family);
+        if (family->GetName() == kFamilyNames[kLocal]) status = Watermarks().load(db, family);
+        if (!status.ok()) break;
+    }
+    return openFailureOf(status);
+}
+
 Failure inspectFormat(
     rocksdb::DB &db, const std::vector<rocksdb::ColumnFamilyHandle *> &families) {
     std::string format;
     const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), kFormatKey, &format);
     if (status.ok()) {
-        if (format == kFormat) return Failure();
+        if (format == kFormat) return inspectDerived(db, families);
         return failure(
             STELE_INCOMPATIBLE,
             "the store has format " + format + ", this program knows format " + kFormat);

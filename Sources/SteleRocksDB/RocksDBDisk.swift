@@ -101,11 +101,35 @@ package final class RocksDBDisk: @unchecked Sendable {
         return found
     }
 
+    /// Removes a file, durably.
+    package func remove(_ path: String) throws(EngineError) {
+        try Self.check { message in
+            Array(path.utf8).withBytes { stele_disk_remove(handle, $0, &message) }
+        }
+    }
+
     /// Creates or replaces a file, synced, in a directory that exists.
     package func write(_ content: [UInt8], to path: String) throws(EngineError) {
         try Self.check { message in
             Array(path.utf8).withBytes { path in
                 content.withBytes { stele_disk_write(handle, path, $0, &message) }
+            }
+        }
+    }
+
+    /// Makes a database that is none of ours: with one pair, and one more family if it has a name.
+    package func makeForeignDatabase(
+        at path: String, family: String = "", key: String, value: String
+    ) throws(EngineError) {
+        try Self.check { message in
+            Array(path.utf8).withBytes { path in
+                Array(family.utf8).withBytes { family in
+                    Array(key.utf8).withBytes { key in
+                        Array(value.utf8).withBytes { value in
+                            stele_disk_make_foreign(handle, path, family, key, value, &message)
+                        }
+                    }
+                }
             }
         }
     }

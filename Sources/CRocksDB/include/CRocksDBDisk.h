@@ -72,6 +72,15 @@ stele_code stele_disk_files(
 stele_code stele_disk_write(
     stele_disk *disk, stele_bytes path, stele_bytes content, char **message);
 
+// Removes a file, durably.
+stele_code stele_disk_remove(stele_disk *disk, stele_bytes path, char **message);
+
+// Makes a database that is none of ours: with one pair in the family `default`, and, unless its
+// name is empty, with a family more.
+stele_code stele_disk_make_foreign(
+    stele_disk *disk, stele_bytes directory, stele_bytes family, stele_bytes key,
+    stele_bytes value, char **message);
+
 #ifdef __cplusplus
 }
 #endif
