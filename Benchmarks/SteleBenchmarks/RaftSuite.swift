@@ -36,6 +36,7 @@ private func makeGroups() -> [RaftGroup] {
         try? group.step(heartbeat)
         var ready = Ready()
         group.ready(into: &ready)
+        for _ in 0..<2 { group.tick() }
         return group
     }
 }

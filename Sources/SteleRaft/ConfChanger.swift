@@ -94,6 +94,8 @@ package struct ConfChanger {
         next.tracker.membership.learnersNext = state.learnersNext
         next.tracker.membership.autoLeave = state.autoLeave
         next.tracker.progress = []
+        next.tracker.progress.reserveCapacity(
+            state.voters.count + state.votersOutgoing.count + state.learners.count)
         for id in next.tracker.membership.voters.ids { next.addProgress(id, isLearner: false) }
         for id in state.learners { next.addProgress(id, isLearner: true) }
         return next.checked()

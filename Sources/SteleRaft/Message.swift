@@ -104,8 +104,8 @@ package struct Message: Hashable, Sendable {
     package var commit: LogIndex
     /// The vote, in requests to the append thread.
     package var vote: ReplicaID
-    /// A snapshot to restore, or the one that became durable.
-    package var snapshot: Snapshot?
+    /// Where the snapshot is: few messages have one, so it must not make all of them large.
+    private var snapshotBox: SnapshotBox
     /// Whether the answer is no.
     package var reject: Bool
     /// Where the follower's log may agree with the leader's.
@@ -133,12 +133,18 @@ package struct Message: Hashable, Sendable {
         self.entries = entries
         self.commit = commit
         self.vote = vote
-        self.snapshot = snapshot
+        snapshotBox = SnapshotBox(snapshot)
         self.reject = reject
         self.rejectHint = rejectHint
         self.context = context
         self.bound = bound
         self.responses = responses
+    }
+
+    /// A snapshot to restore, or the one that became durable.
+    package var snapshot: Snapshot? {
+        get { snapshotBox.content }
+        set { snapshotBox = SnapshotBox(newValue) }
     }
 
     /// The context of votes in an election that the old leader itself asked for.

@@ -12,6 +12,8 @@ extension RaftGroup {
 
     /// Lets one tick pass.
     package func tick() {
+        if !isBusy { releaseBuffers() }
+        isBusy = false
         if role == .leader { tickLeader() } else { tickElection() }
         checkInDebugBuilds()
     }

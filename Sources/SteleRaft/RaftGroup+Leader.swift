@@ -59,7 +59,24 @@ extension RaftGroup {
 
     /// Appends entries in the own term; false if too much is uncommitted already.
     func appendOwn(_ entries: [Entry]) -> Bool {
-        let bytes = entries.payloadByteCount
+        guard reserveUncommitted(entries.payloadByteCount) else { return false }
+        for entry in entries { log.append(entry.type, entry.payload, term: term) }
+        acknowledgeOwn()
+        return true
+    }
+
+    /// Appends commands in the own term, without the detour of a message.
+    func proposeOwn(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) {
+        var bytes = 0
+        for payload in payloads { bytes += payload.count }
+        guard tracker.slot(of: id) != nil, leadTransferee == .none, reserveUncommitted(bytes)
+        else { throw .proposalDropped }
+        for payload in payloads { log.append(.normal, payload, term: term) }
+        acknowledgeOwn()
+        broadcastAppend()
+    }
+
+    private func reserveUncommitted(_ bytes: Int) -> Bool {
         // One batch of any size is let through while nothing else is uncommitted, and what has no
         // payload always is: the first entry of a term, the end of a joint configuration.
         if uncommittedBytes > 0, bytes > 0,
@@ -68,16 +85,12 @@ extension RaftGroup {
             return false
         }
         uncommittedBytes += bytes
-        var own = entries
-        let first = log.lastIndex + 1
-        for position in own.indices {
-            own[position].term = term
-            own[position].index = first + UInt64(position)
-        }
-        log.append(own)
-        // The leader acknowledges its entries to itself once they are durable.
-        send(Message(type: .appendResponse, to: id, index: log.lastIndex))
         return true
+    }
+
+    /// The leader acknowledges its entries to itself once they are durable.
+    private func acknowledgeOwn() {
+        send(Message(type: .appendResponse, to: id, index: log.lastIndex))
     }
 
     // MARK: Reads

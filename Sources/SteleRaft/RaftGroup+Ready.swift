@@ -26,10 +26,11 @@ package struct Ready: Sendable {
         softState = nil
         hardState = nil
         readStates.removeAll(keepingCapacity: true)
+        // First the messages, which share the entries.
+        messages.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
         snapshot = nil
         committedEntries.removeAll(keepingCapacity: true)
-        messages.removeAll(keepingCapacity: true)
         mustSync = false
     }
 
@@ -61,9 +62,12 @@ extension RaftGroup {
         return ready
     }
 
-    /// The same into a buffer of the caller's, whose memory is used again.
+    /// The same into a buffer of the caller's, whose memory is used again, that of the messages'
+    /// entries and responses too; so it should be the buffer that this group filled before.
     package func ready(into ready: inout Ready) {
         invariant(stepsOnAdvance.isEmpty, "the last ready was not advanced")
+        isBusy = true
+        recycle(&ready.messages)
         ready.removeAll()
         if softState != previousSoftState { ready.softState = softState }
         if hardState != previousHardState { ready.hardState = hardState }
@@ -84,6 +88,35 @@ extension RaftGroup {
         checkInDebugBuilds()
     }
 
+    /// Takes back the arrays of messages that were sent, without what is shared with others.
+    private func recycle(_ messages: inout [Message]) {
+        for index in messages.indices {
+            if messages[index].type == .append, messages[index].entries.capacity > 0,
+                spareEntries.count < 16
+            {
+                var entries: [Entry] = []
+                swap(&entries, &messages[index].entries)
+                entries.removeAll(keepingCapacity: true)
+                spareEntries.append(entries)
+            }
+            if messages[index].responses.capacity > 0, spareResponses.count < 4 {
+                var responses: [Message] = []
+                swap(&responses, &messages[index].responses)
+                responses.removeAll(keepingCapacity: true)
+                spareResponses.append(responses)
+            }
+        }
+    }
+
+    /// Gives back memory that only a busy group needs.
+    func releaseBuffers() {
+        guard messages.isEmpty, messagesAfterAppend.isEmpty else { return }
+        messages = []
+        messagesAfterAppend = []
+        spareEntries = []
+        spareResponses = []
+    }
+
     /// Everything in the last `ready()` is done: durable, sent and applied.
     package func advance(_ ready: Ready) {
         let steps = stepsOnAdvance
@@ -93,8 +126,8 @@ extension RaftGroup {
     }
 
     private func addStorageMessages(to ready: inout Ready) {
-        let responses = messagesAfterAppend
-        messagesAfterAppend = []
+        var responses = spareResponses.popLast() ?? []
+        swap(&responses, &messagesAfterAppend)
         if !ready.entries.isEmpty || ready.hardState != nil || ready.snapshot != nil
             || !responses.isEmpty
         {
@@ -110,11 +143,15 @@ extension RaftGroup {
             // are still in memory.
             if let response = storageAppendResponse(to: ready) { append.responses.append(response) }
             ready.messages.append(append)
+        } else {
+            spareResponses.append(responses)
         }
         if !ready.committedEntries.isEmpty {
+            var spare = spareResponses.popLast() ?? []
             var apply = Message(
                 type: .storageApply, from: id, to: .applyThread, entries: ready.committedEntries)
-            apply.responses = [storageApplyResponse(to: ready)]
+            swap(&apply.responses, &spare)
+            apply.responses.append(storageApplyResponse(to: ready))
             ready.messages.append(apply)
         }
     }

@@ -55,15 +55,20 @@ extension RaftGroup {
         guard let previousTerm = try? log.term(at: next - 1) else {
             return sendSnapshot(toSlot: slot)
         }
-        var entries: [Entry] = []
+        var entries = spareEntries.popLast() ?? []
         if tracker.progress[slot].state != .replicate || !tracker.progress[slot].inflights.isFull {
             do {
-                entries = try log.entries(from: next, maxBytes: configuration.maxBytesPerMessage)
+                try log.entries(
+                    from: next, maxBytes: configuration.maxBytesPerMessage, into: &entries)
             } catch .temporarilyUnavailable {
                 return false
             } catch {
                 return sendSnapshot(toSlot: slot)
             }
+        }
+        if entries.isEmpty, entries.capacity > 0 {
+            spareEntries.append(entries)
+            entries = []
         }
         if entries.isEmpty, !evenIfEmpty { return false }
         tracker.progress[slot].sent(entries: entries.count, bytes: entries.payloadByteCount)

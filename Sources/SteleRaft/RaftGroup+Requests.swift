@@ -11,6 +11,12 @@ extension RaftGroup {
     @discardableResult
     package func propose(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) -> LogIndex? {
         guard !payloads.isEmpty else { return nil }
+        if role == .leader {
+            let first = log.lastIndex + 1
+            try proposeOwn(payloads)
+            checkInDebugBuilds()
+            return first
+        }
         return try propose(payloads.map { Entry(payload: $0) })
     }
 

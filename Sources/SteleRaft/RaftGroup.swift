@@ -67,6 +67,11 @@ package final class RaftGroup {
     /// What may leave only after the state of now is durable.
     var messagesAfterAppend: [Message] = []
     var readStates: [ReadState] = []
+    /// Empty arrays that the owner is done with, to be filled again.
+    var spareEntries: [[Entry]] = []
+    var spareResponses: [[Message]] = []
+    /// Whether anything was sent since the last tick.
+    var isBusy = false
     var previousSoftState = SoftState(lead: .none, role: .follower)
     var previousHardState = HardState.empty
     /// What the replica tells itself once the accepted `Ready` is done with.

@@ -97,11 +97,10 @@ extension RaftLog {
         return last
     }
 
-    /// Appends the leader's own entries.
-    mutating func append(_ entries: [Entry]) {
-        guard let first = entries.first else { return }
-        invariant(first.index > committed, "committed entries must not be replaced")
-        unstable.truncateAndAppend(entries[...])
+    /// Appends an entry of the leader's own.
+    mutating func append(_ type: EntryType, _ payload: ArraySlice<UInt8>, term: Term) {
+        unstable.append(
+            Entry(term: term, index: lastIndex + 1, type: type, payload: payload))
     }
 
     mutating func commit(to index: LogIndex) {
@@ -135,32 +134,52 @@ extension RaftLog {
 extension RaftLog {
     /// Entries from an index to the end, at least one if there is one, at most `maxBytes`.
     func entries(from index: LogIndex, maxBytes: Int) throws(RaftStorageError) -> [Entry] {
-        if index > lastIndex { return [] }
-        return try slice(from: index, upTo: lastIndex + 1, maxBytes: maxBytes)
+        var entries: [Entry] = []
+        try self.entries(from: index, maxBytes: maxBytes, into: &entries)
+        return entries
+    }
+
+    /// The same, added to a buffer.
+    func entries(
+        from index: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
+        if index > lastIndex { return }
+        try slice(from: index, upTo: lastIndex + 1, maxBytes: maxBytes, into: &buffer)
     }
 
     /// Entries of `from ..< upTo`, at least one, at most `maxBytes`.
     func slice(
         from: LogIndex, upTo: LogIndex, maxBytes: Int
     ) throws(RaftStorageError) -> [Entry] {
+        var entries: [Entry] = []
+        try slice(from: from, upTo: upTo, maxBytes: maxBytes, into: &entries)
+        return entries
+    }
+
+    /// The same, added to a buffer.
+    func slice(
+        from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
         if from < firstIndex { throw .compacted }
         invariant(upTo <= lastIndex + 1, "entries up to \(upTo) are beyond the log's end")
-        if from >= upTo { return [] }
+        if from >= upTo { return }
         if from >= unstable.offset {
-            return Array(unstable.slice(from: from, upTo: upTo).limited(toBytes: maxBytes))
+            buffer += unstable.slice(from: from, upTo: upTo).limited(toBytes: maxBytes)
+            return
         }
         let border = min(upTo, unstable.offset)
         var entries = try storage.entries(from: from, upTo: border, maxBytes: maxBytes)
         let wanted = border - from
         if UInt64(entries.count) > wanted { entries.removeLast(entries.count - Int(wanted)) }
         if entries.isEmpty { throw .unavailable }
-        if upTo <= unstable.offset || UInt64(entries.count) < wanted { return entries }
+        buffer += entries
+        if upTo <= unstable.offset || UInt64(entries.count) < wanted { return }
         let size = maxBytes == .max ? 0 : entries.byteCount
-        if size >= maxBytes { return entries }
+        if size >= maxBytes { return }
         let rest = unstable.slice(from: unstable.offset, upTo: upTo)
             .limited(toBytes: maxBytes == .max ? .max : maxBytes - size)
-        if rest.count == 1, maxBytes < .max, size + rest.byteCount > maxBytes { return entries }
-        return entries + rest
+        if rest.count == 1, maxBytes < .max, size + rest.byteCount > maxBytes { return }
+        buffer += rest
     }
 
     func snapshot() throws(RaftStorageError) -> Snapshot {
@@ -172,7 +191,7 @@ extension RaftLog {
 // MARK: Applying
 
 extension RaftLog {
-    var hasSnapshotUnderWay: Bool { unstable.snapshot != nil }
+    var hasSnapshotUnderWay: Bool { unstable.hasSnapshot }
 
     private func maxAppliable(allowUnstable: Bool) -> LogIndex {
         allowUnstable ? committed : min(committed, unstable.offset - 1)
@@ -189,9 +208,9 @@ extension RaftLog {
         guard hasNextCommitted(allowUnstable: allowUnstable) else { return }
         let room = maxApplyingBytes == .max ? .max : maxApplyingBytes - applyingBytes
         do {
-            entries += try slice(
+            try slice(
                 from: applying + 1, upTo: maxAppliable(allowUnstable: allowUnstable) + 1,
-                maxBytes: room)
+                maxBytes: room, into: &entries)
         } catch .temporarilyUnavailable {
             awaitsEntries = true
         } catch {

@@ -6,7 +6,7 @@ import SteleBase
 /// storage, those from there on were not; a snapshot ends right before `offset` as long as no entry
 /// above it became durable.
 struct UnstableLog {
-    private(set) var snapshot: Snapshot?
+    private var snapshotBox = SnapshotBox.empty
     private(set) var isSnapshotInProgress = false
     private(set) var entries: [Entry] = []
     private(set) var offset: LogIndex
@@ -17,19 +17,23 @@ struct UnstableLog {
         offsetInProgress = offset
     }
 
+    var snapshot: Snapshot? { snapshotBox.content }
+
+    var hasSnapshot: Bool { snapshotBox.position != nil }
+
     /// The first index of the log, if the snapshot decides it.
-    var firstIndex: LogIndex? { snapshot.map { $0.index + 1 } }
+    var firstIndex: LogIndex? { snapshotBox.position.map { $0.index + 1 } }
 
     /// The last index of the log, if it is not storage that decides it.
     var lastIndex: LogIndex? {
-        entries.isEmpty ? snapshot?.index : offset + UInt64(entries.count) - 1
+        entries.isEmpty ? snapshotBox.position?.index : offset + UInt64(entries.count) - 1
     }
 
     /// The term at an index, as far as this part of the log knows it.
     func term(at index: LogIndex) -> Term? {
         if index < offset {
-            guard let snapshot, snapshot.index == index else { return nil }
-            return snapshot.term
+            guard let position = snapshotBox.position, position.index == index else { return nil }
+            return position.term
         }
         guard index - offset < UInt64(entries.count) else { return nil }
         return entries[Int(index - offset)].term
@@ -51,7 +55,7 @@ struct UnstableLog {
     /// Storage was told of everything.
     mutating func acceptInProgress() {
         offsetInProgress = offset + UInt64(entries.count)
-        if snapshot != nil { isSnapshotInProgress = true }
+        if hasSnapshot { isSnapshotInProgress = true }
     }
 
     /// Forgets what became durable.
@@ -67,8 +71,8 @@ struct UnstableLog {
 
     /// Forgets the snapshot at `index` when that became durable.
     mutating func stableSnapshot(at index: LogIndex) {
-        guard snapshot?.index == index else { return }
-        snapshot = nil
+        guard snapshotBox.position?.index == index else { return }
+        snapshotBox = .empty
         isSnapshotInProgress = false
     }
 
@@ -77,8 +81,15 @@ struct UnstableLog {
         offset = snapshot.index + 1
         offsetInProgress = offset
         entries = []
-        self.snapshot = snapshot
+        snapshotBox = .full(snapshot)
         isSnapshotInProgress = false
+    }
+
+    /// Appends one entry at the end.
+    mutating func append(_ entry: Entry) {
+        let end = offset + UInt64(entries.count)
+        invariant(entry.index == end, "entry \(entry.index) does not continue \(end)")
+        entries.append(entry)
     }
 
     /// Appends entries, after dropping what they replace.

@@ -141,6 +141,24 @@ package struct Snapshot: Hashable, Sendable {
     package var position: LogPosition { LogPosition(index: index, term: term) }
 }
 
+/// A place for a snapshot that takes one word while there is none.
+indirect enum SnapshotBox: Hashable, Sendable {
+    case empty
+    case full(Snapshot)
+
+    init(_ snapshot: Snapshot?) { self = snapshot.map { .full($0) } ?? .empty }
+
+    var content: Snapshot? {
+        guard case .full(let snapshot) = self else { return nil }
+        return snapshot
+    }
+
+    var position: LogPosition? {
+        guard case .full(let snapshot) = self else { return nil }
+        return snapshot.position
+    }
+}
+
 /// The part a replica plays in its current term.
 package enum Role: UInt8, Sendable {
     /// Follows a leader, or waits for one.
