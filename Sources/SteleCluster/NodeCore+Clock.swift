@@ -53,6 +53,7 @@ extension NodeCore {
         states[index].resignations += 1
         states[index].resignedTerm = tablet.group.term
         tablet.leaseBound = .zero
+        mark("cluster: leadership is handed on because of the clock")
         tablet.group.transferLeader(to: target.id)
     }
 

@@ -31,7 +31,9 @@ extension NodeCore {
         case .heartbeatReply(var reply):
             noteBoot(reply.boot, of: peer)
             reply.sentAt &-= echoMark
-            guard reply.sentAt >= startedAt, reply.sentAt <= clock.monotonic else { return }
+            guard reply.sentAt >= startedAt, reply.sentAt <= clock.monotonic else {
+                return mark("cluster: a grant to an earlier run is void")
+            }
             leases.receive(reply, from: node)
             clockReadings.append((node, reply.sentAt, reply.physical))
         case .raft(let id, let message, let epoch):

@@ -171,7 +171,7 @@ package final class NodeCore {
     ///   stood after it was made.
     package func endTurn(monotonic: UInt64) -> NodeEffects {
         readPeerClocks(at: max(clock.monotonic, monotonic))
-        var budget = configuration.applyBudget
+        var budget = faultPoint("cluster: apply little") ? 1 : configuration.applyBudget
         settle(applyBudget: &budget)
         clock.monotonic = max(clock.monotonic, monotonic)
         leases.endTurn(at: clock.monotonic)
@@ -246,6 +246,7 @@ package final class NodeCore {
             tablet.output.replies = []
             for reply in replies {
                 if let servedAt = reply.servedAt, !tablet.isServing || servedAt > tablet.leaseBound {
+                    mark("cluster: a read is withheld because the lease ran out")
                     answer(reply.origin, .failed(.init(.notLeader, "the lease ran out")))
                 } else {
                     answer(reply.origin, reply.reply)
@@ -459,7 +460,10 @@ package final class NodeCore {
     // MARK: Flushing and truncation
 
     private func requestFlush() {
-        guard flushing == nil, engine.unflushedBytes > configuration.flushThreshold else { return }
+        guard flushing == nil,
+            engine.unflushedBytes > configuration.flushThreshold
+                || faultPoint("cluster: flush early") && engine.unflushedBytes > 0
+        else { return }
         flushing = tablets.map(\.applied.index)
         effects.flush = true
     }

@@ -43,6 +43,7 @@ extension RaftGroup {
         if message.type == .vote || message.type == .preVote, message.term >= term,
             !message.isTransfer, !votesAllowedFor.allows(message.from)
         {
+            mark("raft: a vote is withheld by the owner")
             return
         }
         if message.term > term {

@@ -298,6 +298,7 @@ extension Tablet {
             let own = try engine.versions(of: first.key, above: commit.begun, limit: .max)
                 .first(where: { $0.transaction == transaction })
         {
+            mark("tablet: a repeated commit finds itself")
             release(transaction)
             return .reply(.committed(own.timestamp), servedAt: nil)
         }
