@@ -107,7 +107,7 @@ let package = Package(
             name: "SteleCommand",
             dependencies: [
                 "Stele", "SteleBase", "SteleAPI", "SteleClient", "SteleSQL", "StelePostgres",
-                "SteleWire", "SteleSimulation", "SteleVerify", nioCore, logging, lifecycle,
+                "SteleWire", "SteleSimulation", "SteleVerify", nioCore, nioPosix, logging, lifecycle,
                 arguments,
             ],
             swiftSettings: settings),

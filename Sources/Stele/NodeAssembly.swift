@@ -53,12 +53,8 @@ final class NodeAssembly: @unchecked Sendable {
 
     static func start(_ configuration: NodeConfiguration) async throws(SteleError) -> NodeAssembly {
         try makeDirectory(configuration.directory)
-        var identity = try NodeIdentity.load(from: configuration.directory)
-        if identity.membership == nil, configuration.join.isEmpty {
-            identity.membership = .alone(
-                identity.directoryID, address: configuration.listen ?? "")
-            try identity.store(in: configuration.directory)
-        }
+        let identity = try NodeIdentity.load(from: configuration.directory)
+        try identity.check(configuration)
         let assembly = NodeAssembly(configuration, identity)
         do {
             try await assembly.begin()
@@ -106,7 +102,23 @@ final class NodeAssembly: @unchecked Sendable {
             let address = try await transport.listen(on: try NetworkAddress(parsing: listen))
             listening.withLock { $0 = address.description }
         }
+        try foundAlone()
         if identity.membership != nil { try await serve() }
+    }
+
+    /// A node that is to join nobody is a cluster by itself, at whatever address it listens now.
+    private func foundAlone() throws(SteleError) {
+        let alone = ClusterMembership.alone(identity.directoryID, address: address ?? "")
+        if let membership = identity.membership {
+            guard membership.cluster == alone.cluster, membership.nodes.count == 1,
+                membership.nodes != alone.nodes
+            else { return }
+            identity.membership?.nodes = alone.nodes
+        } else {
+            guard configuration.join.isEmpty else { return }
+            identity.membership = alone
+        }
+        try identity.store(in: configuration.directory)
     }
 
     /// Opens log and store and begins to take turns, as a member of the cluster.

@@ -41,6 +41,42 @@ struct NodeIdentity: Sendable {
         return identity
     }
 
+    /// Refuses a configuration that is meant for another member or another cluster: two nodes under
+    /// one identity would vote twice.
+    func check(_ configuration: NodeConfiguration) throws(SteleError) {
+        guard let membership, membership.nodes.count > 1,
+            let own = membership.nodes.first(where: { $0.instance == directoryID })?.address
+        else {
+            return try checkOthers(configuration, known: [])
+        }
+        try checkOthers(configuration, known: membership.nodes.map(\.address))
+        guard let listen = configuration.listen, listen != own else { return }
+        let address = try NetworkAddress(parsing: listen)
+        let advertised = try NetworkAddress(parsing: own)
+        let isElsewhere =
+            address.port != advertised.port
+            || !(address.isAnyHost || configuration.join.contains(own))
+        guard !isElsewhere else {
+            throw SteleError(
+                .configuration,
+                "\(configuration.directory) is of the member at \(own), which cannot listen on "
+                    + listen)
+        }
+    }
+
+    private func checkOthers(
+        _ configuration: NodeConfiguration, known: [String]
+    ) throws(SteleError) {
+        let others = configuration.join.filter { $0 != configuration.listen }
+        guard let membership, !others.isEmpty, !others.contains(where: known.contains) else {
+            return
+        }
+        throw SteleError(
+            .configuration,
+            "\(configuration.directory) belongs to cluster \(membership.cluster), to which none of "
+                + "\(others.joined(separator: ", ")) belongs")
+    }
+
     /// Replaces the file as a whole, and returns once that is durable.
     func store(in directory: String) throws(SteleError) {
         var writer = ByteWriter()

@@ -17,7 +17,7 @@ public final class Database: Sendable {
     /// Runs `body` as one transaction and commits it.
     ///
     /// The transaction is serializable unless `options` say otherwise. After a conflict with
-    /// another transaction `body` runs again from the start, so it should have no effects besides
+    /// another transaction, or if its node was lost, `body` runs again from the start, so it should have no effects besides
     /// its calls of the transaction.
     ///
     ///     try await database.write { transaction in
@@ -44,7 +44,7 @@ public final class Database: Sendable {
                 try await backend.commit()
                 return result
             } catch let error as SteleError
-                where error.isRetryable && attempt < Self.attempts && !Task.isCancelled
+                where attempt < Self.attempts(after: error) && !Task.isCancelled
             {
                 backend.rollback()
                 attempt += 1
@@ -92,8 +92,17 @@ public final class Database: Sendable {
         try await backend.put(try checkedKey(key), nil)
     }
 
-    /// How often ``write(_:_:)`` runs its closure again before it passes the conflict on.
-    private static let attempts = 100
+    /// How often ``write(_:_:)`` runs its closure again before it passes the error on.
+    ///
+    /// Conflicts are decided in favour of somebody, so trying again gets on. Where no node can be
+    /// reached each attempt lasts for as long as the options allow already.
+    private static func attempts(after error: SteleError) -> Int {
+        switch error.code {
+        case .conflict, .deadlock: 100
+        case .unavailable: 2
+        default: 0
+        }
+    }
 
     /// A write of its own inside a transaction's closure would be another transaction, would be
     /// repeated with each attempt, and could wait for a lock that the closure itself holds.

@@ -118,7 +118,8 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        finish("the connection was closed")
+        // Of a connection that was never made the dialler knows better why.
+        if timer != nil { finish("the connection was closed") }
         self.context = nil
     }
 

@@ -34,7 +34,7 @@ struct Demo: AsyncParsableCommand {
         let interrupts = Interrupts()
         do {
             try processes.start()
-            try await form(processes)
+            guard try await form(processes, interrupts) else { throw ExitCode(130) }
             printLine(greeting(directory, processes))
             await processes.watch(until: interrupts) { await pids() }
         } catch {
@@ -48,6 +48,26 @@ struct Demo: AsyncParsableCommand {
     }
 
     /// Waits until the nodes answer, initialises the cluster if it is new, waits until it serves.
+    ///
+    /// - Returns: false if the user interrupts.
+    private func form(
+        _ processes: DemoProcesses, _ interrupts: Interrupts
+    ) async throws -> Bool {
+        let forming = Task { try await form(processes) }
+        let watching = Task {
+            await interrupts.wait()
+            forming.cancel()
+        }
+        defer { watching.cancel() }
+        do {
+            try await forming.value
+            return true
+        } catch {
+            if interrupts.isRaised { return false }
+            throw error
+        }
+    }
+
     private func form(_ processes: DemoProcesses) async throws {
         let deadline = Date().addingTimeInterval(30)
         for node in 1...nodes {
@@ -103,7 +123,7 @@ struct Demo: AsyncParsableCommand {
                 return try await body()
             } catch {
                 if let failure = processes.firstFailure() { throw failure }
-                guard Date() < deadline else { throw error }
+                guard !Task.isCancelled, Date() < deadline else { throw error }
                 try await Task.sleep(for: .milliseconds(50))
             }
         }

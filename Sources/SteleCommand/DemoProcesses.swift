@@ -2,7 +2,8 @@ import Foundation
 import SteleAPI
 
 /// The processes of a demo cluster: started, watched, and ended together.
-final class DemoProcesses {
+final class DemoProcesses: @unchecked Sendable {
+    // Safety: the command's own task uses it, or waits for the one task that does.
     struct Node {
         var number: Int
         var directory: String

@@ -114,7 +114,7 @@ struct KV: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Adds to a whole number and prints the result; an absent key counts as 0.")
         @Argument var key: String
-        @Argument var by = 1
+        @Option(parsing: .unconditional, help: "What is added; may be negative.") var by = 1
         @OptionGroup var target: HostOption
 
         func run() async throws {

@@ -7,8 +7,12 @@ struct SteleTool: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stele",
         abstract: "A replicated, transactional key-value store with a SQL front.",
+        version: "stele \(steleVersion)",
         subcommands: [Demo.self, Start.self, Init.self, KV.self, Status.self])
 }
+
+/// The version of this program.
+let steleVersion = "0.1.0"
 
 @main
 enum Main {

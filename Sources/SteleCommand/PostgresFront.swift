@@ -1,4 +1,7 @@
+import Foundation
 import Logging
+import NIOCore
+import NIOPosix
 import Stele
 import SteleAPI
 import SteleSQL
@@ -29,9 +32,35 @@ struct PostgresFront {
         }
         let executor = node.executor
         return PostgresFront(
-            server: try await PostgresServer.bind(
-                group: node.eventLoop, host: address.host, port: address.port, service: service,
-                executor: { _ in executor }))
+            server: try await listening(on: address) {
+                try await PostgresServer.bind(
+                    group: node.eventLoop, host: address.host, port: address.port,
+                    service: service, executor: { _ in executor })
+            })
+    }
+
+    /// - Throws: ``SteleError/Code/configuration`` if nobody can listen on `address` now.
+    static func checkIsFree(_ address: String?) async throws {
+        guard let address = try address.map({ try NetworkAddress(parsing: $0) }) else { return }
+        try await listening(on: address) {
+            let group = MultiThreadedEventLoopGroup.singleton
+            let channel = try await ServerBootstrap(group: group)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: address.host, port: address.port).get()
+            try await channel.close()
+        }
+    }
+
+    private static func listening<R>(
+        on address: NetworkAddress, _ body: () async throws -> R
+    ) async throws -> R {
+        do {
+            return try await body()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw SteleError(.configuration, "the address \(address) is in use")
+        } catch {
+            throw SteleError(.configuration, "cannot listen on \(address): \(error)")
+        }
     }
 
     /// Ends all sessions; returns when they are closed.

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Stele
 import SteleAPI
+import SteleWire
 
 #if canImport(Glibc)
     import Glibc
@@ -22,7 +23,13 @@ struct Start: AsyncParsableCommand {
     @Flag(help: .hidden) var withParent = false
 
     func validate() throws {
-        for address in [listen, postgres].compactMap({ $0 }) where !insecure {
+        for address in [listen, postgres].compactMap({ $0 }) {
+            do {
+                _ = try NetworkAddress(parsing: address)
+            } catch {
+                throw ValidationError(error.message)
+            }
+            if insecure { continue }
             guard Self.isLoopback(address) else {
                 throw ValidationError(
                     "\(address) is not a loopback address; give --insecure to listen there "
@@ -37,6 +44,8 @@ struct Start: AsyncParsableCommand {
         if withParent { Self.end(interrupts, afterParent: getppid()) }
         var logger = Logger(label: "stele") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .notice
+        // Before the directory becomes a node's: a start that fails is to change nothing.
+        try await PostgresFront.checkIsFree(postgres)
         let node = try await Node.start(
             NodeConfiguration(
                 directory: data, listen: listen,

@@ -95,7 +95,7 @@ final class SimulatedCluster {
     }
 
     /// Far more than any sound run needs; two nodes that answer each other without a pause reach it.
-    private static let eventLimit = 1_000_000
+    private static let eventLimit = 200_000
 
     /// Lets virtual time pass until the run is over.
     func runToEnd() {

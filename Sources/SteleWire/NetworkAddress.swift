@@ -26,6 +26,9 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(host: String(host), port: Int(port))
     }
 
+    /// Whether a listener there is reached at every address of its machine.
+    package var isAnyHost: Bool { host == "0.0.0.0" || host == "::" }
+
     package var description: String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }

@@ -68,6 +68,11 @@ import Testing
         }
         #expect(error?.code == .configuration)
         #expect(error?.message.contains(address) == true)
+        // The directory is as free as before: it can still become a member of a cluster.
+        let second = try await Node.start(
+            configuration("second", listen: "127.0.0.1:0", join: [address]))
+        #expect(await second.status().nodes.isEmpty)
+        try await second.stop()
         try await node.stop()
     }
 
@@ -122,6 +127,14 @@ import Testing
         #expect(status.nodes.map(\.id.rawValue) == [1, 2, 3])
         #expect(status.tablets.count == 2)
         for node in nodes { try await node.stop() }
+        for (listen, join) in [
+            (addresses[1], addresses), (addresses[0], ["127.0.0.1:1", "127.0.0.1:2"]),
+        ] {
+            let error = await #expect(throws: SteleError.self) {
+                try await Node.start(configuration("node0", listen: listen, join: join))
+            }
+            #expect(error?.code == .configuration)
+        }
     }
 
     /// Repeats what may fail while a cluster is still finding itself.
