@@ -9,8 +9,8 @@ namespace stele {
 namespace {
 
 constexpr uint8_t kListVersion = 1;
-// Limits.keyBytes and Limits.valueBytes of SteleBase.
-constexpr uint32_t kMaxKeyBytes = 8 << 10;
+// Limits.storedKeyBytes and Limits.valueBytes of SteleBase.
+constexpr uint32_t kMaxKeyBytes = (8 << 10) + 256;
 constexpr uint32_t kMaxValueBytes = 4 << 20;
 
 enum Operation : uint8_t {
@@ -75,7 +75,7 @@ Failure tooLong(const char *what, size_t count, size_t limit, const char *name) 
 
 Failure longKey(const rocksdb::Slice &key) {
     if (key.size() <= kMaxKeyBytes) return Failure();
-    return tooLong("key", key.size(), kMaxKeyBytes, "Limits.keyBytes");
+    return tooLong("key", key.size(), kMaxKeyBytes, "Limits.storedKeyBytes");
 }
 
 Failure longValue(const rocksdb::Slice &value) {

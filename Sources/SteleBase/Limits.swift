@@ -5,6 +5,8 @@
 public enum Limits {
     /// The longest key that a user may write.
     public static let keyBytes = 8 << 10
+    /// The longest key that is stored: one of a user's behind what the kernel puts before it.
+    package static let storedKeyBytes = keyBytes + 256
     /// The longest value that a user may write.
     public static let valueBytes = 4 << 20
     /// Tuples within tuples in a key that can be decoded.

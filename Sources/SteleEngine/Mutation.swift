@@ -159,9 +159,10 @@ package struct MutationReader: Sendable {
     }
 
     private static func checkKey(_ count: Int) throws(DecodingError) {
-        guard count <= Limits.keyBytes else {
+        guard count <= Limits.storedKeyBytes else {
             throw DecodingError(
-                "a key of \(count) bytes exceeds the limit of \(Limits.keyBytes) (Limits.keyBytes)")
+                "a key of \(count) bytes exceeds the limit of \(Limits.storedKeyBytes) "
+                    + "(Limits.storedKeyBytes)")
         }
     }
 

@@ -20,7 +20,7 @@ import SteleClock
 /// | 10 drop versions | key length, timestamp (8), key: those at or below the timestamp |
 /// | 11 raise watermark | tablet (8), replica (8), timestamp (8), start length, end length, start, end: sets the tablet's watermark and its range, the timestamp never to an earlier one |
 ///
-/// Keys and values that exceed ``Limits/keyBytes`` and ``Limits/valueBytes`` are refused.
+/// Keys and values that exceed ``Limits/storedKeyBytes`` and ``Limits/valueBytes`` are refused.
 package struct MutationList: Sendable {
     package static let version: UInt8 = 1
 

@@ -123,6 +123,7 @@ extension TabletRequest.CommitRequest {
         }
     }
 
+    /// An engine refuses what exceeds the limits, when it is too late for an answer.
     private static func readWrites(
         _ reader: inout ByteReader
     ) throws(DecodingError) -> [Write] {
@@ -131,7 +132,14 @@ extension TabletRequest.CommitRequest {
         writes.reserveCapacity(count)
         for _ in 0..<count {
             let key = Array(try reader.readBytes())
-            writes.append(Write(key: key, value: try reader.readOptionalBytes()))
+            let value = try reader.readOptionalBytes()
+            guard key.count <= Limits.storedKeyBytes else {
+                throw DecodingError("a key of \(key.count) bytes exceeds Limits.storedKeyBytes")
+            }
+            guard value?.count ?? 0 <= Limits.valueBytes else {
+                throw DecodingError("a value of \(value?.count ?? 0) bytes exceeds Limits.valueBytes")
+            }
+            writes.append(Write(key: key, value: value))
         }
         return writes
     }

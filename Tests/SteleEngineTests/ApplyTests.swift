@@ -144,7 +144,7 @@ import Testing
 
     @Test(arguments: EngineKind.allCases)
     func overlongKeysAndValuesAreRefused(_ kind: EngineKind) throws {
-        let long = KeyBytes(repeating: 1, count: Limits.keyBytes + 1)
+        let long = KeyBytes(repeating: 1, count: Limits.storedKeyBytes + 1)
         let big = [UInt8](repeating: 1, count: Limits.valueBytes + 1)
         let lists = [
             mutations { $0.put(long, [], at: time(1), by: writerID) },
@@ -158,7 +158,7 @@ import Testing
             for (index, list) in lists.enumerated() {
                 let error = #expect(throws: EngineError.self) { try engine.apply([list]) }
                 #expect(error?.code == .invalidArgument)
-                let name = [1, 4].contains(index) ? "Limits.valueBytes" : "Limits.keyBytes"
+                let name = [1, 4].contains(index) ? "Limits.valueBytes" : "Limits.storedKeyBytes"
                 #expect(error?.message.contains(name) == true)
             }
             #expect(try engine.page().count == 0)
@@ -190,7 +190,7 @@ import Testing
     @Test(arguments: EngineKind.allCases)
     func bigValuesFit(_ kind: EngineKind) throws {
         let value = [UInt8](repeating: 0xA5, count: Limits.valueBytes)
-        let long = KeyBytes(repeating: 0xFF, count: Limits.keyBytes)
+        let long = KeyBytes(repeating: 0xFF, count: Limits.storedKeyBytes)
         try withEngine(kind) { engine in
             try engine.apply { $0.put(long, value, at: time(1), by: writerID) }
             #expect(try engine.newestVersion(of: long, at: .max)?.value == value)

@@ -11,7 +11,7 @@ import Testing
 @Suite struct RandomizedTests {
     @Test func enginesAgreeWithTheModel() throws {
         let environment = ProcessInfo.processInfo.environment
-        let operations = environment["STELE_ENGINE_OPERATIONS"].flatMap { Int($0) } ?? 20_000
+        let operations = environment["STELE_ENGINE_OPERATIONS"].flatMap { Int($0) } ?? 5_000
         let seed = environment["STELE_ENGINE_SEED"].flatMap { UInt64($0) } ?? 1
         try withTemporaryDirectory { directory in
             var run = try RandomRun(seed: seed, directory: directory + "/store")

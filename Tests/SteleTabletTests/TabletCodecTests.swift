@@ -57,6 +57,23 @@ import Testing
         }
     }
 
+    @Test func `writes beyond the limits are refused before they reach a log`() throws {
+        let long = KeyBytes(repeating: 1, count: Limits.storedKeyBytes)
+        let big = [UInt8](repeating: 1, count: Limits.valueBytes)
+        func decode(_ key: KeyBytes, _ value: [UInt8]) throws {
+            var writer = ByteWriter()
+            TabletRequest(
+                transaction: TransactionID(1),
+                body: .commit(.init(readTimestamp: .zero, writes: [.init(key: key, value: value)]))
+            ).encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            _ = try TabletRequest(from: &reader)
+        }
+        try decode(long, big)
+        #expect(throws: DecodingError.self) { try decode(long + [1], []) }
+        #expect(throws: DecodingError.self) { try decode([], big + [1]) }
+    }
+
     @Test(arguments: replies.indices)
     func `replies read back as they were written, and a cut one is an error`(index: Int) throws {
         var writer = ByteWriter()
