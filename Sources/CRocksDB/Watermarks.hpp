@@ -5,8 +5,9 @@
 // and stored in `local` under tablet, replica (8 bytes each, big-endian) and item 3 as: version (1),
 // timestamp (8), start length (4), end length (4), start, end; little-endian.
 //
-// Invariant: nothing is written at or below a watermark, except by replacing a whole range with a
-// later state of the same history.
+// Invariant: nothing is written at or below a watermark, nor below versions that were cleared,
+// except by replacing a whole range with a later state of the same history. A compaction that meets
+// cleared versions cannot tell them from others, and drops what they would have hidden.
 
 #pragma once
 

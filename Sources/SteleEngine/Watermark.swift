@@ -7,7 +7,11 @@ import SteleClock
 /// A deletion that is the newest one stays too, however old, until
 /// ``MutationList/dropVersions(of:upTo:)`` drops it: a compaction cannot know that nothing older is
 /// left elsewhere. A watermark is raised by a mutation, hence on every replica at the same index,
-/// and never goes back. Nothing is written at or below it.
+/// and never goes back.
+///
+/// Invariant: nothing is written at or below a watermark, nor below versions that a clear of a range
+/// dropped, unless the whole range is replaced by a later state of the same history. Compactions
+/// count on it.
 ///
 /// Format, in the family `local`: version (1 byte, 1), timestamp (8), start length (4), end length
 /// (4), start, end. Integers are little-endian.

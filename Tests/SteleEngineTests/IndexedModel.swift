@@ -63,6 +63,8 @@ struct IndexedModel {
     /// Newest last.
     private var versions = [[Version]](repeating: [], count: keys.count)
     var intents = [Intent?](repeating: nil, count: keys.count)
+    /// The newest version of each key that a clear dropped.
+    private var cleared = [UInt64](repeating: 0, count: keys.count)
     private var watermarks: [UInt64] = [0, 0]
     /// Watermarks follow it, and writes go up to some way above it.
     private var now: UInt64 = 20
@@ -71,10 +73,10 @@ struct IndexedModel {
 
     func value(_ random: inout SeededRandom) -> Int { Int(random.below(32)) }
 
-    /// Nothing is written at or below a watermark.
+    /// Nothing is written at or below a watermark, nor below versions that were cleared.
     func writeTime(_ key: Int, _ random: inout SeededRandom) -> UInt64 {
-        let low = watermark(of: key)
-        return low + 1 + random.below(now + 20 - low)
+        let low = max(watermark(of: key), cleared[key])
+        return low + 1 + random.below(max(now + 20, low + 20) - low)
     }
 
     func readTime(_ random: inout SeededRandom) -> UInt64 {
@@ -119,7 +121,12 @@ struct IndexedModel {
         versions[key].removeAll { $0.timestamp <= timestamp }
     }
 
-    mutating func clear(_ range: Range<Int>) { for key in range { versions[key] = [] } }
+    mutating func clear(_ range: Range<Int>) {
+        for key in range {
+            cleared[key] = max(cleared[key], versions[key].last?.timestamp ?? 0)
+            versions[key] = []
+        }
+    }
 
     mutating func clearIntents(_ range: Range<Int>) { for key in range { intents[key] = nil } }
 
