@@ -11,17 +11,18 @@ package struct Inflights: Hashable, Sendable {
         var bytes: Int
     }
 
-    private let maxMessages: Int
     private let maxBytes: Int
     /// A ring, grown on demand up to `maxMessages`.
     private var ring: [Sent] = []
-    private var start = 0
-    /// How many messages are under way.
-    package private(set) var count = 0
     private var bytes = 0
+    // The small ones last, so that others fit behind them.
+    private let maxMessages: Int32
+    private var start: Int32 = 0
+    /// How many messages are under way.
+    package private(set) var count: Int32 = 0
 
     package init(maxMessages: Int, maxBytes: Int) {
-        self.maxMessages = maxMessages
+        self.maxMessages = Int32(clamping: maxMessages)
         self.maxBytes = maxBytes
     }
 
@@ -31,17 +32,17 @@ package struct Inflights: Hashable, Sendable {
     /// Notes a message that ends at `index`. Indices ascend.
     package mutating func add(_ index: LogIndex, bytes size: Int) {
         invariant(!isFull, "a message was sent into a full window")
-        if count == ring.count { grow() }
-        ring[(start + count) % ring.count] = Sent(index: index, bytes: size)
+        if Int(count) == ring.count { grow() }
+        ring[Int(start + count) % ring.count] = Sent(index: index, bytes: size)
         count += 1
         bytes += size
     }
 
     /// Forgets all messages that end at or below `index`.
     package mutating func free(through index: LogIndex) {
-        while count > 0, ring[start].index <= index {
-            bytes -= ring[start].bytes
-            start = (start + 1) % ring.count
+        while count > 0, ring[Int(start)].index <= index {
+            bytes -= ring[Int(start)].bytes
+            start = (start + 1) % Int32(ring.count)
             count -= 1
         }
         if count == 0 { start = 0 }
@@ -56,11 +57,11 @@ package struct Inflights: Hashable, Sendable {
 
     private mutating func grow() {
         var larger: [Sent] = []
-        let capacity = min(max(ring.count * 2, 4), maxMessages)
+        let capacity = min(max(ring.count * 2, 4), Int(maxMessages))
         larger.reserveCapacity(capacity)
-        for offset in 0..<count { larger.append(ring[(start + offset) % ring.count]) }
+        for offset in 0..<count { larger.append(ring[Int(start + offset) % ring.count]) }
         let filler = Sent(index: 0, bytes: 0)
-        larger.append(contentsOf: repeatElement(filler, count: capacity - count))
+        larger.append(contentsOf: repeatElement(filler, count: capacity - Int(count)))
         ring = larger
         start = 0
     }

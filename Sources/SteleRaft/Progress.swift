@@ -21,22 +21,23 @@ package struct Progress: Hashable, Sendable {
     package internal(set) var match: LogIndex = 0
     /// The index of the next entry to send.
     package internal(set) var next: LogIndex
-    /// How entries are sent.
-    package private(set) var state = ReplicationState.probe
     /// The index of the snapshot that is under way, else 0.
     package internal(set) var pendingSnapshot: LogIndex = 0
+    /// The highest commit index that is under way to the follower.
+    private var sentCommit: LogIndex = 0
+    /// The newest read round that the member confirmed this leadership for.
+    var acknowledgedRead: UInt64 = 0
+    // The small ones last, where they fit behind the others without a gap.
+    /// The messages that are under way.
+    package internal(set) var inflights: Inflights
+    /// How entries are sent.
+    package private(set) var state = ReplicationState.probe
     /// Whether anything was heard since the last quorum check.
     package internal(set) var recentlyActive = false
     /// Whether the member receives the log and does not vote.
     package internal(set) var isLearner: Bool
     /// Whether sending waits for an answer or a heartbeat's answer.
     package internal(set) var isFlowPaused = false
-    /// The messages that are under way.
-    package internal(set) var inflights: Inflights
-    /// The highest commit index that is under way to the follower.
-    private var sentCommit: LogIndex = 0
-    /// The newest read round that the member confirmed this leadership for.
-    var acknowledgedRead: UInt64 = 0
 
     init(id: ReplicaID, next: LogIndex, inflights: Inflights, isLearner: Bool) {
         self.id = id

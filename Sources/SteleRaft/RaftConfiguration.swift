@@ -36,8 +36,6 @@ package struct RaftConfiguration: Sendable {
     package var heartbeatTicks: Int
     /// The last index that the state machine has applied; 0 if it starts from the log's beginning.
     package var applied: LogIndex
-    /// Whether storage is a target of messages, instead of something that `advance` waits for.
-    package var asyncStorageWrites: Bool
     /// The size of entries in one append message; one entry may exceed it.
     package var maxBytesPerMessage: Int
     /// The size of entries handed to the state machine and not acknowledged; one may exceed it.
@@ -48,6 +46,8 @@ package struct RaftConfiguration: Sendable {
     package var maxInflightMessages: Int
     /// Bytes under way to one follower.
     package var maxInflightBytes: Int
+    /// Whether storage is a target of messages, instead of something that `advance` waits for.
+    package var asyncStorageWrites: Bool
     /// Whether a leader that hears from no quorum steps down, and followers that hear from a leader
     /// ignore candidates.
     package var checkQuorum: Bool

@@ -29,6 +29,8 @@ package final class RaftGroup {
     package internal(set) var lead: ReplicaID = .none
     /// The part this replica plays.
     package internal(set) var role: Role = .follower
+    /// Whether anything was handed out since the last tick.
+    var isBusy = false
     /// To whom this leader is handing leadership, if to anyone.
     package internal(set) var leadTransferee: ReplicaID = .none
 
@@ -70,8 +72,6 @@ package final class RaftGroup {
     /// Empty arrays that the owner is done with, to be filled again.
     var spareEntries: [[Entry]] = []
     var spareResponses: [[Message]] = []
-    /// Whether anything was sent since the last tick.
-    var isBusy = false
     var previousSoftState = SoftState(lead: .none, role: .follower)
     var previousHardState = HardState.empty
     /// What the replica tells itself once the accepted `Ready` is done with.

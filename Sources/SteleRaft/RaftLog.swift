@@ -6,17 +6,15 @@ import SteleBase
 /// to the state machine, those through `applied` it has acknowledged.
 struct RaftLog {
     private let storage: any RaftStorage
-    private(set) var unstable: UnstableLog
     private(set) var committed: LogIndex
     private(set) var applying: LogIndex
     private(set) var applied: LogIndex
-
-    /// Whether storage said that entries are being fetched; nothing is handed out until they are.
-    var awaitsEntries = false
-
     private let maxApplyingBytes: Int
     private var applyingBytes = 0
+    private(set) var unstable: UnstableLog
     private var isApplyingPaused = false
+    /// Whether storage said that entries are being fetched; nothing is handed out until they are.
+    var awaitsEntries = false
 
     init(storage: any RaftStorage, maxApplyingBytes: Int) {
         self.storage = storage

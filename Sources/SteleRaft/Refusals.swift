@@ -4,26 +4,26 @@
 /// replica that is broken, or one that should not be there.
 package struct Refusals: Hashable, Sendable {
     /// Types that only the replica itself may create.
-    package var local = 0
+    package var local: UInt32 = 0
     /// Answers of replicas that are no members.
-    package var fromStrangers = 0
+    package var fromStrangers: UInt32 = 0
     /// Fields that contradict each other or cannot be.
-    package var malformed = 0
+    package var malformed: UInt32 = 0
     /// Meant for another replica, or from this one to itself.
-    package var misaddressed = 0
+    package var misaddressed: UInt32 = 0
     /// Snapshots that do not name this replica as a member.
-    package var foreignSnapshots = 0
+    package var foreignSnapshots: UInt32 = 0
     /// Acknowledgements and commit indices beyond the end of the log.
-    package var beyondLog = 0
+    package var beyondLog: UInt32 = 0
     /// Requests for an election that did not come from the leader.
-    package var forgedTransfers = 0
+    package var forgedTransfers: UInt32 = 0
     /// Changes that do not fit the membership that they met when they were applied.
-    package var membershipChanges = 0
+    package var membershipChanges: UInt32 = 0
 
     package init() {}
 
     /// All of them.
-    package var total: Int {
+    package var total: UInt32 {
         local + fromStrangers + malformed + misaddressed + foreignSnapshots + beyondLog
             + forgedTransfers + membershipChanges
     }

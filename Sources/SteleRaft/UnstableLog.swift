@@ -7,10 +7,10 @@ import SteleBase
 /// above it became durable.
 struct UnstableLog {
     private var snapshotBox = SnapshotBox.empty
-    private(set) var isSnapshotInProgress = false
     private(set) var entries: [Entry] = []
     private(set) var offset: LogIndex
     private(set) var offsetInProgress: LogIndex
+    private(set) var isSnapshotInProgress = false
 
     init(offset: LogIndex) {
         self.offset = offset
