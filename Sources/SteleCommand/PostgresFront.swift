@@ -19,6 +19,12 @@ struct PostgresFront {
         guard let address = try address.map({ try NetworkAddress(parsing: $0) }) else { return nil }
         let catalog = SQLCatalogCache()
         let database = node.sqlBackend
+        let loop = node.eventLoop
+        let zones = SystemZones.database()
+        let schedule: SQLEnvironment.Schedule = { milliseconds, action in
+            let task = loop.scheduleTask(in: .milliseconds(Int64(milliseconds)), action)
+            return { task.cancel() }
+        }
         let service = PostgresService(
             PostgresService.Configuration(), secret: { .random(in: 0 ... .max) }
         ) { request throws(SQLError) in
@@ -26,8 +32,8 @@ struct PostgresFront {
                 database: database, catalog: catalog,
                 environment: SQLEnvironment(
                     clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
-                    processID: request.processID, user: request.user,
-                    database: request.database),
+                    schedule: schedule, processID: request.processID, user: request.user,
+                    database: request.database, zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }
         let executor = node.executor

@@ -22,7 +22,7 @@ extension BackendWriter {
 
     /// One row, with as many values as `columns`, whose times are shown in `zone`.
     package mutating func dataRow(
-        _ values: [Datum], _ columns: [ResultColumn], zone: ZoneOffset = .utc
+        _ values: [Datum], _ columns: [ResultColumn], zone: TimeZone = .utc
     ) {
         message("D") {
             $0.int16(Int16(truncatingIfNeeded: values.count))
@@ -30,7 +30,7 @@ extension BackendWriter {
         }
     }
 
-    private mutating func value(_ value: Datum, _ column: ResultColumn, _ zone: ZoneOffset) {
+    private mutating func value(_ value: Datum, _ column: ResultColumn, _ zone: TimeZone) {
         if case .null = value { return int32(-1) }
         let start = bytes.count
         int32(0)

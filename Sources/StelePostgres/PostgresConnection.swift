@@ -28,7 +28,7 @@ package final class PostgresConnection {
     /// The columns of the rows that the running statement returns.
     var columns: [ResultColumn] = []
     /// The zone in which it shows times.
-    var zone = ZoneOffset.utc
+    var zone = TimeZone.utc
     /// Whether rows are announced by a description: in the simple protocol they are.
     var describesRows = false
     /// Why the connection is to end, found out while a statement was running.

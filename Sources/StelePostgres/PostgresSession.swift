@@ -8,7 +8,7 @@ package protocol PostgresSession: AnyObject {
     /// How the session's transaction stands.
     var transactionStatus: TransactionStatus { get }
     /// The zone that times are shown in.
-    var zone: ZoneOffset { get }
+    var zone: TimeZone { get }
     /// The settings that a client is told of at the start.
     var reportedParameters: [(String, String)] { get }
     /// Makes the running statement end with 57014 at its next wait; may be called from anywhere.

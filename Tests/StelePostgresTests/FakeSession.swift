@@ -51,7 +51,7 @@ final class FakeSession: PostgresSession {
         [:]
     private var changed: [(String, String)] = []
     private var notices: [SQLError] = []
-    let zone = ZoneOffset.utc
+    let zone = TimeZone.utc
     var transactionStatus = TransactionStatus.idle
     let reportedParameters = [("server_version", "15.0"), ("client_encoding", "UTF8")]
 

@@ -49,7 +49,7 @@ import Testing
         var writer = BackendWriter()
         let columns = types.map { Self.column($0.0, format: 0) }
         writer.rowDescription(columns)
-        writer.dataRow(types.map(\.1), columns, zone: ZoneOffset(seconds: 7200))
+        writer.dataRow(types.map(\.1), columns, zone: .fixed(ZoneOffset(seconds: 7200)))
         #expect(
             ServerMessages(writer.bytes).lines == [
                 "T "

@@ -12,8 +12,18 @@ final class TestSession {
         session = try SQLSession(
             database: node.backend, catalog: node.catalog,
             environment: SQLEnvironment(
-                clock: node.clock, nextRowID: node.nextRowID, processID: 7),
+                clock: node.clock, nextRowID: node.nextRowID, schedule: Self.schedule,
+                processID: 7, zones: TestZones.database),
             startupParameters: parameters)
+        sink.zone = { [session] in session.zone }
+    }
+
+    private static let schedule: SQLEnvironment.Schedule = { milliseconds, action in
+        let task = Task {
+            try await Task.sleep(for: .milliseconds(milliseconds))
+            action()
+        }
+        return { task.cancel() }
     }
 
     /// Runs a text and returns its results: rows with fields between bars, then the tag.
@@ -89,6 +99,7 @@ final class TextSink: ResultSink {
     var described: [ResultColumn] = []
     var copyData: ArraySlice<ArraySlice<UInt8>> = []
     var types: [SQLType] = []
+    var zone: () -> TimeZone = { .utc }
 
     func columns(_ columns: [ResultColumn]) {
         described = columns
@@ -97,7 +108,7 @@ final class TextSink: ResultSink {
 
     func row(_ values: [Datum]) {
         lines.append(
-            zip(values, types).map { $0.isNull ? "∅" : $0.text(as: $1) }.joined(separator: "|"))
+            zip(values, types).map { $0.isNull ? "∅" : $0.text(as: $1, zone: zone()) }.joined(separator: "|"))
     }
 
     func complete(tag: String) { lines.append(tag) }

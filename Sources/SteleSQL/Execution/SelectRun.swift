@@ -69,6 +69,7 @@ final class SelectRun {
                 if let left = remaining { remaining = left - 1 }
                 outputs.append(output)
             }
+            try await transaction.sleepOff(context)
             if !outputs.isEmpty { return outputs }
         }
         return nil

@@ -136,7 +136,7 @@ indirect enum BoundExpression: Hashable, Sendable {
         switch self {
         case .constant, .parameter: true
         case .column, .aggregate: false
-        case .call(.clockTimestamp, _): false
+        case .call(.clockTimestamp, _), .call(.sleep, _), .call(.changeSetting, _): false
         default: children.allSatisfy(\.isRowIndependent)
         }
     }

@@ -2,6 +2,7 @@ extension Function {
     /// The function's value; null if an argument is null, except for `concat`.
     func apply(_ values: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
         if self == .concat { return Self.concatenated(values) }
+        if self == .changeSetting { return try Self.changeSetting(values, context) }
         for value in values where value.isNull { return .null }
         switch self {
         case .transactionTimestamp: return .timestamp(context.now)
@@ -19,6 +20,12 @@ extension Function {
         case .processID: return .int(Int64(context.environment.processID))
         case .isInRecovery: return .bool(false)
         case .unlockAll: return .text("")
+        case .sleep:
+            guard case .double(let seconds) = values[0] else { return .null }
+            // Rows are computed first and the time is spent before they are handed out.
+            if seconds > 0 { context.sleep += seconds * 1_000 }
+            return .text("")
+        case .inZone, .fromZone: return try zoned(values, context)
         case .setting:
             guard case .text(let name) = values[0] else { return .null }
             return .text(try context.settings.value(of: name))
@@ -26,6 +33,44 @@ extension Function {
             return try number(values)
         default: return try text(values)
         }
+    }
+
+    // MARK: Session
+
+    private static func changeSetting(
+        _ values: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        guard case .text(let name) = values[0] else {
+            throw SQLError("22004", "SET requires parameter name")
+        }
+        guard context.takesChanges else {
+            throw .unsupported("set_config after the first rows of a result")
+        }
+        var change = StatementContext.SettingChange(name: name, value: nil, isLocal: false)
+        if case .text(let value) = values[1] { change.value = value }
+        if case .bool(let isLocal) = values[2] { change.isLocal = isLocal }
+        var settings = context.settings
+        try settings.set(name, change.value.map { [$0] }, defaults: context.settings)
+        context.changes.append(change)
+        return .text(try settings.value(of: name))
+    }
+
+    // MARK: Times
+
+    /// `AT TIME ZONE`: what a clock there shows at a moment, or the moment at which it shows a time.
+    private func zoned(
+        _ values: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        guard case .text(let name) = values[0], case .timestamp(let time) = values[1] else {
+            return .null
+        }
+        let zone = try context.time.zones.zone(name, at: time)
+        if time == .max || time == .min { return values[1] }
+        let result = self == .inZone ? zone.local(time) : zone.moment(time)
+        guard CivilCalendar.timestamps.contains(result) else {
+            throw SQLError("22008", "timestamp out of range")
+        }
+        return .timestamp(result)
     }
 
     // MARK: Numbers

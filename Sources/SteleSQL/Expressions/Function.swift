@@ -6,10 +6,11 @@ enum Function: Hashable, Sendable {
     // Numbers
     case magnitude(SQLType), sign, round, truncate, ceiling, floor, remainder(SQLType)
     // Time
+    case inZone, fromZone
     case transactionTimestamp, statementTimestamp, clockTimestamp, currentDate, localTimestamp
     // Session
     case version, currentSchema, currentDatabase, currentUser, processID, setting, isInRecovery
-    case unlockAll
+    case unlockAll, sleep, changeSetting
 
     /// One way to call a function.
     struct Signature: Sendable {
@@ -40,6 +41,10 @@ enum Function: Hashable, Sendable {
             of("current_setting", [.text], .text, .setting),
             of("pg_is_in_recovery", [], .bool, .isInRecovery),
             of("pg_advisory_unlock_all", [], .text, .unlockAll),
+            of("pg_sleep", [.float8], .text, .sleep),
+            of("set_config", [.text, .text, .bool], .text, .changeSetting),
+            of("timezone", [.text, .timestamptz], .timestamp, .inZone),
+            of("timezone", [.text, .timestamp], .timestamptz, .fromZone),
         ]
 
     private static let textFunctions: [Signature] = [

@@ -7,6 +7,19 @@ final class StatementContext {
     let statementTime: Int64
     let environment: SQLEnvironment
     let settings: SessionSettings
+    /// The milliseconds that `pg_sleep` asked for and that were not waited yet.
+    var sleep = 0.0
+    /// What `set_config` has changed, to be taken over by the session.
+    var changes: [SettingChange] = []
+    /// Whether the session still takes over changes.
+    var takesChanges = true
+
+    struct SettingChange {
+        var name: String
+        /// nil is the default.
+        var value: String?
+        var isLocal: Bool
+    }
 
     init(
         parameters: [Datum], time: TimeContext, statementTime: Int64,

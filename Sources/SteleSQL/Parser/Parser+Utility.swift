@@ -112,7 +112,9 @@ extension Parser {
             }
             return .value(name: name, values, isLocal: set.is_local != 0)
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT, PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
-            return .value(name: name, nil, isLocal: set.is_local != 0)
+            return .value(
+                name: name, nil, isLocal: set.is_local != 0,
+                isReset: set.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET)
         case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL: return .resetAll
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI where name == "TRANSACTION":
             return .transaction(try modes(arguments))
@@ -123,6 +125,7 @@ extension Parser {
     }
 
     private func value(_ node: CNode, of name: String) throws(SQLError) -> String {
+        if name == "timezone", let zone = try interval(node) { return zone }
         guard case .literal(let literal, _) = try expression(node) else {
             throw unsupported("this value for \"\(name)\"")
         }
@@ -132,6 +135,19 @@ extension Parser {
         case .bool(let value): return value ? "on" : "off"
         case .null: throw unsupported("NULL as a value of \"\(name)\"")
         }
+    }
+
+    /// The zone in `SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE`; nil if it is none.
+    private func interval(_ node: CNode) throws(SQLError) -> String? {
+        guard node.pointee.node_case == PG_QUERY__NODE__NODE_TYPE_CAST,
+            let argument = node.pointee.type_cast.pointee.arg,
+            case .literal(.string(let text), _) = try expression(argument)
+        else { return nil }
+        let bytes = Array((text.first == "-" || text.first == "+" ? text : "+" + text).utf8)[...]
+        guard let (seconds, end) = ZoneOffset.scan(bytes), end == bytes.endIndex,
+            seconds.magnitude < 168 * 3600
+        else { throw unsupported("this time zone") }
+        return ZoneOffset(seconds: seconds).posixName
     }
 
     /// An option's value as text; nil if it has none.

@@ -24,6 +24,9 @@ extension SQLError {
         }
     }
 
+    /// The statement took longer than `statement_timeout`.
+    static let timedOut = SQLError("57014", "canceling statement due to statement timeout")
+
     /// The statement was cancelled by a request of the client's.
     static let cancelled = SQLError("57014", "canceling statement due to user request")
 }

@@ -94,7 +94,6 @@ extension SQLSession {
                 portal.waiting = rows[...]
                 portal.run = run
             }
-            return
         case .insert(let insert):
             try checkWritable("INSERT", transaction)
             var run = ChangeRun(context, transaction)
@@ -113,6 +112,11 @@ extension SQLSession {
             let result = try await run.delete(delete)
             portal.tag = "DELETE \(result.count)"
             portal.waiting = result.rows[...]
+        }
+        try await transaction.sleepOff(context)
+        context.takesChanges = false
+        for change in context.changes {
+            try set(change.name, change.value.map { [$0] }, isLocal: change.isLocal) { notify($0) }
         }
     }
 
@@ -163,7 +167,7 @@ extension SQLSession {
         var planner = Planner(
             source: prepared.source, parameters: prepared.inferred ?? prepared.declared,
             mayAddParameters: prepared.mayAddParameters,
-            time: TimeContext(now: transaction.start, zone: settings.zone), tables: tables,
+            time: settings.time(at: transaction.start), tables: tables,
             epoch: epoch)
         return try planner.plan(statement)
     }
@@ -173,7 +177,7 @@ extension SQLSession {
     ) -> StatementContext {
         StatementContext(
             parameters: parameters,
-            time: TimeContext(now: transaction.start, zone: settings.zone),
+            time: settings.time(at: transaction.start),
             statementTime: environment.clock(), environment: environment, settings: settings)
     }
 

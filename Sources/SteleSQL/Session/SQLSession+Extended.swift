@@ -7,6 +7,7 @@ extension SQLSession {
     package func prepare(
         _ name: String, _ text: String, parameterTypes: [UInt32]
     ) async throws(SQLError) {
+        cancellation.reset()
         if name.isEmpty { statements[""] = nil }
         let parsed = try Parser.parse(text)
         guard parsed.count <= 1 else {
@@ -89,6 +90,7 @@ extension SQLSession {
         portal name: String, statement: String, parameterFormats: [Int16],
         parameters: [ArraySlice<UInt8>?], resultFormats: [Int16]
     ) async throws(SQLError) {
+        cancellation.reset()
         let prepared = try self.statement(statement)
         if transaction?.isFailed == true, prepared.statement?.endsFailedBlock == false {
             throw .failedBlock
@@ -111,8 +113,7 @@ extension SQLSession {
         }
         var values: [Datum] = []
         values.reserveCapacity(parameters.count)
-        let time = TimeContext(
-            now: transaction?.start ?? environment.clock(), zone: settings.zone)
+        let time = timeContext
         for (index, bytes) in parameters.enumerated() {
             let format =
                 parameterFormats.isEmpty
@@ -162,6 +163,8 @@ extension SQLSession {
         portal name: String, maxRows: Int, into sink: any ResultSink
     ) async throws(SQLError) {
         cancellation.reset()
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
         let portal = try portal(name)
         guard portal.prepared.statement != nil else { return sink.emptyQuery() }
         if portal.isStarted {

@@ -1,13 +1,13 @@
 extension SQLSession {
     func perform(_ set: SetSyntax, _ sink: any ResultSink) throws(SQLError) -> String {
         switch set {
-        case .value(let name, let values, let isLocal):
+        case .value(let name, let values, let isLocal, let isReset):
             switch name.lowercased() {
             case "transaction_isolation", "transaction_read_only":
                 try setTransaction(name.lowercased(), values?.joined(separator: ", "))
-            default: try self.set(name, values, isLocal: isLocal, sink)
+            default: try self.set(name, values, isLocal: isLocal, sink.notice)
             }
-            return values == nil && !isLocal ? "RESET" : "SET"
+            return isReset ? "RESET" : "SET"
         case .resetAll:
             _ = try openTransaction()
             settings = defaults
@@ -23,23 +23,23 @@ extension SQLSession {
             return "SET"
         case .sessionCharacteristics(let modes):
             if let isolation = modes.isolation {
-                try self.set("default_transaction_isolation", [isolation], isLocal: false, sink)
+                try self.set("default_transaction_isolation", [isolation], isLocal: false, sink.notice)
             }
             if let isReadOnly = modes.isReadOnly {
                 try self.set(
                     "default_transaction_read_only", [isReadOnly ? "on" : "off"], isLocal: false,
-                    sink)
+                    sink.notice)
             }
             return "SET"
         case .constraints: return "SET CONSTRAINTS"
         }
     }
 
-    private func set(
-        _ name: String, _ values: [String]?, isLocal: Bool, _ sink: any ResultSink
+    func set(
+        _ name: String, _ values: [String]?, isLocal: Bool, _ notify: (SQLError) -> Void
     ) throws(SQLError) {
         if isLocal, transaction?.isExplicit != true {
-            sink.notice(
+            notify(
                 SQLError("25P01", "SET LOCAL can only be used in transaction blocks"))
         }
         // A transaction remembers what to put back if it is rolled back.
@@ -69,7 +69,7 @@ extension SQLSession {
             portal.waiting = [[.text(try value(of: name))]]
         } else {
             var rows: [[Datum]] = []
-            for name in SessionSettings.names {
+            for name in SettingDefinition.names {
                 rows.append([.text(name), .text(try value(of: name)), .text("")])
             }
             portal.waiting = rows[...]

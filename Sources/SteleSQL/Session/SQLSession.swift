@@ -35,7 +35,7 @@ package final class SQLSession {
         let initial = SessionSettings(environment)
         var settings = initial
         for (name, value) in startupParameters {
-            try settings.set(name, [value], defaults: initial)
+            if let refusal = try settings.begin(name, value) { notices.append(refusal) }
         }
         self.settings = settings
         lastingSettings = settings
@@ -52,7 +52,7 @@ package final class SQLSession {
     }
 
     /// The zone that times are shown in.
-    package var zone: ZoneOffset { settings.zone }
+    package var zone: TimeZone { settings.zone }
 
     /// Makes the running statement end with 57014; may be called from anywhere.
     package var canceller: @Sendable () -> Void { { [cancellation] in cancellation.request() } }
@@ -81,6 +81,11 @@ package final class SQLSession {
         return notices
     }
 
+    /// What dates and times in a client's values depend on.
+    var timeContext: TimeContext {
+        settings.time(at: transaction?.start ?? environment.clock())
+    }
+
     func notify(_ notice: SQLError) { notices.append(notice) }
 
     /// The client is gone: rolls back and releases everything.
@@ -107,8 +112,7 @@ package final class SQLSession {
         do {
             let isAlone = transaction == nil
             if let (prepared, values) = await cached(text) {
-                if isAlone { return try await runAlone(prepared, values, sink) }
-                return try await run(prepared, values, sink, isLast: true)
+                return try await run(prepared, values, sink, isLast: true, isAlone: isAlone)
             }
             let parsed = try Parser.parse(text)
             if parsed.isEmpty { return sink.emptyQuery() }
@@ -116,16 +120,24 @@ package final class SQLSession {
             for (index, statement) in parsed.enumerated() {
                 let prepared = PreparedStatement(statement, source: source, declared: [])
                 let isLast = index == parsed.count - 1
-                if isLast, index == 0, isAlone {
-                    try await runAlone(prepared, [], sink)
-                } else {
-                    try await run(prepared, [], sink, isLast: isLast)
-                }
+                try await run(
+                    prepared, [], sink, isLast: isLast, isAlone: isLast && index == 0 && isAlone)
             }
         } catch {
             abort()
             throw error
         }
+    }
+
+    /// Runs one statement of a text, at most for the time that a statement may take.
+    private func run(
+        _ prepared: PreparedStatement, _ values: [Datum], _ sink: any ResultSink, isLast: Bool,
+        isAlone: Bool
+    ) async throws(SQLError) {
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
+        if isAlone { return try await runAlone(prepared, values, sink) }
+        try await run(prepared, values, sink, isLast: isLast)
     }
 
     /// Runs a statement that is a transaction of its own, again if it loses against another.
@@ -175,8 +187,7 @@ package final class SQLSession {
         else { return nil }
         var values: [Datum] = []
         values.reserveCapacity(types.count)
-        let time = TimeContext(
-            now: transaction?.start ?? environment.clock(), zone: settings.zone)
+        let time = timeContext
         for (literal, type) in zip(template.literals, types) {
             switch literal {
             case .integer(let value): values.append(.int(value))

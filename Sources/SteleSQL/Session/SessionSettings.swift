@@ -3,72 +3,15 @@
 /// A value type, so that a transaction or savepoint that is rolled back puts the old one back.
 struct SessionSettings: Sendable {
     private var values: [String: String] = [:]
-    private(set) var zone = ZoneOffset.utc
+    private let zones: ZoneDatabase
+    private(set) var zone = TimeZone.utc
+    private(set) var dateOrder = DateOrder.monthFirst
     /// In milliseconds; 0 waits for ever.
     private(set) var lockTimeout = 0
+    /// In milliseconds; 0 lets a statement run for ever.
+    private(set) var statementTimeout = 0
     private(set) var isolation = "read committed"
     private(set) var isReadOnly = false
-
-    /// What a setting may be set to.
-    private enum Kind {
-        case any
-        case bool
-        /// A time with an optional unit, in milliseconds.
-        case duration
-        case isolation
-        case zone
-        /// One of several, in lower case; others are not supported.
-        case one([String])
-        /// Cannot be set.
-        case fixed
-    }
-
-    private struct Definition {
-        /// As clients spell it.
-        var name: String
-        var initial: String
-        var kind: Kind
-    }
-
-    private static let definitions: [String: Definition] = Dictionary(
-        uniqueKeysWithValues: list.map { ($0.name.lowercased(), $0) })
-
-    private static let list: [Definition] = [
-        Definition(name: "application_name", initial: "", kind: .any),
-        Definition(name: "bytea_output", initial: "hex", kind: .one(["hex"])),
-        Definition(
-            name: "client_encoding", initial: "UTF8", kind: .one(["utf8", "utf-8", "unicode"])),
-        Definition(name: "client_min_messages", initial: "notice", kind: .any),
-        Definition(name: "DateStyle", initial: "ISO, MDY", kind: .one(["iso", "iso, mdy"])),
-        Definition(
-            name: "default_transaction_isolation", initial: "read committed", kind: .isolation),
-        Definition(name: "default_transaction_read_only", initial: "off", kind: .bool),
-        Definition(name: "default_transaction_deferrable", initial: "off", kind: .bool),
-        Definition(name: "extra_float_digits", initial: "1", kind: .one(["1", "2", "3"])),
-        Definition(
-            name: "idle_in_transaction_session_timeout", initial: "0", kind: .one(["0"])),
-        Definition(name: "in_hot_standby", initial: "off", kind: .fixed),
-        Definition(name: "integer_datetimes", initial: "on", kind: .fixed),
-        Definition(
-            name: "IntervalStyle", initial: "postgres", kind: .one(["postgres", "iso_8601"])),
-        Definition(name: "is_superuser", initial: "on", kind: .fixed),
-        Definition(name: "jit", initial: "off", kind: .bool),
-        Definition(name: "lock_timeout", initial: "0", kind: .duration),
-        Definition(name: "max_identifier_length", initial: "63", kind: .fixed),
-        Definition(name: "row_security", initial: "on", kind: .bool),
-        Definition(name: "search_path", initial: "\"$user\", public", kind: .any),
-        Definition(name: "server_encoding", initial: "UTF8", kind: .fixed),
-        Definition(name: "server_version", initial: "", kind: .fixed),
-        Definition(name: "server_version_num", initial: "150000", kind: .fixed),
-        Definition(name: "session_authorization", initial: "", kind: .fixed),
-        Definition(
-            name: "standard_conforming_strings", initial: "on",
-            kind: .one(["on", "true", "yes", "1"])),
-        Definition(name: "statement_timeout", initial: "0", kind: .one(["0"])),
-        Definition(name: "synchronous_commit", initial: "on", kind: .any),
-        Definition(name: "TimeZone", initial: "UTC", kind: .zone),
-        Definition(name: "work_mem", initial: "4MB", kind: .any),
-    ]
 
     /// Those that a client is told of at the start and after each change, in this order.
     static let reported = [
@@ -78,19 +21,17 @@ struct SessionSettings: Sendable {
         "in_hot_standby",
     ]
 
-    /// All names in alphabetical order.
-    static let names = list.map(\.name).sorted { $0.lowercased() < $1.lowercased() }
-
     static let isolationLevels = [
         "serializable", "repeatable read", "read committed", "read uncommitted",
     ]
 
     /// A name as clients know it.
     static func displayName(_ name: String) -> String {
-        definitions[name.lowercased()]?.name ?? name
+        SettingDefinition.all[name.lowercased()]?.name ?? name
     }
 
     init(_ environment: SQLEnvironment) {
+        zones = environment.zones
         values["server_version"] = environment.serverVersion
         values["session_authorization"] = environment.user
     }
@@ -99,8 +40,29 @@ struct SessionSettings: Sendable {
     func value(of name: String) throws(SQLError) -> String {
         let key = name.lowercased()
         if let value = values[key] { return value }
-        if let definition = Self.definitions[key] { return definition.initial }
+        if let definition = SettingDefinition.all[key] { return definition.initial }
         throw Self.unknown(name)
+    }
+
+    /// What reading and writing of times depends on, at a time in microseconds since 2000.
+    func time(at now: Int64) -> TimeContext {
+        TimeContext(now: now, zone: zone, zones: zones, order: dateOrder)
+    }
+
+    /// Sets what a client asks for at the start.
+    ///
+    /// What PostgreSQL would take and is not supported does not keep the client out: the setting
+    /// stays as it is.
+    ///
+    /// - Returns: what the client is told then.
+    mutating func begin(_ name: String, _ value: String) throws(SQLError) -> SQLError? {
+        do {
+            try set(name, [value], defaults: self)
+            return nil
+        } catch {
+            guard error.state == "0A000" else { throw error }
+            return error
+        }
     }
 
     /// Sets a setting; nil is its default, which is that of `defaults`.
@@ -108,7 +70,7 @@ struct SessionSettings: Sendable {
         _ name: String, _ written: [String]?, defaults: SessionSettings
     ) throws(SQLError) {
         let key = Self.synonym(name.lowercased())
-        guard let definition = Self.definitions[key] else {
+        guard let definition = SettingDefinition.all[key] else {
             // Names with a dot belong to whoever wants them.
             guard key.contains(".") else { throw Self.unknown(name) }
             values[key] = written?.joined(separator: ", ") ?? defaults.values[key] ?? ""
@@ -134,7 +96,7 @@ struct SessionSettings: Sendable {
 
     /// The value as it is kept, if the setting takes it.
     private mutating func accepted(
-        _ text: String, for definition: Definition
+        _ text: String, for definition: SettingDefinition
     ) throws(SQLError) -> String {
         switch definition.kind {
         case .any, .fixed: return text
@@ -146,11 +108,13 @@ struct SessionSettings: Sendable {
             if definition.name == "default_transaction_read_only" { isReadOnly = value }
             return value ? "on" : "off"
         case .duration:
-            guard let milliseconds = Self.milliseconds(text) else {
-                throw Self.invalid(text, definition)
+            let milliseconds = try SettingDuration.milliseconds(text, of: definition.name)
+            if definition.name == "lock_timeout" {
+                lockTimeout = milliseconds
+            } else {
+                statementTimeout = milliseconds
             }
-            lockTimeout = milliseconds
-            return text
+            return SettingDuration.text(milliseconds)
         case .isolation:
             let level = text.lowercased()
             guard Self.isolationLevels.contains(level) else {
@@ -159,21 +123,54 @@ struct SessionSettings: Sendable {
             isolation = level
             return level
         case .zone:
-            let local = ["local", "default"].contains(text.lowercased())
-            let (name, offset) = try ZoneOffset.named(local ? "UTC" : text)
-            zone = offset
+            let isLocal = ["local", "default"].contains(text.lowercased())
+            let (name, zone) = try zones.setting(isLocal ? "UTC" : text)
+            self.zone = zone
             return name
+        case .encoding:
+            guard let name = ClientEncoding.name(text) else {
+                throw Self.invalid(text, definition)
+            }
+            guard ["UTF8", "SQL_ASCII"].contains(name) else {
+                throw .unsupported(
+                    "client_encoding \(name)", hint: "The encoding stays as it is; use UTF8.")
+            }
+            return name
+        case .dateStyle: return try dateStyle(text, definition)
         case .one(let supported):
             guard supported.contains(text.lowercased()) else {
-                throw SQLError(
-                    "22023", "invalid value for parameter \"\(definition.name)\": \"\(text)\"",
+                throw .unsupported(
+                    "\"\(text)\" as the value of \"\(definition.name)\"",
                     hint: "Supported: \(supported.joined(separator: "; ")).")
             }
-            switch definition.name {
-            case "client_encoding", "DateStyle", "standard_conforming_strings":
-                return definition.initial
-            default: return text
+            return definition.name == "standard_conforming_strings" ? definition.initial : text
+        }
+    }
+
+    /// A style, an order of the parts, or both.
+    private mutating func dateStyle(
+        _ text: String, _ definition: SettingDefinition
+    ) throws(SQLError) -> String {
+        var order = dateOrder
+        for word in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            switch word.lowercased() {
+            case "iso": break
+            case "default", "mdy", "us", "noneuropean", "noneuro": order = .monthFirst
+            case "dmy", "euro", "european": order = .dayFirst
+            case "ymd": order = .yearFirst
+            case "sql", "postgres", "german":
+                throw .unsupported("DateStyle \(word)", hint: "Dates are shown in ISO form.")
+            default:
+                throw SQLError(
+                    "22023", "invalid value for parameter \"DateStyle\": \"\(text)\"",
+                    detail: "Unrecognized key word: \"\(word)\".")
             }
+        }
+        dateOrder = order
+        return switch order {
+        case .monthFirst: "ISO, MDY"
+        case .dayFirst: "ISO, DMY"
+        case .yearFirst: "ISO, YMD"
         }
     }
 
@@ -185,21 +182,14 @@ struct SessionSettings: Sendable {
         }
     }
 
-    private static func milliseconds(_ text: String) -> Int? {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard let number = Int(digits) else { return nil }
-        let unit = text.dropFirst(digits.count).trimmingPrefix(while: { $0 == " " })
-        let factors = ["": 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000]
-        guard let factor = factors[String(unit)] else { return nil }
-        let (result, overflow) = number.multipliedReportingOverflow(by: factor)
-        return overflow || result > Int(Int32.max) ? nil : result
-    }
-
-    private static func invalid(_ text: String, _ definition: Definition) -> SQLError {
+    private static func invalid(_ text: String, _ definition: SettingDefinition) -> SQLError {
         SQLError("22023", "invalid value for parameter \"\(definition.name)\": \"\(text)\"")
     }
 
     private static func unknown(_ name: String) -> SQLError {
-        SQLError("42704", "unrecognized configuration parameter \"\(name)\"")
+        if SettingDefinition.isForeign(name.lowercased()) {
+            return .unsupported("setting \"\(name)\"")
+        }
+        return SQLError("42704", "unrecognized configuration parameter \"\(name)\"")
     }
 }

@@ -103,6 +103,15 @@ final class SessionTransaction {
         await Task.yield()
     }
 
+    /// Spends the time that `pg_sleep` asked for in the rows so far.
+    func sleepOff(_ context: StatementContext) async throws(SQLError) {
+        guard context.sleep > 0 else { return }
+        // A timer's longest time; nobody will see the difference.
+        let milliseconds = Int(min(context.sleep.rounded(.up), Double(Int32.max)))
+        context.sleep = 0
+        try await cancellation.sleep(milliseconds, context.environment)
+    }
+
     // MARK: Data
 
     func get(_ keys: [KeyBytes]) async throws(SQLError) -> [[UInt8]?] {
@@ -131,9 +140,9 @@ final class SessionTransaction {
         do {
             return try await kernel.lock(keys, mode, wait)
         } catch {
-            if cancellation.isRequested {
+            if let reason = cancellation.reason {
                 isOver = true
-                throw .cancelled
+                throw reason
             }
             guard error.code == .lockNotAvailable, wait == .wait else { throw failure(error) }
             throw SQLError("55P03", "canceling statement due to lock timeout")

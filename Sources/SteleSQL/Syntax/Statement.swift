@@ -70,7 +70,7 @@ struct TransactionModes: Hashable, Sendable {
 /// `SET`, `RESET`, `SET TRANSACTION`.
 enum SetSyntax: Sendable {
     /// nil values mean the default.
-    case value(name: String, [String]?, isLocal: Bool)
+    case value(name: String, [String]?, isLocal: Bool, isReset: Bool = false)
     case resetAll
     case transaction(TransactionModes)
     case sessionCharacteristics(TransactionModes)

@@ -2,7 +2,7 @@
 ///
 /// The text is a sequence of parts in almost any order: a date (`2024-01-02`, `1/2/2024`,
 /// `20240102`, `Jan 2, 2024`), a time (`03:04:05.678`, `3:04 PM`), a zone (`+05:30`, `Z`, `UTC`)
-/// and an era. Named zones other than UTC are refused, since they need a database of rules.
+/// and an era. Zones are also known by name (`Europe/Berlin`) and abbreviation (`CEST`).
 struct DateTimeParser {
     /// What a text stands for.
     enum Value {
@@ -11,7 +11,7 @@ struct DateTimeParser {
         /// A moment in microseconds since 2000-01-01 UTC.
         case moment(Int64)
         /// A day since 2000-01-01, microseconds since its midnight, and the zone if one was named.
-        case local(days: Int, time: Int64, zone: ZoneOffset?)
+        case local(days: Int, time: Int64, zone: TimeZone?)
     }
 
     private let text: ArraySlice<UInt8>
@@ -21,13 +21,17 @@ struct DateTimeParser {
 
     /// Numbers that belong to the date, with how many digits each was written.
     private var numbers: [(value: Int, width: Int)] = []
+    /// The numbers were written without separators, the year first; they are month, day, year.
+    private var isCompact = false
     private var month: Int?
     private var dayNumber: Int?
     private var time: Int64?
     private var hour = 0
     private var isAfternoon: Bool?
     private var isBeforeChrist: Bool?
-    private var zone: ZoneOffset?
+    private var zone: TimeZone?
+    /// An abbreviation, and the zone in which it means something.
+    private var abbreviation: (name: String, rules: ZoneRules)?
 
     init(_ text: ArraySlice<UInt8>, as type: SQLType, context: TimeContext) {
         self.text = text
@@ -52,7 +56,15 @@ struct DateTimeParser {
             }
         }
         let days = try resolveDay()
-        return .local(days: days, time: try resolveTime(), zone: zone)
+        let time = try resolveTime()
+        if let abbreviation {
+            let (local, overflow) = Int64(days)
+                .multipliedReportingOverflow(by: CivilCalendar.dayLength)
+            let offset = abbreviation.rules.offset(
+                ofAbbreviation: abbreviation.name, at: overflow ? .max : local &+ time)
+            zone = .fixed(offset)
+        }
+        return .local(days: days, time: time, zone: zone)
     }
 
     private func parseSpecial() throws(SQLError) -> Value? {
@@ -83,6 +95,7 @@ struct DateTimeParser {
         } else if !hasDate, month == nil, numbers.isEmpty, digits.count == 8 || digits.count == 6 {
             let width = digits.count - 4
             let day = digits.dropFirst(width)
+            isCompact = true
             numbers = [
                 (try number(day.prefix(2)), 2), (try number(day.suffix(2)), 2),
                 (try number(digits.prefix(width)), width),
@@ -189,13 +202,35 @@ struct DateTimeParser {
             guard numbers.isEmpty, month == nil, dayNumber == nil else { throw invalid }
             dayNumber = CivilCalendar.split(context.zone.local(try now())).days + offset
         } else if !Self.isWeekday(word) {
-            if rest.first == UInt8(ascii: "/") {
-                let tail = rest.prefix { !isBlank($0) }
-                let name = String(decoding: word + tail, as: UTF8.self)
-                throw SQLError("22023", "time zone \"\(name)\" not recognized", hint: Self.zoneHint)
-            }
-            throw SQLError(invalid.state, invalid.message, hint: time == nil ? nil : Self.zoneHint)
+            try parseZoneName(word)
         }
+    }
+
+    /// An abbreviation, or a zone by its full name, which other signs than letters may continue.
+    private mutating func parseZoneName(_ word: ArraySlice<UInt8>) throws(SQLError) {
+        let tail = rest.prefix {
+            isLetter($0) || isDigit($0) || "/_+-.:".utf8.contains($0)
+        }
+        let name = String(decoding: word + tail, as: UTF8.self)
+        guard zone == nil, abbreviation == nil else { throw invalid }
+        if tail.isEmpty, let meaning = context.zones.abbreviation(name) {
+            if case .ruled(let rules) = meaning {
+                abbreviation = (name.uppercased(), rules)
+            } else {
+                zone = meaning
+            }
+            return
+        }
+        var hint: String?
+        if let found = context.zones.find(name, &hint) {
+            rest = rest[tail.endIndex...]
+            zone = found.zone
+            return
+        }
+        guard tail.contains(UInt8(ascii: "/")) else {
+            throw SQLError(invalid.state, invalid.message, hint: time == nil ? nil : hint)
+        }
+        throw SQLError("22023", "time zone \"\(name)\" not recognized", hint: hint)
     }
 
     private mutating func parseZone(sign: Int32) throws(SQLError) {
@@ -205,7 +240,7 @@ struct DateTimeParser {
         guard seconds.magnitude <= ZoneOffset.limit else {
             throw SQLError("22009", "time zone displacement out of range: \(quoted(text))")
         }
-        zone = ZoneOffset(seconds: sign * seconds)
+        zone = .fixed(ZoneOffset(seconds: sign * seconds))
         rest = rest[end...]
     }
 
@@ -225,10 +260,15 @@ struct DateTimeParser {
         let isYearFirst = (fields.first?.width ?? 0) >= 3
         if let month {
             guard fields.count == 2 else { throw invalid }
-            fields = isYearFirst ? [(month, 2), fields[1], fields[0]] : [(month, 2)] + fields
+            let startsWithYear = isYearFirst || context.order == .yearFirst
+            fields = startsWithYear ? [(month, 2), fields[1], fields[0]] : [(month, 2)] + fields
         } else {
             guard fields.count == 3 else { throw invalid }
-            if isYearFirst { fields = [fields[1], fields[2], fields[0]] }
+            if isYearFirst || isCompact || context.order == .yearFirst {
+                if !isCompact { fields = [fields[1], fields[2], fields[0]] }
+            } else if context.order == .dayFirst {
+                fields.swapAt(0, 1)
+            }
         }
         var year = fields[2].value
         if fields[2].width <= 2, isBeforeChrist == nil { year += year < 70 ? 2000 : 1900 }
@@ -281,8 +321,6 @@ struct DateTimeParser {
     private static func name(_ type: SQLType) -> String {
         type == .timestamp ? "timestamp" : type.plainName
     }
-
-    private static let zoneHint = "Only UTC and numeric time zone offsets are supported."
 
     private static func relativeDay(_ word: ArraySlice<UInt8>) -> Int? {
         if matches(word, "today") { return 0 }

@@ -9,15 +9,16 @@ enum DateTimeText {
     }
 
     /// Appends a moment as a clock in `zone` shows it; no zone for a timestamp without one.
-    static func append(timestamp: Int64, zone: ZoneOffset?, to out: inout [UInt8]) {
+    static func append(timestamp: Int64, zone: TimeZone?, to out: inout [UInt8]) {
         if timestamp == .max { return SteleSQL.append("infinity", to: &out) }
         if timestamp == .min { return SteleSQL.append("-infinity", to: &out) }
-        let (days, time) = CivilCalendar.split(zone?.local(timestamp) ?? timestamp)
+        let offset = zone?.offset(at: timestamp)
+        let (days, time) = CivilCalendar.split(offset?.local(timestamp) ?? timestamp)
         let day = CivilCalendar.day(days)
         append(day, to: &out)
         out.append(UInt8(ascii: " "))
         append(time: time, to: &out)
-        zone?.append(to: &out)
+        offset?.append(to: &out)
         if day.year <= 0 { SteleSQL.append(" BC", to: &out) }
     }
 

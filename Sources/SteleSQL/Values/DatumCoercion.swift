@@ -126,7 +126,7 @@ extension Datum {
     // MARK: Times
 
     private func convertTime(
-        from source: SQLType, to target: SQLType, zone: ZoneOffset
+        from source: SQLType, to target: SQLType, zone: TimeZone
     ) throws(SQLError) -> Datum {
         let value: Int64
         switch self {

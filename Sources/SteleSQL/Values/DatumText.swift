@@ -37,7 +37,7 @@ extension Datum {
 
     /// Appends the text form of the value, which must not be null; moments are shown in `zone`.
     package func appendText(
-        to out: inout [UInt8], as type: SQLType, zone: ZoneOffset = .utc
+        to out: inout [UInt8], as type: SQLType, zone: TimeZone = .utc
     ) {
         switch self {
         case .null: break
@@ -63,7 +63,7 @@ extension Datum {
     }
 
     /// The text form as a string.
-    package func text(as type: SQLType, zone: ZoneOffset = .utc) -> String {
+    package func text(as type: SQLType, zone: TimeZone = .utc) -> String {
         if case .text(let value) = self, type.modifier == -1 { return value }
         var bytes: [UInt8] = []
         appendText(to: &bytes, as: type, zone: zone)
@@ -128,11 +128,12 @@ extension Datum {
         case .local(let days, let time, let zone):
             let (midnight, overflow) = Int64(days)
                 .multipliedReportingOverflow(by: CivilCalendar.dayLength)
-            let offset = type == .timestamptz ? (zone ?? context.zone).seconds : 0
-            let (moment, tooLate) =
-                midnight
-                .addingReportingOverflow(time - Int64(offset) * 1_000_000)
-            value = overflow || tooLate ? .max : moment
+            let (local, tooLate) = midnight.addingReportingOverflow(time)
+            if overflow || tooLate {
+                value = .max
+            } else {
+                value = type == .timestamptz ? (zone ?? context.zone).moment(local) : local
+            }
         }
         guard CivilCalendar.timestamps.contains(value) else {
             throw SQLError("22008", "timestamp out of range: \(quoted(text))")

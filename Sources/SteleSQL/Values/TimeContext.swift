@@ -1,20 +1,34 @@
 /// What reading and writing of dates depends on besides the text.
-package struct TimeContext: Hashable, Sendable {
+package struct TimeContext: Sendable {
     /// When the transaction began, in microseconds since 2000-01-01 UTC: what `'now'` means.
     package var now: Int64?
     /// The session's time zone.
-    package var zone: ZoneOffset
+    package var zone: TimeZone
+    /// Where the names of other zones are looked up.
+    package var zones: ZoneDatabase
+    /// How dates of three numbers are read.
+    package var order: DateOrder
 
-    package init(now: Int64?, zone: ZoneOffset = .utc) {
+    package init(
+        now: Int64?, zone: TimeZone = .utc, zones: ZoneDatabase = .none,
+        order: DateOrder = .monthFirst
+    ) {
         self.now = now
         self.zone = zone
+        self.zones = zones
+        self.order = order
     }
 
     /// No clock, and UTC.
     package static let utc = TimeContext(now: nil)
 }
 
-/// A time zone with the same offset at all times; rules of daylight saving are not supported.
+/// The order of a date's parts when none of them is a year of three or more digits.
+package enum DateOrder: Hashable, Sendable {
+    case monthFirst, dayFirst, yearFirst
+}
+
+/// How far clocks are from UTC.
 package struct ZoneOffset: Hashable, Sendable {
     /// Seconds east of Greenwich.
     package let seconds: Int32
@@ -31,25 +45,6 @@ package struct ZoneOffset: Hashable, Sendable {
 
     /// The limit of what a timestamp's text may name: just below 16 hours.
     static let limit: Int32 = 15 * 3600 + 59 * 60 + 59
-
-    /// The zone that a setting `TimeZone` names, and the name under which it is shown.
-    ///
-    /// `UTC` and its synonyms; hours east of Greenwich as a number (`-7`, `5.5`); and POSIX names
-    /// whose offsets count west (`UTC-05:30`, `<+02>-02`, `+02:00`).
-    package static func named(
-        _ text: String
-    ) throws(SQLError) -> (name: String, offset: ZoneOffset) {
-        let bytes = Array(text.utf8)[...]
-        if let name = utcName(bytes) { return (name, .utc) }
-        if let seconds = hours(bytes) {
-            let offset = ZoneOffset(seconds: seconds)
-            return (offset.posixName, offset)
-        }
-        if let seconds = posixOffset(bytes) { return (text, ZoneOffset(seconds: -seconds)) }
-        throw SQLError(
-            "22023", "invalid value for parameter \"TimeZone\": \"\(text)\"",
-            hint: "Only UTC and fixed offsets such as -7 or UTC+7 are supported.")
-    }
 
     /// PostgreSQL's name for a zone set by number: `<+02>-02`.
     package var posixName: String {
@@ -93,25 +88,10 @@ package struct ZoneOffset: Hashable, Sendable {
     }
 
     /// Seconds of a decimal number of hours.
-    private static func hours(_ text: ArraySlice<UInt8>) -> Int32? {
+    static func hours(_ text: ArraySlice<UInt8>) -> Int32? {
         guard let decimal = ScannedDecimal(text) else { return nil }
         guard let value = (decimal.double(text) * 3600).nearestInteger else { return nil }
         return value.magnitude < 168 * 3600 ? Int32(value) : nil
-    }
-
-    /// The offset behind a POSIX name, counted west.
-    private static func posixOffset(_ text: ArraySlice<UInt8>) -> Int32? {
-        var rest = text
-        if rest.first == UInt8(ascii: "<") {
-            guard let end = rest.firstIndex(of: UInt8(ascii: ">")) else { return nil }
-            rest = rest[(end + 1)...]
-        } else {
-            let name = rest.prefix { isLetter($0) }
-            guard name.isEmpty || matches(name, "utc") || matches(name, "gmt") else { return nil }
-            rest = rest[name.endIndex...]
-        }
-        guard let (offset, end) = scan(rest), end == rest.endIndex else { return nil }
-        return offset
     }
 
     /// Reads `±HH[:MM[:SS]]` or `±HHMM` and says where it ends.
