@@ -32,7 +32,7 @@ struct PostgresFront {
                 database: database, catalog: catalog,
                 environment: SQLEnvironment(
                     clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
-                    schedule: schedule, processID: request.processID, user: request.user,
+                    random: { .random(in: 0 ... .max) }, schedule: schedule, processID: request.processID, user: request.user,
                     database: request.database, zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }

@@ -12,7 +12,8 @@ final class TestSession {
         session = try SQLSession(
             database: node.backend, catalog: node.catalog,
             environment: SQLEnvironment(
-                clock: node.clock, nextRowID: node.nextRowID, schedule: Self.schedule,
+                clock: node.clock, nextRowID: node.nextRowID, random: { .random(in: 0 ... .max) },
+                schedule: Self.schedule,
                 processID: 7, zones: TestZones.database),
             startupParameters: parameters)
         sink.zone = { [session] in session.zone }

@@ -136,7 +136,8 @@ indirect enum BoundExpression: Hashable, Sendable {
         switch self {
         case .constant, .parameter: true
         case .column, .aggregate: false
-        case .call(.clockTimestamp, _), .call(.sleep, _), .call(.changeSetting, _): false
+        case .call(.clockTimestamp, _), .call(.sleep, _), .call(.changeSetting, _),
+            .call(.random, _), .call(.randomUUID, _): false
         default: children.allSatisfy(\.isRowIndependent)
         }
     }

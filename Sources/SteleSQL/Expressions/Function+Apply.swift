@@ -1,7 +1,10 @@
+import SteleBase
+
 extension Function {
     /// The function's value; null if an argument is null, except for `concat`.
     func apply(_ values: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
         if self == .concat { return Self.concatenated(values) }
+        if self == .joined { return Self.joined(values) }
         if self == .changeSetting { return try Self.changeSetting(values, context) }
         for value in values where value.isNull { return .null }
         switch self {
@@ -25,11 +28,18 @@ extension Function {
             // Rows are computed first and the time is spent before they are handed out.
             if seconds > 0 { context.sleep += seconds * 1_000 }
             return .text("")
-        case .inZone, .fromZone: return try zoned(values, context)
+        case .inZone, .fromZone, .makeDate, .toTimestamp, .cut, .extract, .datePart:
+            return try time(values, context)
+        case .random: return .double(Double(context.environment.random() >> 11) * 0x1p-53)
+        case .randomUUID: return Self.randomUUID(context)
+        case .pi: return .double(.pi)
+        case .digest, .bitLength, .firstCode, .capitalized, .field, .translated, .character, .hex:
+            return try words(values)
         case .setting:
             guard case .text(let name) = values[0] else { return .null }
             return .text(try context.settings.value(of: name))
-        case .magnitude, .sign, .round, .truncate, .ceiling, .floor, .remainder:
+        case .magnitude, .sign, .round, .truncate, .ceiling, .floor, .remainder, .double, .power,
+            .arcTangent2, .squareRoot, .quotient:
             return try number(values)
         default: return try text(values)
         }
@@ -55,28 +65,29 @@ extension Function {
         return .text(try settings.value(of: name))
     }
 
-    // MARK: Times
-
-    /// `AT TIME ZONE`: what a clock there shows at a moment, or the moment at which it shows a time.
-    private func zoned(
-        _ values: [Datum], _ context: StatementContext
-    ) throws(SQLError) -> Datum {
-        guard case .text(let name) = values[0], case .timestamp(let time) = values[1] else {
-            return .null
-        }
-        let zone = try context.time.zones.zone(name, at: time)
-        if time == .max || time == .min { return values[1] }
-        let result = self == .inZone ? zone.local(time) : zone.moment(time)
-        guard CivilCalendar.timestamps.contains(result) else {
-            throw SQLError("22008", "timestamp out of range")
-        }
-        return .timestamp(result)
+    /// Version 4 of RFC 9562.
+    private static func randomUUID(_ context: StatementContext) -> Datum {
+        let high = context.environment.random() & ~0xF000 | 0x4000
+        let low = context.environment.random() >> 2 | 1 << 63
+        return .uuid(UniqueID(high: high, low: low))
     }
 
     // MARK: Numbers
 
     private func number(_ values: [Datum]) throws(SQLError) -> Datum {
         switch (self, values[0]) {
+        case (.double(let function), .double(let value)):
+            return .double(try function.apply(value))
+        case (.power, .double(let base)):
+            guard case .double(let exponent) = values[1] else { return .null }
+            return .double(try DoubleFunction.power(base, exponent))
+        case (.arcTangent2, .double(let y)):
+            guard case .double(let x) = values[1] else { return .null }
+            return .double(DoubleFunction.arcTangent(y, x))
+        case (.squareRoot, .numeric(let value)): return .numeric(try value.squareRoot())
+        case (.quotient, .numeric(let value)):
+            guard case .numeric(let divisor) = values[1] else { return .null }
+            return .numeric(try value.wholeQuotient(dividingBy: divisor))
         case (.magnitude(let type), .int(let value)):
             return value < 0 ? try values[0].negated(as: type) : values[0]
         case (.remainder(let type), _):
@@ -219,7 +230,7 @@ extension Function {
         }
     }
 
-    private static func replaced(_ text: String, _ old: String, _ new: String) -> String {
+    static func replaced(_ text: String, _ old: String, _ new: String) -> String {
         guard !old.isEmpty else { return text }
         let bytes = Array(text.utf8)
         var result: [UInt8] = []
@@ -234,7 +245,7 @@ extension Function {
     }
 
     /// Where `part` begins in `bytes`, at or after `start`.
-    private static func find(_ part: String, in bytes: [UInt8], from start: Int) -> Int? {
+    static func find(_ part: String, in bytes: [UInt8], from start: Int) -> Int? {
         let part = Array(part.utf8)
         var position = start
         while position + part.count <= bytes.count {

@@ -3,10 +3,14 @@ enum Function: Hashable, Sendable {
     // Text
     case lower, upper, length, byteLength, substring, left, right, replace, position
     case trim, trimStart, trimEnd, padStart, padEnd, repeated, reversed, concat, startsWith
+    case joined, digest, bitLength, firstCode, capitalized, field, translated, character
+    case hex(SQLType)
     // Numbers
     case magnitude(SQLType), sign, round, truncate, ceiling, floor, remainder(SQLType)
+    case double(DoubleFunction), power, arcTangent2, pi, squareRoot, random, randomUUID, quotient
     // Time
-    case inZone, fromZone
+    case inZone, fromZone, makeDate, toTimestamp
+    case cut(SQLType), extract(SQLType), datePart(SQLType)
     case transactionTimestamp, statementTimestamp, clockTimestamp, currentDate, localTimestamp
     // Session
     case version, currentSchema, currentDatabase, currentUser, processID, setting, isInRecovery
@@ -22,18 +26,14 @@ enum Function: Hashable, Sendable {
 
     /// Functions that take any number of arguments of any type.
     static let variadic: [String: (function: Function, result: SQLType)] = [
-        "concat": (.concat, .text)
+        "concat": (.concat, .text), "concat_ws": (.joined, .text),
     ]
 
     /// All ways to call all functions, by name.
     static let signatures: [String: [Signature]] = Dictionary(grouping: list, by: \.name)
 
     private static let list: [Signature] =
-        textFunctions + numericFunctions + [
-            of("now", [], .timestamptz, .transactionTimestamp),
-            of("transaction_timestamp", [], .timestamptz, .transactionTimestamp),
-            of("statement_timestamp", [], .timestamptz, .statementTimestamp),
-            of("clock_timestamp", [], .timestamptz, .clockTimestamp),
+        textFunctions + numericFunctions + timeFunctions + [
             of("version", [], .text, .version),
             of("current_schema", [], .name, .currentSchema),
             of("current_database", [], .name, .currentDatabase),
@@ -43,9 +43,29 @@ enum Function: Hashable, Sendable {
             of("pg_advisory_unlock_all", [], .text, .unlockAll),
             of("pg_sleep", [.float8], .text, .sleep),
             of("set_config", [.text, .text, .bool], .text, .changeSetting),
+            of("gen_random_uuid", [], .uuid, .randomUUID),
+        ]
+
+    private static let timeFunctions: [Signature] =
+        [
+            of("now", [], .timestamptz, .transactionTimestamp),
+            of("transaction_timestamp", [], .timestamptz, .transactionTimestamp),
+            of("statement_timestamp", [], .timestamptz, .statementTimestamp),
+            of("clock_timestamp", [], .timestamptz, .clockTimestamp),
             of("timezone", [.text, .timestamptz], .timestamp, .inZone),
             of("timezone", [.text, .timestamp], .timestamptz, .fromZone),
+            of("date_trunc", [.text, .timestamptz], .timestamptz, .cut(.timestamptz)),
+            of("date_trunc", [.text, .timestamp], .timestamp, .cut(.timestamp)),
+            of("date_trunc", [.text, .timestamptz, .text], .timestamptz, .cut(.timestamptz)),
+            of("make_date", [.int4, .int4, .int4], .date, .makeDate),
+            of("to_timestamp", [.float8], .timestamptz, .toTimestamp),
         ]
+        + [SQLType.timestamptz, .timestamp, .date].flatMap { type in
+            [
+                of("extract", [.text, type], .numeric(nil), .extract(type)),
+                of("date_part", [.text, type], .float8, .datePart(type)),
+            ]
+        }
 
     private static let textFunctions: [Signature] = [
         of("lower", [.text], .text, .lower),
@@ -77,6 +97,16 @@ enum Function: Hashable, Sendable {
         of("rpad", [.text, .int4, .text], .text, .padEnd),
         of("repeat", [.text, .int4], .text, .repeated),
         of("reverse", [.text], .text, .reversed),
+        of("md5", [.text], .text, .digest),
+        of("md5", [.bytea], .text, .digest),
+        of("bit_length", [.text], .int4, .bitLength),
+        of("ascii", [.text], .int4, .firstCode),
+        of("chr", [.int4], .text, .character),
+        of("to_hex", [.int4], .text, .hex(.int4)),
+        of("to_hex", [.int8], .text, .hex(.int8)),
+        of("initcap", [.text], .text, .capitalized),
+        of("split_part", [.text, .text, .int4], .text, .field),
+        of("translate", [.text, .text, .text], .text, .translated),
         of("starts_with", [.text, .text], .bool, .startsWith),
     ]
 
@@ -94,7 +124,13 @@ enum Function: Hashable, Sendable {
                 of("ceiling", [type], type, .ceiling), of("floor", [type], type, .floor),
             ]
         }
+        + DoubleFunction.allCases.map { of($0.rawValue, [.float8], .float8, .double($0)) }
+        + ["pow", "power"].map { of($0, [.float8, .float8], .float8, .power) }
         + [
+            of("atan2", [.float8, .float8], .float8, .arcTangent2), of("pi", [], .float8, .pi),
+            of("sqrt", [.numeric(nil)], .numeric(nil), .squareRoot),
+            of("div", [.numeric(nil), .numeric(nil)], .numeric(nil), .quotient),
+            of("random", [], .float8, .random),
             of("round", [.numeric(nil), .int4], .numeric(nil), .round),
             of("trunc", [.numeric(nil), .int4], .numeric(nil), .truncate),
         ]

@@ -9,6 +9,8 @@ package struct SQLEnvironment: Sendable {
     package var nextRowID: @Sendable () -> UInt64
     /// Runs an action after some milliseconds; what it returns calls it off.
     package var schedule: Schedule
+    /// Draws what `random()` and `gen_random_uuid()` are made of; unpredictable in production.
+    package var random: @Sendable () -> UInt64
     /// What `server_version` says; begins with a number as PostgreSQL's does.
     package var serverVersion: String
     /// What `pg_backend_pid()` says.
@@ -20,10 +22,12 @@ package struct SQLEnvironment: Sendable {
 
     package init(
         clock: @escaping @Sendable () -> Int64, nextRowID: @escaping @Sendable () -> UInt64,
-        schedule: @escaping Schedule, serverVersion: String = "15.0", processID: Int32 = 0, user: String = "postgres",
+        random: @escaping @Sendable () -> UInt64, schedule: @escaping Schedule,
+        serverVersion: String = "15.0", processID: Int32 = 0, user: String = "postgres",
         database: String = "postgres", zones: ZoneDatabase = .none
     ) {
         self.zones = zones
+        self.random = random
         self.schedule = schedule
         self.clock = clock
         self.nextRowID = nextRowID

@@ -1,0 +1,60 @@
+extension Numeric {
+    /// The square root with at least 16 significant digits, and the scale of PostgreSQL's.
+    func squareRoot() throws(SQLError) -> Numeric {
+        if isNaN || kind == .infinity { return self }
+        // Twice as many digits are in front of the point as in the root.
+        let weight = Int(weight)
+        let rootWeight = weight >= 0 ? weight * 4 / 2 + 1 : 1 - (1 - (weight + 1) * 4) / 2
+        let scale = min(max(16 - rootWeight, Int(self.scale), 0), 1_000)
+        return try squareRoot(scale: scale)
+    }
+
+    /// The square root, rounded to so many decimals.
+    func squareRoot(scale: Int) throws(SQLError) -> Numeric {
+        guard signum >= 0 else {
+            throw SQLError("2201F", "cannot take square root of a negative number")
+        }
+        guard !isZero else { return Numeric.zero.rounded(toScale: scale) }
+        // Newton's steps at some digits more than are wanted: each doubles those that are right.
+        let guardScale = scale + 8
+        let last = CivilCalendar.floorDivide(-guardScale, 4)
+        var root = try rootGuess()
+        while true {
+            let quotient = Self.quotient(self, root, lastWeight: last, scale: guardScale)
+            let sum = try root.adding(quotient)
+            let next = try sum.multiplied(by: Self.half).rounded(toScale: guardScale)
+            if next.distanceIsSmall(to: root, last) { return next.rounded(toScale: scale) }
+            root = next
+        }
+    }
+
+    private static let half = Numeric(digits: [5000], weight: -1, scale: 1)
+
+    /// From the first digits: the root of a number of an even power of the base.
+    private func rootGuess() throws(SQLError) -> Numeric {
+        let power = CivilCalendar.floorDivide(Int(weight), 2)
+        var head = 0.0
+        for place in 0..<4 { head = head * 10_000 + Double(digit(at: 2 * power + 1 - place)) }
+        // The head counts from 2·power + 1 down to 2·power - 2.
+        let root = (head * 1e-8).squareRoot()
+        let guess = Numeric(approximating: max(root, 1e-4))
+        return Numeric(
+            digits: guess.digits, weight: guess.weight + Int32(power), scale: guess.scale)
+    }
+
+    /// Whether two numbers differ by no more than the last digit of the calculation.
+    private func distanceIsSmall(to other: Numeric, _ last: Int) -> Bool {
+        guard let difference = try? subtracting(other), !difference.isZero else { return true }
+        return Int(difference.weight) <= last
+    }
+
+    /// The quotient without its fraction.
+    func wholeQuotient(dividingBy divisor: Numeric) throws(SQLError) -> Numeric {
+        guard isFinite, divisor.isFinite, !divisor.isZero else {
+            // The same special cases as of a division.
+            return try divided(by: divisor).truncated(toScale: 0)
+        }
+        if isZero { return .zero }
+        return Self.quotient(self, divisor, lastWeight: 0, scale: 0)
+    }
+}
