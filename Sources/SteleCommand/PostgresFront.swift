@@ -32,8 +32,9 @@ struct PostgresFront {
                 database: database, catalog: catalog,
                 environment: SQLEnvironment(
                     clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
-                    random: { .random(in: 0 ... .max) }, schedule: schedule, processID: request.processID, user: request.user,
-                    database: request.database, zones: zones),
+                    random: { .random(in: 0 ... .max) }, schedule: schedule,
+                    processID: request.processID, user: request.user, database: request.database,
+                    zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }
         let executor = node.executor

@@ -60,6 +60,15 @@ import Darwin
         "copy m from stdin", "vacuum m", "analyze", "set names 'utf8'", "close all", "unlisten *",
         "select \"a\" , m . a , m . * from m as m", "select '\\x0102' :: bytea , length ( '\\x01' :: bytea )",
         "select '11111111-1111-1111-1111-111111111111' :: uuid , 5 :: oid , 'n' :: name",
+        "select date_trunc ( 'week' , now ( ) ) , extract ( epoch from g ) , g at time zone 'EST' from m",
+        "select sqrt ( 2.0 ) , power ( 2 , 3 ) , ln ( 2 ) , div ( 7.5 , 2 ) , 2 ^ 3 , exp ( 1 )",
+        "select md5 ( 'a' ) , split_part ( 'a,b' , ',' , 2 ) , concat_ws ( ',' , 'a' , 1 ) , chr ( 65 )",
+        "select translate ( 'ab' , 'a' , 'x' ) , initcap ( 'ab' ) , to_hex ( 255 ) , ascii ( 'a' )",
+        "select make_date ( 2020 , 1 , 1 ) , to_timestamp ( 0 ) , date_part ( 'day' , f ) from m",
+        "select stddev ( a ) , variance ( d ) , string_agg ( c , ',' ) , stddev_pop ( e ) from m",
+        "select set_config ( 'datestyle' , 'iso' , false ) , current_setting ( 'timezone' )",
+        "select '2020-01-01 10:00 CEST' :: timestamptz , '2020-01-01 Europe/Berlin' :: timestamptz",
+        "set time zone interval '+02:00' hour to minute", "set time zone - 7",
         "set datestyle = 'ISO, MDY'", "set transaction isolation level repeatable read",
     ]
 
@@ -75,7 +84,8 @@ import Darwin
         "g", "h", "m", "n", "x", "min", "avg", "sum", "count", "abs", "round", "left", "for update",
         "limit", "order by", "group by", "where", "returning", "default", "distinct", "-", "+", "/",
         "%", "||", "like", "1e", "0x", "'", "\"", "$$", "--", "/*", "E'\\u0000'", "U&'\\0041'",
-        "'24:00:00'", "'2020-01-01 24:00:00+15:59'", "'now'", "'9223372036854775807'",
+        "'24:00:00'", "'europe/berlin'", "'CST6CDT,M3.2.0,M11.1.0'", "'epoch'", "'week'", "'EST5'",
+        "'dmy'", "'ymd'", "'0s'", "'-1'", "'2020-01-01 24:00:00+15:59'", "'now'", "'9223372036854775807'",
     ]
 
     private static func variable(_ name: String) -> UInt64? {

@@ -2,6 +2,9 @@
 struct Aggregate: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case count, sum, minimum, maximum, average, every, some
+        /// `string_agg`.
+        case joined
+        case variance(isSample: Bool), deviation(isSample: Bool)
 
         init?(name: String) {
             switch name {
@@ -12,9 +15,26 @@ struct Aggregate: Hashable, Sendable {
             case "avg": self = .average
             case "bool_and", "every": self = .every
             case "bool_or": self = .some
+            case "string_agg": self = .joined
+            case "variance", "var_samp": self = .variance(isSample: true)
+            case "var_pop": self = .variance(isSample: false)
+            case "stddev", "stddev_samp": self = .deviation(isSample: true)
+            case "stddev_pop": self = .deviation(isSample: false)
             default: return nil
             }
         }
+
+        var argumentCount: Int { self == .joined ? 2 : 1 }
+
+        /// Whether it measures how far numbers are from their average.
+        var isSpread: Bool {
+            switch self {
+            case .variance, .deviation: true
+            default: false
+            }
+        }
+
+        var isNumeric: Bool { self == .sum || self == .average || isSpread }
 
         /// The result's type for an argument's; nil if there is no such function.
         func result(of type: SQLType) -> SQLType? {
@@ -27,6 +47,14 @@ struct Aggregate: Hashable, Sendable {
                 .numeric(nil)
             case (.average, .float4), (.average, .float8): .float8
             case (.every, .bool), (.some, .bool): .bool
+            case (.joined, .text), (.joined, .varchar), (.joined, .char), (.joined, .name): .text
+            case (.variance, .float4), (.variance, .float8), (.deviation, .float4),
+                (.deviation, .float8):
+                .float8
+            case (.variance, .int2), (.variance, .int4), (.variance, .int8),
+                (.variance, .numeric), (.deviation, .int2), (.deviation, .int4),
+                (.deviation, .int8), (.deviation, .numeric):
+                .numeric(nil)
             case (.minimum, .bool), (.maximum, .bool), (.minimum, .uuid), (.maximum, .uuid),
                 (.minimum, .bytea), (.maximum, .bytea):
                 nil
@@ -41,6 +69,8 @@ struct Aggregate: Hashable, Sendable {
     var kind: Kind
     /// nil counts rows.
     var argument: BoundExpression?
+    /// What is put before each text but the first.
+    var delimiter: BoundExpression?
     var isDistinct: Bool
     /// The type of the result.
     var type: SQLType = .int8
@@ -51,6 +81,11 @@ struct Aggregate: Hashable, Sendable {
         private var value = Datum.null
         private var integers: Int64 = 0
         private var seen: Set<Datum> = []
+        private var spread = Spread()
+        private var text = ""
+        /// What is joined if each text counts once; PostgreSQL sorts it then.
+        private var parts: [String] = []
+        private var delimiter = ""
 
         /// Takes in one row.
         mutating func add(
@@ -76,7 +111,33 @@ struct Aggregate: Hashable, Sendable {
                     value = datum
                 }
             case .sum, .average: try addNumber(datum, aggregate.type)
+            case .variance, .deviation: try spread.add(datum)
+            case .joined:
+                guard case .text(let part) = datum else { return }
+                try join(part, aggregate.delimiter?.evaluate(row, context), aggregate.isDistinct)
             }
+        }
+
+        private static let textLimit = 64 << 20
+
+        private mutating func join(
+            _ part: String, _ delimiter: Datum?, _ isDistinct: Bool
+        ) throws(SQLError) {
+            var between = ""
+            if case .text(let delimiter) = delimiter { between = delimiter }
+            if isDistinct {
+                parts.append(part)
+                self.delimiter = between
+            }
+            text += count > 1 ? between + part : part
+            guard text.utf8.count <= Self.textLimit else {
+                throw SQLError("54000", "the result of string_agg is too long")
+            }
+        }
+
+        private var joined: String {
+            guard !parts.isEmpty else { return text }
+            return parts.sorted { compareUTF8($0, $1) < 0 }.joined(separator: delimiter)
         }
 
         /// Integers are summed as such as long as they fit.
@@ -109,6 +170,9 @@ struct Aggregate: Hashable, Sendable {
         func result(_ aggregate: Aggregate) throws(SQLError) -> Datum {
             switch aggregate.kind {
             case .count: return .int(count)
+            case .joined: return count == 0 ? .null : .text(joined)
+            case .variance(let isSample): return try spread.variance(isSample: isSample)
+            case .deviation(let isSample): return try spread.deviation(isSample: isSample)
             case .minimum, .maximum, .every, .some: return value
             case .sum:
                 if count == 0 { return .null }

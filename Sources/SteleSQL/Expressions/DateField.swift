@@ -45,6 +45,14 @@ enum DateField: Hashable, Sendable {
         }
     }
 
+    /// `date_trunc` does not know the name.
+    var isOnlyExtracted: Bool {
+        switch self {
+        case .weekday, .isoWeekday, .dayOfYear, .isoYear, .epoch: true
+        default: false
+        }
+    }
+
     static func notRecognized(_ name: String, _ type: SQLType) -> SQLError {
         SQLError("22023", "unit \"\(name)\" not recognized for type \(type.plainName)")
     }

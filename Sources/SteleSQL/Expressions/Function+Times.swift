@@ -47,7 +47,9 @@ extension Function {
         if values.count > 2, case .text(let name) = values[2] {
             zone = try context.time.zones.zone(name, at: time)
         }
-        guard let field = DateField(unit) else { throw DateField.notRecognized(unit, type) }
+        guard let field = DateField(unit), !field.isOnlyExtracted else {
+            throw DateField.notRecognized(unit, type)
+        }
         guard let start = field.beginning(of: time == .max || time == .min ? 0 : time, in: zone)
         else { throw DateField.notSupported(unit, type) }
         return time == .max || time == .min ? values[1] : try Self.timestamp(start)

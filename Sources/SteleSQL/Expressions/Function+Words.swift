@@ -33,7 +33,7 @@ extension Function {
             return .text(String(bits, radix: 16))
         case .character:
             if number == 0 { throw SQLError("54000", "null character not permitted") }
-            guard number > 0 else { throw SQLError("54000", "character number must be positive") }
+            guard number > 0 else { throw SQLError("22023", "character number must be positive") }
             guard number <= 0x10_FFFF else {
                 throw SQLError("54000", "requested character too large for encoding: \(number)")
             }

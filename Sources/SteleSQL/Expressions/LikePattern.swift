@@ -4,12 +4,14 @@ struct LikePattern {
         case any
         case one
         case scalar(Unicode.Scalar)
+        /// A backslash at the end: an error for any text that reaches it.
+        case dangling
     }
 
     private var items: [Item] = []
     private let ignoresCase: Bool
 
-    init(_ pattern: String, _ like: Expression.Like) throws(SQLError) {
+    init(_ pattern: String, _ like: Expression.Like) {
         ignoresCase = like.ignoresCase
         var scalars = (ignoresCase ? pattern.lowercased() : pattern).unicodeScalars.makeIterator()
         while let scalar = scalars.next() {
@@ -17,10 +19,7 @@ struct LikePattern {
             case "%": if items.last != .any { items.append(.any) }
             case "_": items.append(.one)
             case "\\":
-                guard let next = scalars.next() else {
-                    throw SQLError("22025", "LIKE pattern must not end with escape character")
-                }
-                items.append(.scalar(next))
+                items.append(scalars.next().map(Item.scalar) ?? .dangling)
             default: items.append(.scalar(scalar))
             }
         }
@@ -28,12 +27,15 @@ struct LikePattern {
 
     /// Whether the whole text matches. Goes back only to the last `%`, so it takes at most the
     /// product of both lengths.
-    func matches(_ text: String) -> Bool {
+    func matches(_ text: String) throws(SQLError) -> Bool {
         let scalars = Array((ignoresCase ? text.lowercased() : text).unicodeScalars)
         var position = 0
         var item = 0
         var retry: (item: Int, position: Int)?
         while position < scalars.count {
+            if item < items.count, items[item] == .dangling {
+                throw SQLError("22025", "LIKE pattern must not end with escape character")
+            }
             if item < items.count, items[item] == .any {
                 item += 1
                 retry = (item, position)

@@ -18,6 +18,15 @@ extension Binder {
             }
             return Typed(expression: .call(variadic.function, values), type: variadic.result)
         }
+        if call.name == "pg_typeof", arguments.count == 1 {
+            let name = arguments[0].type.plainName
+            return Typed(expression: .constant(.text(name)), type: .text)
+        }
+        if Self.exactFunctions.contains(call.name), Self.areExact(arguments) {
+            throw unsupported(
+                "function \(call.name) of type numeric", at: call.at,
+                hint: "Cast the argument to double precision.")
+        }
         guard let signature = Self.best(Function.signatures[call.name] ?? [], arguments) else {
             throw noFunction(call, arguments)
         }
@@ -28,8 +37,24 @@ extension Binder {
         return Typed(expression: .call(signature.function, values), type: signature.result)
     }
 
+    /// Functions that PostgreSQL computes exactly for `numeric`, and that here are only there for
+    /// floating-point numbers.
+    private static let exactFunctions: Set<String> = ["exp", "ln", "log", "log10", "pow", "power"]
+
+    private static func areExact(_ arguments: [Typed]) -> Bool {
+        arguments.contains { $0.type.withoutModifier == .numeric(nil) }
+            && !arguments.contains { $0.type == .float8 || $0.type == .float4 }
+    }
+
     private func noFunction(_ call: Expression.FunctionCall, _ arguments: [Typed]) -> SQLError {
         let types = arguments.map(\.type.plainName).joined(separator: ", ")
+        if Function.signatures[call.name] == nil, Aggregate.Kind(name: call.name) == nil,
+            ForeignNames.hasFunction(call.name)
+        {
+            return error(
+                "0A000", "function \(call.name)(\(types)) is not supported", at: call.at,
+                hint: "PostgreSQL has this function, this subset of it has not.")
+        }
         return error(
             "42883", "function \(call.name)(\(types)) does not exist", at: call.at,
             hint: "No function matches the given name and argument types. "
@@ -72,23 +97,32 @@ extension Binder {
             }
             return add(Aggregate(kind: .count, argument: nil, isDistinct: false), type: .int8)
         }
-        guard call.arguments.count == 1 else {
+        guard call.arguments.count == kind.argumentCount else {
             throw error(
                 "42883", "function \(call.name) with \(call.arguments.count) arguments does not "
                     + "exist", at: call.at)
         }
         var argument = try aggregateArgument(call.arguments[0], at: call.at)
         if argument.type == .unknown {
-            let type: SQLType = kind == .sum || kind == .average ? .float8 : .text
+            let type: SQLType = kind.isNumeric ? .float8 : .text
             argument = try coerce(argument, to: type, at: call.at)
         }
         guard let result = kind.result(of: argument.type) else {
             throw noFunction(call, [argument])
         }
+        if kind.isSpread, argument.type == .float4 {
+            argument = try coerce(argument, to: .float8, at: call.at)
+        }
+        var delimiter: BoundExpression?
+        if kind == .joined {
+            let second = try aggregateArgument(call.arguments[1], at: call.at)
+            delimiter = try coerce(second, to: .text, at: call.at).expression
+            argument = try coerce(argument, to: .text, at: call.at)
+        }
         return add(
             Aggregate(
-                kind: kind, argument: argument.expression, isDistinct: call.isDistinct,
-                type: result), type: result)
+                kind: kind, argument: argument.expression, delimiter: delimiter,
+                isDistinct: call.isDistinct, type: result), type: result)
     }
 
     private mutating func add(_ aggregate: Aggregate, type: SQLType) -> Typed {

@@ -15,6 +15,7 @@ extension Binder {
         }
         switch name {
         case "||": return try concatenate(one, two, at: at)
+        case "^": return try power(one, two, at: at)
         case "~~", "!~~", "~~*", "!~~*":
             return try like(
                 one, two,
@@ -147,6 +148,24 @@ extension Binder {
         let higher = one > two ? left : right
         // There is no operator for a float4 and another kind of number.
         return higher == .float4 ? .float8 : higher.withoutModifier
+    }
+
+    /// Only of floating-point numbers; integers become such, as in PostgreSQL.
+    private mutating func power(
+        _ left: Typed, _ right: Typed, at: Int
+    ) throws(SQLError) -> Typed {
+        let types = [left.type, right.type]
+        guard types.allSatisfy({ $0.category == .number || $0 == .unknown }) else {
+            throw noOperator("^", left.type, right.type, at: at)
+        }
+        if types.contains(where: { $0.withoutModifier == .numeric(nil) }),
+            !types.contains(.float8), !types.contains(.float4)
+        {
+            throw unsupported("operator ^ of type numeric", at: at)
+        }
+        let base = try coerce(left, to: .float8, at: at).expression
+        let exponent = try coerce(right, to: .float8, at: at).expression
+        return Typed(expression: .call(.power, [base, exponent]), type: .float8)
     }
 
     private mutating func calculateDate(

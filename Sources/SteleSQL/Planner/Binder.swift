@@ -45,8 +45,8 @@ struct Binder {
         SQLError(state, message, detail: detail, hint: hint, position: source.position(of: at))
     }
 
-    func unsupported(_ what: String, at: Int) -> SQLError {
-        error("0A000", "\(what) is not supported", at: at)
+    func unsupported(_ what: String, at: Int, hint: String? = nil) -> SQLError {
+        error("0A000", "\(what) is not supported", at: at, hint: hint)
     }
 
     /// The types of all parameters; those that nothing decided about are an error.

@@ -79,7 +79,7 @@ struct Planner {
                 do {
                     all = try binder.scope.all(qualifier)
                 } catch { throw error.at(binder.source.position(of: at)) }
-                if all.isEmpty, qualifier == nil {
+                if binder.scope.qualifiers.isEmpty {
                     throw binder.error(
                         "42601", "SELECT * with no tables specified is not valid", at: at)
                 }
@@ -121,24 +121,19 @@ struct Planner {
     }
 
     /// The name that PostgreSQL gives an expression without `AS`.
+    ///
+    /// A cast is called by its type only if nothing in it has a name of its own.
     private static func name(of expression: Expression) -> String {
         switch expression {
         case .column(_, let name, _): name
         case .call(let call): call.name
         case .cast(let operand, let type, _):
-            switch name(of: operand) {
-            case "?column?": type.internalName
-            case let name: name
-            }
+            hasOwnName(operand) ? name(of: operand) : type.internalName
         case .choice(_, _, let otherwise, _):
-            switch otherwise.map(name) {
-            case nil, "?column?": "case"
-            case let name?: name
-            }
+            if let otherwise, hasOwnName(otherwise) { name(of: otherwise) } else { "case" }
         case .coalesce: "coalesce"
         case .nullIf: "nullif"
         case .extreme(let isGreatest, _, _): isGreatest ? "greatest" : "least"
-        case .literal(.bool, _): "bool"
         case .keyword(let keyword, _):
             switch keyword {
             case .currentDate: "current_date"
@@ -150,6 +145,15 @@ struct Planner {
             case .currentSchema: "current_schema"
             }
         default: "?column?"
+        }
+    }
+
+    private static func hasOwnName(_ expression: Expression) -> Bool {
+        switch expression {
+        case .column, .call, .coalesce, .nullIf, .extreme, .keyword: true
+        case .cast(let operand, _, _): hasOwnName(operand)
+        case .choice(_, _, let otherwise, _): otherwise.map(hasOwnName) ?? false
+        default: false
         }
     }
 

@@ -23,7 +23,8 @@ extension SQLSession {
             return "SET"
         case .sessionCharacteristics(let modes):
             if let isolation = modes.isolation {
-                try self.set("default_transaction_isolation", [isolation], isLocal: false, sink.notice)
+                try self.set(
+                    "default_transaction_isolation", [isolation], isLocal: false, sink.notice)
             }
             if let isReadOnly = modes.isReadOnly {
                 try self.set(

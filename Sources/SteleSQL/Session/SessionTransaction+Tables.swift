@@ -211,6 +211,11 @@ extension SessionTransaction {
 
 extension SQLError {
     static func noTable(_ name: TableName) -> SQLError {
-        SQLError("42P01", "relation \"\(name.shown)\" does not exist")
+        if ForeignNames.hasRelation(name) {
+            return .unsupported(
+                "relation \"\(name.shown)\"",
+                hint: "The system catalog and the information schema are not there as tables.")
+        }
+        return SQLError("42P01", "relation \"\(name.shown)\" does not exist")
     }
 }

@@ -2,9 +2,8 @@ extension Numeric {
     /// The square root with at least 16 significant digits, and the scale of PostgreSQL's.
     func squareRoot() throws(SQLError) -> Numeric {
         if isNaN || kind == .infinity { return self }
-        // Twice as many digits are in front of the point as in the root.
-        let weight = Int(weight)
-        let rootWeight = weight >= 0 ? weight * 4 / 2 + 1 : 1 - (1 - (weight + 1) * 4) / 2
+        // Half of the digits in front of the point are in front of the root's.
+        let rootWeight = (Int(weight) + 1) * 2 - 1
         let scale = min(max(16 - rootWeight, Int(self.scale), 0), 1_000)
         return try squareRoot(scale: scale)
     }
