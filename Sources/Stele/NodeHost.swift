@@ -73,7 +73,7 @@ final class NodeHost: @unchecked Sendable {
         case submit(TabletRequest, Duration, Waiter)
         case synced(UInt64)
         case failed(SteleError)
-        case flushed
+        case flushed([AppliedState])
         case fetched(TabletID, [SteleRaft.Entry])
         case messages([PeerMessage], NodeID)
         case connected(NodeID)
@@ -179,7 +179,7 @@ final class NodeHost: @unchecked Sendable {
                 isDurable = nil
             }
         case .failed(let error): fail(error)
-        case .flushed: core.flushed()
+        case .flushed(let frontier): core.flushed(frontier)
         case .fetched(let tablet, let entries):
             fetchesUnderWay.remove(tablet)
             core.entriesFetched(entries, of: tablet)
@@ -218,7 +218,7 @@ final class NodeHost: @unchecked Sendable {
             guard state == .active else { return }
             do {
                 try engine.flush()
-                self?.post(.flushed)
+                self?.post(.flushed(try engine.persistedFrontier()))
             } catch {
                 self?.post(.failed(SteleError(.storage, "\(error)")))
             }

@@ -11,14 +11,19 @@ struct Storage: Sendable {
     var engine: RocksDBEngine
 
     /// Opens both; blocks while the log is read.
-    static func open(_ configuration: NodeConfiguration) throws -> Storage {
+    ///
+    /// - Parameter observer: is told what happens in the store, from its own threads.
+    static func open(
+        _ configuration: NodeConfiguration, observer: @escaping @Sendable (EngineEvent) -> Void
+    ) throws -> Storage {
         let (log, recovered) = try RaftLog.open(
             directory: configuration.directory + "/log", fileSystem: SystemFileSystem(),
             options: LogOptions())
         do {
             let engine = try RocksDBEngine(
                 directory: configuration.directory + "/store",
-                options: RocksDBEngine.Options(blockCacheBytes: configuration.cacheBytes))
+                options: RocksDBEngine.Options(
+                    blockCacheBytes: configuration.cacheBytes, observer: observer))
             return Storage(log: log, recovered: recovered, engine: engine)
         } catch {
             log.close()

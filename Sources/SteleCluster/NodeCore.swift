@@ -99,7 +99,7 @@ package final class NodeCore {
     private let quietUntil: UInt64
     /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
     private let physicalFloor: UInt64
-    private var flushing: [LogIndex]?
+    private var isFlushing = false
     /// The engine took no more writes in this turn.
     private var isEngineBusy = false
     /// How long applying then pauses, in microseconds.
@@ -460,20 +460,30 @@ package final class NodeCore {
     // MARK: Flushing and truncation
 
     private func requestFlush() {
-        guard flushing == nil,
+        guard !isFlushing,
             engine.unflushedBytes > configuration.flushThreshold
                 || faultPoint("cluster: flush early") && engine.unflushedBytes > 0
         else { return }
-        flushing = tablets.map(\.applied.index)
+        isFlushing = true
         effects.flush = true
     }
 
-    /// Everything applied before the flush was asked for is durable in the engine.
-    package func flushed() {
-        guard let indices = flushing else { return }
-        flushing = nil
+    /// The flush that was asked for has ended.
+    ///
+    /// - Parameter frontier: what the engine says is durable, by tablet and replica.
+    package func flushed(_ frontier: [AppliedState]) {
+        isFlushing = false
+        var rest = frontier[...]
         for index in tablets.indices {
-            states[index].flushedIndex = max(states[index].flushedIndex, indices[index])
+            let tablet = tablets[index]
+            rest = rest.drop { $0.tablet < tablet.descriptor.id }
+            let own = rest.prefix { $0.tablet == tablet.descriptor.id }
+            guard let state = own.first(where: { $0.replica == tablet.replica }) else { continue }
+            invariant(
+                state.index <= tablet.applied.index,
+                "tablet \(tablet.descriptor.id): index \(state.index) is durable, but only "
+                    + "\(tablet.applied.index) applied")
+            states[index].flushedIndex = max(states[index].flushedIndex, state.index)
             truncate(index)
         }
     }

@@ -91,7 +91,7 @@ extension SimulatedCluster {
             case .connected(let peer): core.peerConnected(nodes[peer].id)
             case .disconnected(let peer): core.peerDisconnected(nodes[peer].id)
             case .synced(let token): core.logSynced(token)
-            case .flushed: core.flushed()
+            case .flushed(let frontier): core.flushed(frontier)
             case .fetched(let tablet, let entries): core.entriesFetched(entries, of: tablet)
             case .request(let request, let token, let timeout):
                 core.submit(request, token: token, timeoutMicroseconds: timeout)
@@ -173,10 +173,21 @@ extension SimulatedCluster {
     private func flush(_ node: SimulatedNode) {
         result.counts.flushes += 1
         let flush = node.engine.beginFlush()
+        // What a host claims that never flushes.
+        let applied = frontier { try AppliedState.all(in: node.engine.pairs(of: .all, in: .local)) }
         let slowest: UInt64 = diskRandom.oneIn(3) ? 1_500_000 : 50_000
         after(diskRandom.uniform(500...slowest), on: node) { [self] in
             if defect != .neverFlushes { node.engine.completeFlush(flush) }
-            give(.flushed, to: node)
+            let durable = frontier { try node.engine.persistedFrontier() }
+            give(.flushed(defect == .neverFlushes ? applied : durable), to: node)
+        }
+    }
+
+    private func frontier(_ read: () throws -> [AppliedState]) -> [AppliedState] {
+        do {
+            return try read()
+        } catch {
+            invariantFailed("an engine in memory cannot read its own states: \(error)")
         }
     }
 }

@@ -10,7 +10,7 @@ enum NodeInput {
     case connected(Int)
     case disconnected(Int)
     case synced(UInt64)
-    case flushed
+    case flushed([AppliedState])
     case fetched(TabletID, [Entry])
     case request(TabletRequest, token: UInt64, timeout: UInt64)
 }
