@@ -133,8 +133,9 @@ import Darwin
 
     /// Series are the one thing that may rightly take for ever.
     private static func isLong(_ text: String) -> Bool {
-        text.contains("generate_series")
-            && text.split(whereSeparator: { !$0.isNumber && $0 != "e" }).contains { $0.count > 3 }
+        guard text.contains("generate_series") else { return false }
+        return text.contains("1e")
+            || text.split(whereSeparator: { !$0.isNumber && $0 != "e" }).contains { $0.count > 3 }
     }
 
     private static func mutated(_ random: inout SeededRandom) -> String {
