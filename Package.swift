@@ -124,6 +124,14 @@ let package = Package(
         tests("SteleTransactionTests", core),
         tests("SteleClusterTests", ["SteleBase", "SteleClock", "SteleTablet", "SteleCluster"]),
         tests("SteleLogTests", ["SteleBase", "SteleRaft", "SteleLog"]),
+        // A process to be killed, and the tests that kill it.
+        .executableTarget(
+            name: "KillWriter",
+            dependencies: [
+                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleLog", "SteleRocksDB",
+            ],
+            path: "Tests/KillWriter", swiftSettings: settings),
+        tests("SteleKillTests", ["KillWriter"]),
         tests("SteleWireTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleWire"]),
         tests(
             "SteleTransportTests",

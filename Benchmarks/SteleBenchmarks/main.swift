@@ -5,6 +5,7 @@ import Glibc
 let suites: [(name: String, run: () throws -> [Row])] = [
     ("base", baseSuite),
     ("raft", raftSuite),
+    ("storage", storageSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {

@@ -18,13 +18,18 @@ final class LogQueue: @unchecked Sendable {
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var items: [Item] = []
     private var isClosed = false
-    private var isWaiting = false
+    /// How many items the log thread waits for; 0 while it does not wait.
+    private var wanted = 0
 
     init() {
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -39,11 +44,18 @@ final class LogQueue: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         let accepted = !isClosed
         if accepted { items.append(item) }
-        let wakes = accepted && isWaiting
-        isWaiting = false
+        let wakes = wanted > 0 && items.count >= wanted
+        if wakes { wanted = 0 }
         pthread_mutex_unlock(mutex)
         if wakes { pthread_cond_signal(condition) }
         return accepted
+    }
+
+    /// How many batches are queued.
+    var count: Int {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return items.count
     }
 
     /// Everything queued; waits for something if `waits`. Nil once closed and empty.
@@ -52,15 +64,30 @@ final class LogQueue: @unchecked Sendable {
         defer { pthread_mutex_unlock(mutex) }
         while items.isEmpty, !isClosed {
             if !waits { return [] }
-            isWaiting = true
+            wanted = 1
             pthread_cond_wait(condition, mutex)
         }
-        isWaiting = false
+        wanted = 0
         if items.isEmpty { return nil }
         var taken: [Item] = []
         taken.reserveCapacity(items.count)
         swap(&taken, &items)
         return taken
+    }
+
+    /// Waits until so many batches are queued or a time of `CLOCK_MONOTONIC` has come; returns
+    /// whether there are so many.
+    func hold(for count: Int, until deadline: UInt64) -> Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        var time = timespec(
+            tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+        while items.count < count, !isClosed {
+            wanted = count
+            if pthread_cond_timedwait(condition, mutex, &time) != 0 { break }
+        }
+        wanted = 0
+        return items.count >= count
     }
 
     /// Refuses further batches; what is queued is still taken. True the first time.

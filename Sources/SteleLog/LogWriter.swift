@@ -79,9 +79,11 @@ package final class LogWriter {
     package var statistics: LogStatistics { catalog.state.withLock(\.statistics) }
 
     /// Turns a batch into a record in memory; begins a new segment first when this one is full.
-    package func encode(_ batch: LogBatch) throws(LogError) {
+    ///
+    /// - Parameter count: how many batches of callers it stands for.
+    package func encode(_ batch: LogBatch, count: Int = 1) throws(LogError) {
         if let failure { throw failure }
-        catalog.state.withLock { $0.statistics.appends += 1 }
+        catalog.state.withLock { $0.statistics.appends += count }
         if batch.isEmpty { return }
         try makeRoom(for: RecordEncoder.bound(batch))
         begin(parts: batch.parts.count, nodeRecord: batch.nodeRecord)

@@ -83,47 +83,6 @@ package final class RaftLog: Sendable {
     }
 }
 
-/// What the log thread does: take all, encode, write, sync, report, tidy up.
-private final class LogWork {
-    private let writer: LogWriter
-    private let queue: LogQueue
-    /// Beyond so many encoded bytes a group is written in pieces, to bound the buffer.
-    private static let pieceBytes = 4 << 20
-
-    init(writer: LogWriter, queue: LogQueue) {
-        self.writer = writer
-        self.queue = queue
-    }
-
-    func run() {
-        var upkeepIsDue = false
-        while let items = queue.take(waits: !upkeepIsDue) {
-            if !items.isEmpty {
-                let result = commit(items)
-                for item in items { item.completion(result) }
-            }
-            upkeepIsDue = upkeep()
-        }
-        writer.close()
-    }
-
-    private func commit(_ items: [LogQueue.Item]) -> Result<Void, LogError> {
-        Result { () throws(LogError) in
-            for item in items {
-                try writer.encode(item.batch)
-                if writer.pendingBytes >= Self.pieceBytes { try writer.write() }
-            }
-            try writer.write()
-            try writer.sync()
-        }
-    }
-
-    /// A failure of upkeep is final too; the next batch reports it.
-    private func upkeep() -> Bool {
-        do throws(LogError) { return try writer.upkeep() } catch { return false }
-    }
-}
-
 /// A thread of the operating system that runs the log's work.
 private final class LogThread: Sendable {
     private let thread: pthread_t

@@ -1,10 +1,17 @@
+import Glibc
 import SteleBase
 import SteleRaft
 import Testing
 
 @testable import SteleLog
 
-/// What comes back after a close or a crash.
+/// How many seeds to try: what a variable of the environment says, for long runs.
+private func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
+    getenv(variable).flatMap { UInt64(String(cString: $0)) } ?? otherwise
+}
+
+/// What comes back after a close or a crash. `STELE_LOG_SEEDS=5000 swift test --filter
+/// RecoveryTests` tries more crashes than the suite does.
 @Suite struct RecoveryTests {
     @Test func anEmptyLogComesBackEmpty() throws {
         let disk = SimulatedFileSystem(seed: 1)
@@ -31,7 +38,7 @@ import Testing
     }
 
     /// Crashes between any two steps; whatever was synced is there, in order, nothing else.
-    @Test(arguments: 0..<60 as Range<UInt64>)
+    @Test(arguments: 0..<longRun("STELE_LOG_SEEDS", otherwise: 20))
     func acknowledgedSurvivesCrashes(seed: UInt64) throws {
         let disk = SimulatedFileSystem(seed: seed)
         var source = BatchSource(seed: seed &* 7)

@@ -1,0 +1,88 @@
+import Foundation
+import Testing
+
+/// A process that writes through log and engine is killed with SIGKILL again and again.
+@Suite struct KillTests {
+    /// One life of the writer.
+    private final class Life {
+        private let process = Process()
+        private let output = Pipe()
+        private var pending: [UInt8] = []
+
+        init(_ directory: String, _ arguments: [String] = []) throws {
+            // Beside the tests, where the package manager puts all executables.
+            let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            process.executableURL = URL(filePath: tests).deletingLastPathComponent()
+                .appending(path: "KillWriter")
+            process.arguments = [directory] + arguments
+            process.standardOutput = output
+            try process.run()
+        }
+
+        /// The next line, nil at the end.
+        func line() -> String? {
+            while true {
+                if let end = pending.firstIndex(of: 0x0A) {
+                    defer { pending.removeFirst(end + 1) }
+                    return String(decoding: pending[..<end], as: UTF8.self)
+                }
+                let data = output.fileHandleForReading.availableData
+                if data.isEmpty { return nil }
+                pending += data
+            }
+        }
+
+        /// Kills it; true if it had not ended by itself.
+        func kill() -> Bool {
+            Foundation.kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            return process.terminationReason == .uncaughtSignal
+        }
+
+        func end() -> Int32 {
+            process.waitUntilExit()
+            return process.terminationStatus
+        }
+    }
+
+    /// What the writers have told so far.
+    private struct Told {
+        var acknowledged = 0
+        var states = 0
+
+        mutating func take(_ line: String) {
+            let words = line.split(separator: " ")
+            guard words.count == 2, let number = Int(words[1]) else {
+                Issue.record("the writer says: \(line)")
+                return
+            }
+            if words[0] == "state" {
+                states += 1
+                #expect(number >= acknowledged, "acknowledged writes are missing")
+            }
+            #expect(number >= acknowledged)
+            acknowledged = number
+        }
+    }
+
+    @Test func acknowledgedWritesSurviveFiftyKills() throws {
+        let directory = NSTemporaryDirectory() + "stele-kill-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        var told = Told()
+        for number in 0..<50 {
+            let life = try Life(directory)
+            // Every fifth is killed at any time, so that recovery is interrupted as well.
+            if number % 5 != 4 { life.line().map { told.take($0) } }
+            usleep(UInt32((number * 7919) % 60 * 1000))
+            #expect(life.kill(), "the writer ended by itself")
+            while let line = life.line() { told.take(line) }
+        }
+        let last = try Life(directory, ["check"])
+        while let line = last.line() { told.take(line) }
+        #expect(last.end() == 0)
+        #expect(told.states >= 41)
+        #expect(told.acknowledged > 100)
+    }
+}
