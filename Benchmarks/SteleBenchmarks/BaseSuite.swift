@@ -2,7 +2,7 @@ import SteleBase
 
 /// Codings and checksums.
 func baseSuite() -> [Row] {
-    [64, 512, 4 << 10, 1 << 20].map(checksum) + [tupleEncoding(), tupleDecoding()]
+    [64, 512, 4 << 10, 1 << 20].map(checksum) + [tupleEncoding(), tupleDecoding(), writing(), comparing()]
 }
 
 /// The processor's instructions against the tables that stand in where it has none.
@@ -42,4 +42,25 @@ private func tupleDecoding() -> Row {
     encode(into: &key, 4711)
     let cost = measure(count: 100_000) { _ in keep(try? OrderedCoding.decodeAll(key[...])) }
     return Row("decode the same", cost.description)
+}
+
+private func writing() -> Row {
+    let content = [UInt8](repeating: 7, count: 100)
+    var writer = ByteWriter(reserving: 256)
+    let cost = measure(count: 100_000) { index in
+        writer.bytes.removeAll(keepingCapacity: true)
+        writer.writeVarint(UInt64(index))
+        writer.writeBytes(content)
+        writer.writeRaw(content[10..<30])
+        writer.writeString("account")
+    }
+    keep(writer)
+    return Row("write (varint, 100 bytes, 20 bytes, string)", cost.description)
+}
+
+private func comparing() -> Row {
+    let left = [UInt8](repeating: 7, count: 40)
+    let right = left + [1]
+    let cost = measure(count: 100_000) { _ in keep(left.precedes(right)) }
+    return Row("compare keys of 40 bytes", cost.description)
 }

@@ -49,7 +49,36 @@ package struct ByteWriter: Sendable {
         bytes.append(contentsOf: content)
     }
 
-    package mutating func writeString(_ text: String) { writeBytes(Array(text.utf8)) }
+    @inlinable
+    package mutating func writeString(_ text: String) {
+        var text = text
+        text.withUTF8 {
+            writeVarint(UInt64($0.count))
+            bytes.append(contentsOf: $0)
+        }
+    }
+
+    // The same for what is mostly written, without leaving it to the optimiser to specialise.
+
+    @inlinable
+    package mutating func writeRaw(_ content: [UInt8]) { bytes.append(contentsOf: content) }
+
+    @inlinable
+    package mutating func writeRaw(_ content: ArraySlice<UInt8>) {
+        content.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+    }
+
+    @inlinable
+    package mutating func writeBytes(_ content: [UInt8]) {
+        writeVarint(UInt64(content.count))
+        bytes.append(contentsOf: content)
+    }
+
+    @inlinable
+    package mutating func writeBytes(_ content: ArraySlice<UInt8>) {
+        writeVarint(UInt64(content.count))
+        writeRaw(content)
+    }
 }
 
 /// Reads the parts of a binary format from a byte slice; the counterpart of ``ByteWriter``.

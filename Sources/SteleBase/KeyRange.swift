@@ -87,9 +87,15 @@ extension Array where Element == UInt8 {
     @inlinable
     public func compareBytes(_ other: [UInt8]) -> Int {
         let shared = Swift.min(count, other.count)
-        return withUnsafeBufferPointer { left in
-            other.withUnsafeBufferPointer { right in
+        return withUnsafeBytes { left in
+            other.withUnsafeBytes { right in
                 var index = 0
+                while index &+ 8 <= shared {
+                    let a = left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    let b = right.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                    if a != b { return a.bigEndian < b.bigEndian ? -1 : 1 }
+                    index &+= 8
+                }
                 while index < shared {
                     let a = left[index]
                     let b = right[index]

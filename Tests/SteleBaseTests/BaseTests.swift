@@ -2,6 +2,20 @@ import SteleBase
 import Testing
 
 @Suite struct KeyRangeTests {
+    @Test func `keys compare byte by byte as unsigned, whatever their lengths`() {
+        var random = SeededRandom(seed: 6)
+        for _ in 0..<5_000 {
+            let left = (0..<Int(random.below(30))).map { _ in UInt8(random.below(2) * 255) }
+            var right = random.oneIn(2) ? left : Array(left.prefix(Int(random.below(30))))
+            if random.oneIn(2), !right.isEmpty {
+                right[Int(random.below(UInt64(right.count)))] = UInt8(random.below(256))
+            }
+            let expected = left == right ? 0 : left.lexicographicallyPrecedes(right) ? -1 : 1
+            #expect(left.compareBytes(right).signum() == expected)
+            #expect(left.precedes(right) == (expected < 0))
+        }
+    }
+
     @Test func `prefix ranges end at the next prefix`() {
         #expect(KeyRange(prefix: [1, 2]) == KeyRange(start: [1, 2], end: [1, 3]))
         #expect(KeyRange(prefix: [1, 0xFF]) == KeyRange(start: [1, 0xFF], end: [2]))
@@ -28,6 +42,8 @@ import Testing
         writer.writeVarint(300)
         writer.writeVarint(.max)
         writer.writeString("stele")
+        writer.writeBytes([1, 2, 3])
+        writer.writeRaw([9, 9, 4, 5][2...])
         writer.write(true)
         let bytes = writer.bytes
         func read(_ bytes: ArraySlice<UInt8>) throws {
@@ -36,6 +52,8 @@ import Testing
             #expect(try reader.readVarint() == 300)
             #expect(try reader.readVarint() == .max)
             #expect(try reader.readString() == "stele")
+            #expect(try reader.readBytes() == [1, 2, 3])
+            #expect(try reader.readRaw(2) == [4, 5])
             #expect(try reader.readBool())
             try reader.expectEnd()
         }
