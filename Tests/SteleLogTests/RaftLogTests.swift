@@ -97,7 +97,8 @@ import Testing
         disk.limit(toBytes: 20 << 10)
         let outcomes = Outcomes()
         for index in 1...100 {
-            log.append(single(LogIndex(index), [UInt8](repeating: 1, count: 500)), completion: outcomes.note(index))
+            let payload = [UInt8](repeating: 1, count: 500)
+            log.append(single(LogIndex(index), payload), completion: outcomes.note(index))
         }
         log.close()
         guard case .file(let error) = try #require(outcomes.failures.first) else {
