@@ -47,6 +47,9 @@ import Testing
         try await withServer(log) { server, port in
             let deaf = try await SocketClient.connect(
                 port, reads: false, sending: Client.startup() + Client.query("rows 100000000"))
+            for _ in 0..<2_000 where server.service.sessionCount < 1 {
+                try await Task.sleep(for: .milliseconds(5))
+            }
             let client = try await SocketClient.connect(port, sending: Client.startup())
             try await client.wait(for: "Z")
             for count in 2..<20 {
@@ -105,7 +108,7 @@ import Testing
 
     @Test func anOpeningHasItsTime() async throws {
         var timeouts = PostgresServer.Timeouts()
-        timeouts.opening = .seconds(1)
+        timeouts.opening = .seconds(3)
         try await withServer(timeouts: timeouts) { _, port in
             let silent = try await SocketClient.connect(port)
             let slow = try await SocketClient.connect(port, sending: [0, 0])
