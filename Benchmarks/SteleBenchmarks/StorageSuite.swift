@@ -7,5 +7,5 @@ func storageSuite() throws -> [Row] {
     mkdir(".build-benchmarks", 0o755)
     mkdir(directory, 0o755)
     defer { try? removeAll(directory) }
-    return try durableWrites(directory)
+    return try durableWrites(directory) + engineWork(directory)
 }

@@ -3,7 +3,7 @@ import CAllocationHooks
 import Glibc
 
 let suites: [(name: String, run: () throws -> [Row])] = [
-    ("base", baseSuite),
+    ("base", baseSuite), ("storage", storageSuite),
     ("raft", raftSuite),
     ("storage", storageSuite),
 ]
