@@ -157,9 +157,13 @@ let package = Package(
 
         // Fuzzing: bodies, the executables that run them, and the replay of all they ever found
         .target(
-            name: "SteleFuzzing", dependencies: ["SteleBase", "SteleRaft"], path: "Fuzz/Bodies",
-            swiftSettings: settings),
+            name: "SteleFuzzing",
+            dependencies: [
+                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleRocksDB",
+            ],
+            path: "Fuzz/Bodies", swiftSettings: settings),
         fuzzer("FuzzCanary"),
+        fuzzer("FuzzMutationList"),
         fuzzer("FuzzRaft"),
         fuzzer("FuzzTuple"),
         tests("SteleFuzzingTests", ["SteleFuzzing"]),

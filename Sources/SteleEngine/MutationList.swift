@@ -12,15 +12,16 @@ import SteleClock
 /// | 2 delete version | key length, timestamp (8), transaction (8), key |
 /// | 3 put plain | family (1; not 1, nor a watermark in 3), key length, value length, key, value |
 /// | 4 delete plain | family (1; not 1), key length, key |
-/// | 5 clear range | start length, end length, start, end: drops all versions of these user keys; an empty end is the end of the keyspace |
+/// | 5 clear range | start length, end length, start, end: drops all versions of the keys |
 /// | 6 put intent | key length, intent length, key, ``Intent`` |
 /// | 7 remove intent | key length, transaction (8), key: if the key's intent is the transaction's |
-/// | 8 resolve intent | key length, transaction (8), timestamp (8), key: the same, and its value becomes a version at the timestamp |
+/// | 8 resolve intent | key length, transaction (8), timestamp (8), key: also makes it a version |
 /// | 9 clear plain | family (1), start length, end length, start, end |
 /// | 10 drop versions | key length, timestamp (8), key: those at or below the timestamp |
-/// | 11 raise watermark | tablet (8), replica (8), timestamp (8), start length, end length, start, end: sets the tablet's watermark and its range, the timestamp never to an earlier one |
+/// | 11 raise watermark | tablet (8), replica (8), timestamp (8), start and end as in 5 |
 ///
-/// Keys and values that exceed ``Limits/storedKeyBytes`` and ``Limits/valueBytes`` are refused.
+/// An empty end is the end of the keyspace. A watermark's timestamp never goes back. Keys and values
+/// that exceed ``Limits/storedKeyBytes`` and ``Limits/valueBytes`` are refused.
 package struct MutationList: Sendable {
     package static let version: UInt8 = 1
 
