@@ -5,7 +5,6 @@ import Glibc
 let suites: [(name: String, run: () throws -> [Row])] = [
     ("base", baseSuite), ("storage", storageSuite),
     ("raft", raftSuite),
-    ("storage", storageSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {
