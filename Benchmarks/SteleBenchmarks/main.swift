@@ -3,8 +3,9 @@ import CAllocationHooks
 import Glibc
 
 let suites: [(name: String, run: () throws -> [Row])] = [
-    ("base", baseSuite), ("storage", storageSuite),
+    ("base", baseSuite),
     ("raft", raftSuite),
+    ("storage", storageSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {
