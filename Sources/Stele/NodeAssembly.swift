@@ -215,7 +215,21 @@ final class NodeAssembly: @unchecked Sendable {
                     address: address))
         }
         var random = SystemRandomNumberGenerator()
-        try await become(.fresh(UniqueID(from: &random), members))
+        let membership = ClusterMembership.fresh(UniqueID(from: &random), members)
+        // Should two nodes be told at once, the one with the lowest id decides who was first.
+        if let arbiter = members.min(by: { $0.instance.precedes($1.instance) }),
+            arbiter.instance != (try await instance())
+        {
+            let (_, reply) = try await transport.call(arbiter.address, .bootstrap(membership))
+            if case .failed(let error) = reply { throw error }
+        }
+        try await become(membership)
+    }
+
+    private func instance() async throws(SteleError) -> UniqueID {
+        do {
+            return try await loop.submit { self.identity.directoryID }.get()
+        } catch { throw SteleError(.stopped, "the node was stopped") }
     }
 
     private func isUninitialized() async -> Bool {

@@ -105,6 +105,10 @@ public struct UniqueID: Hashable, Sendable, CustomStringConvertible {
         self.init(high: random.next(), low: random.next())
     }
 
+    package func precedes(_ other: UniqueID) -> Bool {
+        (high, low) < (other.high, other.low)
+    }
+
     /// Stands for "not known yet", as in a node that no cluster has taken in.
     public static let none = UniqueID(high: 0, low: 0)
 

@@ -153,7 +153,14 @@ final class RemoteTransaction: TransactionBackend {
         }
         defer { state.withLock { $0.phase = .ended } }
         if isUntouched { return .zero }
-        let reply = try await submitAll(.commit)
+        let reply: ClientReply.Body
+        do {
+            reply = try await submitAll(.commit)
+        } catch {
+            // The node still has the transaction if a step before the commit has failed.
+            rollback()
+            throw error
+        }
         guard case .committed(let timestamp) = reply else { throw reply.error }
         return timestamp
     }

@@ -7,8 +7,8 @@ import SteleTablet
 /// A request that entered the cluster at this node and is not answered yet.
 struct PendingRequest {
     var request: TabletRequest
-    /// The host's name for it.
-    var token: UInt64
+    /// The host's name for it; nil if nobody waits for its answer.
+    var token: UInt64?
     /// Monotonic time after which it is given up.
     var deadline: UInt64
     /// The node that was asked and has not answered; none while it waits for its next try.
@@ -33,9 +33,12 @@ struct RemoteRequest: Hashable {
 /// transaction's own versions first, so repeating a commit does not repeat its effects.
 extension NodeCore {
     private static let retryDelay: UInt64 = 20_000
+    private static let releasePatience: UInt64 = 10_000_000
 
     /// Takes in a request of this node's clients; its answer appears among the effects' replies.
-    package func submit(_ request: TabletRequest, token: UInt64, timeoutMicroseconds: UInt64) {
+    package func submit(
+        _ request: TabletRequest, token: UInt64?, timeoutMicroseconds: UInt64
+    ) {
         var request = request
         if case .commit(var commit) = request.body {
             // Not the hybrid clock, which a change of leaders may have set far ahead; and none of an
@@ -126,6 +129,14 @@ extension NodeCore {
         for (id, request) in expired.sorted(by: { $0.key < $1.key }) {
             let mayBeInEffect =
                 request.request.isCommit && (request.isAmbiguous || request.target != .none)
+            // It may wait behind a lock: nobody would expect it to take effect once that is free.
+            if mayBeInEffect {
+                submit(
+                    TabletRequest(
+                        transaction: request.request.transaction,
+                        body: .release(near: request.request.routingKey)),
+                    token: nil, timeoutMicroseconds: Self.releasePatience)
+            }
             finish(
                 id,
                 .failed(
@@ -195,7 +206,7 @@ extension NodeCore {
 
     private func finish(_ id: UInt64, _ reply: TabletReply) {
         guard let request = pending.removeValue(forKey: id) else { return }
-        effects.replies.append((request.token, reply))
+        if let token = request.token { effects.replies.append((token, reply)) }
     }
 
     /// A wait in the lock table of a leader that can be reached has its own time limit. Releases

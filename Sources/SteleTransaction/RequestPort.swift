@@ -36,4 +36,11 @@ extension TabletReply {
         if case .failed(let failure) = self { return failure.error }
         return SteleError(.protocolViolation, "the leader answered something else than was asked")
     }
+
+    /// The same for a request that commits nothing, of which nothing can be in effect.
+    var errorWithoutEffect: SteleError {
+        let error = error
+        return error.code == .commitOutcomeUnknown
+            ? SteleError(.unavailable, error.message) : error
+    }
 }

@@ -79,7 +79,7 @@ package final class TransactionCoordinator: TransactionBackend {
         guard !missing.isEmpty else { return values }
         let reply = await send(.read(keys: missing, at: timestamp))
         guard case .values(let found, let at) = reply, found.count == missing.count else {
-            throw reply.error
+            throw reply.errorWithoutEffect
         }
         try open { state throws(SteleError) in
             state.readTimestamp = at
@@ -102,7 +102,7 @@ package final class TransactionCoordinator: TransactionBackend {
                 .init(
                     range: full, timestamp: timestamp, limits: ScanLimits(rows: max(limit, 1)),
                     reverse: reverse)))
-        guard case .page(let page, let at) = reply else { throw reply.error }
+        guard case .page(let page, let at) = reply else { throw reply.errorWithoutEffect }
         // Only what the page covers may be merged with what was written here.
         var covered = full
         var rest: KeyRange?
@@ -190,7 +190,7 @@ package final class TransactionCoordinator: TransactionBackend {
         if !state.withLock(\.isOpen) { release(near: full[0]) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         guard case .locked(let found, let grant, let clock) = reply, found.count == full.count else {
-            throw reply.error
+            throw reply.errorWithoutEffect
         }
         return try open { state throws(SteleError) in
             if options.isolation != .readCommitted, state.readTimestamp == nil {
