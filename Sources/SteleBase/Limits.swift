@@ -27,6 +27,4 @@ public enum Limits {
     package static let openTransactions = 4_096
     /// Steps of one transaction that wait for the one before.
     package static let queuedSteps = 64
-    /// Result bytes held back per statement, so that it can be run again unseen.
-    package static let resultHoldBytes = 1 << 20
 }
