@@ -65,8 +65,8 @@ final class RemoteTransaction: @unchecked Sendable {
         case .scan(let scan):
             return .page(
                 try await backend.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
-        case .lock(let keys, let mode, let wait):
-            return .locked(try await backend.lock(keys, mode, wait))
+        case .lock(let keys, let mode, let wait, let others):
+            return .locked(try await backend.lock(keys, mode, wait, reading: others))
         case .commit: return .committed(try await backend.commit())
         case .rollback: return .done
         }

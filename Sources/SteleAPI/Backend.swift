@@ -38,8 +38,11 @@ package protocol TransactionBackend: AnyObject, Sendable {
     ///
     /// Under snapshot and serializable isolation a key that changed after the transaction's
     /// snapshot is a ``SteleError/Code/conflict``. Locks are held until the transaction ends.
+    ///
+    /// - Parameter others: keys to read at the moment at which all locks are held, whatever the
+    ///   isolation. Their values follow those of `keys`; they are not locked.
     func lock(
-        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue]
 
     /// Buffers a write; nil deletes. Reads of this transaction see it at once, others at commit.
@@ -66,6 +69,14 @@ package protocol TransactionBackend: AnyObject, Sendable {
     /// Gives everything up, at once: a call that waits for a lock fails. Does nothing if the
     /// transaction has ended. May be called from anywhere.
     func rollback()
+}
+
+extension TransactionBackend {
+    package func lock(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+    ) async throws(SteleError) -> [LockedValue] {
+        try await lock(keys, mode, wait, reading: [])
+    }
 }
 
 /// How a transaction relates to others.
@@ -115,7 +126,8 @@ package enum LockWait: UInt8, Hashable, Sendable {
     case skip
 }
 
-/// A key that was locked, or left out because another transaction holds it.
+/// A key that was locked; or one that was not, because another transaction holds it or because
+/// nobody asked for more than its value.
 package struct LockedValue: Hashable, Sendable {
     package var isLocked: Bool
     package var value: [UInt8]?

@@ -135,13 +135,12 @@ final class RemoteTransaction: TransactionBackend {
     }
 
     func lock(
-        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         guard !keys.isEmpty else { return [] }
-        let reply = try await perform(.lock(keys, mode, wait))
-        guard case .locked(let values) = reply, values.count == keys.count else {
-            throw reply.error
-        }
+        let reply = try await perform(.lock(keys, mode, wait, reading: others))
+        guard case .locked(let values) = reply, values.count == keys.count + others.count
+        else { throw reply.error }
         return values
     }
 

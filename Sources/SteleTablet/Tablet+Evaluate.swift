@@ -208,10 +208,13 @@ extension Tablet {
         for (key, isSkipped) in zip(lock.keys, skipped) where !isSkipped {
             if let index = inFlight.writer(of: key) { return .wait(.latch(index)) }
         }
+        for key in lock.others {
+            if let index = inFlight.writer(of: key) { return .wait(.latch(index)) }
+        }
         guard let now = clock.now(), now <= leaseBound else { return .wait(.lease) }
         floor = max(floor, now)
         var values: [TabletReply.Locked] = []
-        values.reserveCapacity(lock.keys.count)
+        values.reserveCapacity(lock.keys.count + lock.others.count)
         for (key, isSkipped) in zip(lock.keys, skipped) {
             if isSkipped {
                 values.append(.init(isLocked: false, value: nil))
@@ -222,6 +225,10 @@ extension Tablet {
                 return .reply(.failed(.changed(key)), servedAt: nil)
             }
             values.append(.init(isLocked: true, value: version?.value))
+        }
+        for key in lock.others {
+            let version = try engine.newestVersion(of: key, at: .max)
+            values.append(.init(isLocked: false, value: version?.value))
         }
         return .reply(
             .locked(values, grant: grant(of: transaction), clock: now), servedAt: now)

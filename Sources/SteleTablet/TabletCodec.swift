@@ -25,6 +25,7 @@ extension TabletRequest {
         case .lock(let lock):
             writer.write(UInt8(3))
             writer.write(keys: lock.keys)
+            writer.write(keys: lock.others)
             writer.write(lock.mode.rawValue)
             writer.write(lock.wait.rawValue)
             writer.writeVarint(lock.timeoutMicroseconds.map { $0 + 1 } ?? 0)
@@ -63,13 +64,14 @@ extension TabletRequest {
                     reverse: try reader.readBool()))
         case 3:
             let keys = try reader.readKeys()
+            let others = try reader.readKeys()
             guard let mode = LockMode(rawValue: try reader.read(UInt8.self)),
                 let wait = LockWait(rawValue: try reader.read(UInt8.self))
             else { throw DecodingError("an unknown kind of lock") }
             let timeout = try reader.readVarint()
             body = .lock(
                 LockRequest(
-                    keys: keys, mode: mode, wait: wait,
+                    keys: keys, others: others, mode: mode, wait: wait,
                     timeoutMicroseconds: timeout == 0 ? nil : timeout - 1,
                     snapshot: try reader.readOptionalTimestamp(),
                     grant: try reader.readOptionalGrant()))

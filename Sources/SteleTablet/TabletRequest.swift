@@ -46,6 +46,8 @@ package struct TabletRequest: Sendable {
     /// Locks keys, then reads their newest versions.
     package struct LockRequest: Sendable {
         package var keys: [KeyBytes]
+        /// Keys whose newest versions are read too, once all locks are held. They are not locked.
+        package var others: [KeyBytes]
         package var mode: LockMode
         package var wait: LockWait
         /// How long to wait for a lock, in microseconds; nil is for ever.
@@ -56,11 +58,12 @@ package struct TabletRequest: Sendable {
         package var grant: LockGrant?
 
         package init(
-            keys: [KeyBytes], mode: LockMode, wait: LockWait, timeoutMicroseconds: UInt64?,
-            snapshot: Timestamp?, grant: LockGrant?
+            keys: [KeyBytes], others: [KeyBytes] = [], mode: LockMode, wait: LockWait,
+            timeoutMicroseconds: UInt64?, snapshot: Timestamp?, grant: LockGrant?
         ) {
             self.grant = grant
             self.keys = keys
+            self.others = others
             self.mode = mode
             self.wait = wait
             self.timeoutMicroseconds = timeoutMicroseconds
@@ -133,7 +136,8 @@ package struct TabletRequest: Sendable {
         switch body {
         case .read(let keys, _): return keys.first(where: outside)
         case .scan(let scan): return range.contains(scan.range) ? nil : scan.range.end
-        case .lock(let lock): return lock.keys.first(where: outside)
+        case .lock(let lock):
+            return lock.keys.first(where: outside) ?? lock.others.first(where: outside)
         case .commit(let commit):
             return commit.readKeys.first(where: outside) ?? commit.locks.first(where: outside)
                 ?? commit.readRanges.first { !range.contains($0) }?.end

@@ -165,18 +165,19 @@ package final class TransactionCoordinator: TransactionBackend {
     // MARK: Locks
 
     package func lock(
-        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         guard !keys.isEmpty else { return [] }
         await turnstile.enter()
         defer { turnstile.leave() }
         let full = keys.map(keyspace.key)
+        let beside = others.map(keyspace.key)
         let (snapshot, grant) = try open { state throws(SteleError) in
             (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
         }
         let request = TabletRequest.Body.lock(
             .init(
-                keys: full, mode: mode, wait: wait,
+                keys: full, others: beside, mode: mode, wait: wait,
                 timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
                 snapshot: snapshot, grant: grant))
         // Noted before the answer: should it get lost, the locks are released all the same.
@@ -189,7 +190,9 @@ package final class TransactionCoordinator: TransactionBackend {
         // A release that was sent while the request was on its way may have come before it.
         if !state.withLock(\.isOpen) { release(near: full[0]) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
-        guard case .locked(let found, let grant, let clock) = reply, found.count == full.count else {
+        guard case .locked(let found, let grant, let clock) = reply,
+            found.count == full.count + beside.count
+        else {
             throw reply.errorWithoutEffect
         }
         return try open { state throws(SteleError) in
@@ -198,8 +201,8 @@ package final class TransactionCoordinator: TransactionBackend {
             }
             state.grant = grant
             var values: [LockedValue] = []
-            values.reserveCapacity(full.count)
-            for (key, locked) in zip(full, found) {
+            values.reserveCapacity(found.count)
+            for (key, locked) in zip(full + beside, found) {
                 if locked.isLocked { state.locks.append(key) }
                 values.append(
                     LockedValue(

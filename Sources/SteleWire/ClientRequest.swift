@@ -89,7 +89,8 @@ package struct TransactionStep: Hashable, Sendable {
         case none
         case get([KeyBytes])
         case scan(ScanRequest)
-        case lock([KeyBytes], LockMode, LockWait)
+        /// The values of the last keys are only read, once all locks are held.
+        case lock([KeyBytes], LockMode, LockWait, reading: [KeyBytes])
         case commit
         case rollback
     }

@@ -186,11 +186,12 @@ extension TransactionStep.Action {
         case .scan(let scan):
             writer.write(UInt8(3))
             scan.encode(into: &writer)
-        case .lock(let keys, let mode, let wait):
+        case .lock(let keys, let mode, let wait, let others):
             writer.write(UInt8(4))
             writer.write(keys: keys)
             writer.write(mode.rawValue)
             writer.write(wait.rawValue)
+            writer.write(keys: others)
         case .commit: writer.write(UInt8(5))
         case .rollback: writer.write(UInt8(6))
         }
@@ -205,7 +206,8 @@ extension TransactionStep.Action {
         case 4:
             let keys = try reader.readKeys()
             let mode = try reader.readCase(LockMode.self)
-            self = .lock(keys, mode, try reader.readCase(LockWait.self))
+            let wait = try reader.readCase(LockWait.self)
+            self = .lock(keys, mode, wait, reading: try reader.readKeys())
         case 5: self = .commit
         case 6: self = .rollback
         default: throw DecodingError("\(kind) is no kind of transaction step")

@@ -197,9 +197,12 @@ final class FakeNode: Sendable {
             case .scan(let scan):
                 return .page(
                     open.transaction.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
-            case .lock(let keys, _, _):
+            case .lock(let keys, _, _, let others):
                 return .locked(
-                    open.transaction.get(keys).map { LockedValue(isLocked: true, value: $0) })
+                    open.transaction.get(keys).map { LockedValue(isLocked: true, value: $0) }
+                        + open.transaction.get(others).map {
+                            LockedValue(isLocked: false, value: $0)
+                        })
             case .commit: return .committed(try open.transaction.commit())
             }
         }

@@ -108,6 +108,10 @@ import Testing
         #expect(try await transaction.get(keys) == [Array("new".utf8), nil])
         let locked = try await transaction.lock(keys, .exclusive, .wait)
         #expect(locked.map(\.value) == [Array("new".utf8), nil])
+        let beside = try await transaction.lock(
+            [keys[1]], .exclusive, .wait, reading: [keys[0]])
+        #expect(beside.map(\.value) == [nil, Array("new".utf8)])
+        #expect(beside.map(\.isLocked) == [true, false])
         let page = try await transaction.scan(.all, limit: 1, reverse: false)
         #expect(page.rows.map { Array($0.value) } == [Array("new".utf8)] && page.rest == nil)
         try await transaction.commit()

@@ -144,7 +144,7 @@ final class MemoryTransaction: TransactionBackend {
     }
 
     func lock(
-        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         try checkOpen()
         note("lock \(keys.count)")
@@ -170,13 +170,16 @@ final class MemoryTransaction: TransactionBackend {
             if hasConflict { throw SteleError(.conflict, "changed since the snapshot") }
         }
         return database.state.withLock { state in
-            keys.map { key in
-                guard granted.contains(key) else { return LockedValue(isLocked: false, value: nil) }
+            (keys + others).enumerated().map { place, key in
+                let isLocked = place < keys.count && granted.contains(key)
+                guard isLocked || place >= keys.count else {
+                    return LockedValue(isLocked: false, value: nil)
+                }
                 let value =
                     if let written = writes[key] { written } else {
                         state.value(of: key, at: .max)
                     }
-                return LockedValue(isLocked: true, value: value)
+                return LockedValue(isLocked: isLocked, value: value)
             }
         }
     }

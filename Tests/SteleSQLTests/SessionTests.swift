@@ -166,6 +166,19 @@ import Testing
         try await session.run("truncate t")
         #expect(try await remote.run("insert into t values (3, 'q')") == ["INSERT 0 1"])
         #expect(try await session.run("select * from t") == ["3|q", "SELECT 1"])
+        // Row locks find out at once, so that a block goes on with the new definition.
+        try await session.run("drop table t; create table t (a int primary key, c text, d int)")
+        try await session.run("insert into t values (3, 'new', 1)")
+        #expect(
+            try await remote.run(
+                "begin; update t set c = 'r' where a = 3 returning *; "
+                    + "select * from t where a = 3 for update; commit")
+                == ["BEGIN", "3|r|1", "UPDATE 1", "3|r|1", "SELECT 1", "COMMIT"])
+        try await session.run("drop table t; create table t (a int primary key, c text)")
+        try await session.run("insert into t values (3, 'newer')")
+        #expect(
+            try await remote.run("begin; select * from t where a = 3 for share; commit")
+                == ["BEGIN", "3|newer", "SELECT 1", "COMMIT"])
         try await remote.run("begin; insert into t values (4, 'q')")
         try await session.run("truncate t")
         #expect(await remote.failure("commit").hasPrefix("40001"))

@@ -19,7 +19,7 @@ import Testing
             transaction: TransactionID(9),
             body: .lock(
                 .init(
-                    keys: [[4]], mode: .shared, wait: .skip, timeoutMicroseconds: 5,
+                    keys: [[4]], others: [[5], []], mode: .shared, wait: .skip, timeoutMicroseconds: 5,
                     snapshot: Timestamp(rawValue: 3), grant: LockGrant(term: 3, arrival: 300)))),
         .init(
             transaction: TransactionID(10),
@@ -27,7 +27,7 @@ import Testing
                 .init(
                     readTimestamp: Timestamp(rawValue: 5), readKeys: [[1]],
                     readRanges: [KeyRange(start: [2], end: [3])], locks: [[9]],
-                    grant: LockGrant(term: 1, arrival: 2),                    firstCommitterWins: true,
+                    grant: LockGrant(term: 1, arrival: 2), firstCommitterWins: true,
                     writes: [.init(key: [1], value: nil), .init(key: [2], value: [7, 8])]))),
         .init(transaction: TransactionID(11), body: .release(near: [1, 2, 3])),
     ]

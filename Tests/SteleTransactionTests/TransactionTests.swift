@@ -78,6 +78,23 @@ import Testing
         }
     }
 
+    @Test func `a row lock reads other keys as they are when it is granted`() async throws {
+        try await database.put("x", 1)
+        let key = Array("x".utf8)
+        for isolation in [Isolation.serializable, .snapshot, .readCommitted] {
+            let transaction = try kernel.backend.begin(TransactionOptions(isolation: isolation))
+            let before = try await transaction.get([key])[0]
+            try await database.put("x", 2)
+            let found = try await transaction.lock([[9]], .exclusive, .wait, reading: [key, [8]])
+            #expect(found.map(\.isLocked) == [true, false, false])
+            #expect(found[0].value == nil && found[2].value == nil)
+            #expect(found[1].value != before && found[1].value != nil)
+            // It is not locked: others write it meanwhile.
+            try await database.put("x", 1)
+            transaction.rollback()
+        }
+    }
+
     @Test func `a snapshot does not move while others write`() async throws {
         try await database.put("x", 1)
         try await database.read { transaction in

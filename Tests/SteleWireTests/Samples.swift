@@ -51,7 +51,7 @@ enum Samples {
         TransactionStep(
             handle: .max, begin: TransactionOptions(isolation: .snapshot, isReadOnly: true),
             action: .scan(scan)),
-        TransactionStep(handle: 2, action: .lock([[1]], .exclusive, .skip)),
+        TransactionStep(handle: 2, action: .lock([[1]], .exclusive, .skip, reading: [[2], []])),
         TransactionStep(handle: 2, action: .none),
         TransactionStep(handle: 2, action: .commit),
         TransactionStep(handle: 2, action: .rollback),

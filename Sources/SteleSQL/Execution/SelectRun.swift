@@ -144,8 +144,6 @@ final class SelectRun {
             case .skip: .skip
             }
         let keys = rows.map { Array($0.key) }
-        // The transaction may never write, so that its commit would check nothing.
-        try await transaction.verify(access.table)
         let values = try await transaction.lock(
             access.table, keys, locking.isExclusive ? .exclusive : .shared, wait)
         var result: [StoredRow] = []

@@ -118,7 +118,8 @@ package final class SQLSession {
             if parsed.isEmpty { return sink.emptyQuery() }
             let source = SourceText(text)
             for (index, statement) in parsed.enumerated() {
-                let prepared = PreparedStatement(statement, source: source, declared: [])
+                let prepared = PreparedStatement(
+                    statement, source: source, declared: [], mayChangeShape: true)
                 let isLast = index == parsed.count - 1
                 try await run(
                     prepared, [], sink, isLast: isLast, isAlone: isLast && index == 0 && isAlone)

@@ -7,7 +7,8 @@ import SteleBase
 // table locks the stamp exclusively and writes a new version in the same transaction.
 //
 // Invariant: what a statement reports comes from a definition of which one of these holds:
-// 1. the stamp, read in the same snapshot as the rows, has the definition's version;
+// 1. the stamp, read in the same snapshot as the rows or while they were locked, has the
+//    definition's version;
 // 2. this transaction holds a lock on the stamp that was granted at the definition's version;
 // 3. this transaction made the definition itself;
 // 4. this transaction writes, and its commit fails unless the stamp has the version then.
@@ -16,8 +17,8 @@ import SteleBase
 // commits between its reading and its commit. Only tables without a primary key are rewritten, and
 // for those 4 is not enough: their writers hold a shared lock, which excludes the rewrite.
 //
-// Definitions come from the node's cache without a look at the database. Point reads get the stamp
-// together with their rows; a change that finds no row, and a statement that fails, look at the
+// Definitions come from the node's cache without a look at the database. Point reads and row locks
+// get the stamp together with their rows; a change that finds no row, and a statement that fails, look at the
 // stamp afterwards. A definition that turns out to be old is reported by `stale`, and the session
 // plans the statement again.
 
@@ -44,12 +45,17 @@ struct TableKnowledge {
 
     /// Whether rows may be written.
     func isPinned(_ table: TableDefinition) -> Bool {
-        locked.contains(table.version) || expected[table.version] != nil || isMade(table)
+        isHeld(table) || expected[table.version] != nil
+    }
+
+    /// Whether nobody else can change the definition before the transaction ends.
+    func isHeld(_ table: TableDefinition) -> Bool {
+        locked.contains(table.version) || isMade(table)
     }
 
     /// Whether the definition is known to be that of the present snapshot.
     func isTrusted(_ table: TableDefinition) -> Bool {
-        locked.contains(table.version) || seen.contains(table.version) || isMade(table)
+        isHeld(table) || seen.contains(table.version)
     }
 
     private func isMade(_ table: TableDefinition) -> Bool {
@@ -151,15 +157,22 @@ extension SessionTransaction {
     func lock(
         _ table: TableDefinition, _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
     ) async throws(SQLError) -> [LockedValue] {
-        try await pin(table)
+        if table.hasHiddenKey { try await pin(table) }
         guard !keys.isEmpty else { return [] }
+        var values: [LockedValue]
+        let isHeld = tables.isHeld(table)
         do {
-            return try await lock(keys, mode, wait)
+            values = try await lock(keys, mode, wait, reading: isHeld ? [] : [table.stampKey])
         } catch {
             guard wait == .fail, error.state == "55P03" else { throw error }
             throw SQLError(
                 "55P03", "could not obtain lock on row in relation \"\(table.name)\"")
         }
+        if !isHeld {
+            try check(values.removeLast().value, table)
+            try await pin(table)
+        }
+        return values
     }
 
     /// Makes sure that the definition is still in force when the transaction commits.

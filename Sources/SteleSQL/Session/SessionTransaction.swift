@@ -131,14 +131,14 @@ final class SessionTransaction {
     }
 
     func lock(
-        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes] = []
     ) async throws(SQLError) -> [LockedValue] {
         try checkWritable()
         let kernel = try open()
         try cancellation.beginWait(of: kernel)
         defer { cancellation.endWait() }
         do {
-            return try await kernel.lock(keys, mode, wait)
+            return try await kernel.lock(keys, mode, wait, reading: others)
         } catch {
             if let reason = cancellation.reason {
                 isOver = true
