@@ -9,7 +9,7 @@ func raftSuite() -> [Row] {
 }
 
 /// One round: the leader takes a batch, both followers get and acknowledge it, everybody applies it.
-private func commits(batch: Int) -> Row {
+func commits(batch: Int) -> Row {
     let trio = Trio()
     let payload = ArraySlice([UInt8](repeating: 7, count: 128))
     let payloads = Array(repeating: payload, count: batch)

@@ -6,7 +6,8 @@ public struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     /// Stands for "no node", as in "the leader is not known".
-    public static let none = NodeID(0)
+    @inlinable
+    public static var none: NodeID { NodeID(0) }
 
     @inlinable
     public static func < (left: NodeID, right: NodeID) -> Bool { left.rawValue < right.rawValue }
@@ -24,7 +25,8 @@ public struct ReplicaID: Hashable, Comparable, Sendable, CustomStringConvertible
     @inlinable
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
-    public static let none = ReplicaID(0)
+    @inlinable
+    public static var none: ReplicaID { ReplicaID(0) }
 
     @inlinable
     public static func < (left: ReplicaID, right: ReplicaID) -> Bool {
@@ -74,7 +76,8 @@ public struct TransactionID: Hashable, Comparable, Sendable, CustomStringConvert
     }
 
     /// Stands for "no transaction", as in a read outside of any.
-    public static let none = TransactionID(0)
+    @inlinable
+    public static var none: TransactionID { TransactionID(0) }
 
     /// The node whose coordinator began the transaction.
     @inlinable

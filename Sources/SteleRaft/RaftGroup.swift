@@ -12,205 +12,202 @@ import SteleBase
 /// (`asyncStorageWrites`): `ready()` holds messages to the append and the apply thread; carry them
 /// out in order, then send or `step` their responses; there is no `advance`.
 ///
-/// Invariants: the term never falls; at most one vote per term; a committed entry is never replaced;
-/// what is promised to others (votes, acknowledgements) leaves only after it is durable.
+/// The machine itself is a value, ``RaftCore``; this is the place where an owner keeps it, so that
+/// each call is one exclusive access, however much it does.
 package final class RaftGroup {
+    var core: RaftCore
+
+    /// Starts a replica from what its storage holds.
+    package init(_ configuration: RaftConfiguration, storage: any RaftStorage) {
+        core = RaftCore(configuration, storage: storage)
+    }
+}
+
+// MARK: What its owner sees
+
+extension RaftGroup {
     /// What the group was started with.
-    package let configuration: RaftConfiguration
-
-    var log: RaftLog
-    var tracker: ProgressTracker
-
+    package var configuration: RaftConfiguration { core.configuration }
+    /// The own replica.
+    package var id: ReplicaID { core.id }
     /// The latest term seen.
-    package internal(set) var term: Term = 0
+    package var term: Term { core.term }
     /// Whom this replica voted for in the term.
-    package internal(set) var vote: ReplicaID = .none
+    package var vote: ReplicaID { core.vote }
     /// The leader of the term, if known.
-    package internal(set) var lead: ReplicaID = .none
+    package var lead: ReplicaID { core.lead }
     /// The part this replica plays.
-    package internal(set) var role: Role = .follower
-    /// Whether anything was handed out since the last tick.
-    var isBusy = false
+    package var role: Role { core.role }
+    /// Whether this replica leads the term.
+    package var isLeader: Bool { core.role == .leader }
     /// To whom this leader is handing leadership, if to anyone.
-    package internal(set) var leadTransferee: ReplicaID = .none
+    package var leadTransferee: ReplicaID { core.leadTransferee }
+    /// The highest bound named by the votes, the own among them, that elected this leader.
+    package var electionBound: UInt64 { core.electionBound }
+    /// What was refused since the start.
+    package var refusals: Refusals { core.refusals }
+    /// What changes with leadership.
+    package var softState: SoftState { core.softState }
+    /// What has to be durable besides the log.
+    package var hardState: HardState { core.hardState }
+    /// Whether this replica may become leader: a voter that is not about to restore a snapshot.
+    package var isPromotable: Bool { core.isPromotable }
 
+    /// The highest index known to be committed.
+    package var committed: LogIndex { core.log.committed }
+    /// The highest index that the state machine acknowledged.
+    package var applied: LogIndex { core.log.applied }
+    /// The first index of the log.
+    package var firstIndex: LogIndex { core.log.firstIndex }
+    /// The last index of the log, durable or not.
+    package var lastIndex: LogIndex { core.log.lastIndex }
+    /// Index and term of the last entry.
+    package var lastPosition: LogPosition { core.log.lastPosition }
+    /// The term of an entry, nil outside of the log.
+    package func termOfEntry(at index: LogIndex) -> Term? { try? core.log.term(at: index) }
+    /// Whether this leader has committed an entry of its own term.
+    package var hasCommittedInTerm: Bool { core.hasCommittedInTerm }
+
+    /// The members, and which configurations are in force.
+    package var membership: Membership { core.tracker.membership }
+    /// What the leader knows about each member, in ascending order; empty on other replicas.
+    package var progress: [Progress] { isLeader ? core.tracker.progress : [] }
+    /// What the leader knows about one member.
+    package func progress(of id: ReplicaID) -> Progress? { isLeader ? core.tracker[id] : nil }
+
+    /// Ends the process if an invariant is broken; debug builds do so after each input.
+    package func checkInvariants() { core.checkInvariants() }
+}
+
+// MARK: What its owner decides
+
+extension RaftGroup {
     /// For whom this replica may vote now; the owner sets it before `tick`, `step` and `campaign`.
     ///
     /// Requests that it refuses are ignored without a change of term, like those that arrive within
     /// the quorum check's lease, and the replica campaigns only if it may vote for itself.
     /// Elections that the old leader asked for by a transfer are exempt.
-    package var votesAllowedFor: VotePermission = .anyone
+    package var votesAllowedFor: VotePermission {
+        get { core.votesAllowedFor }
+        set { core.votesAllowedFor = newValue }
+    }
     /// Whether this replica may campaign now, also when a leader asks it to; the owner sets it.
-    package var mayLead = true
+    package var mayLead: Bool {
+        get { core.mayLead }
+        set { core.mayLead = newValue }
+    }
     /// The highest hybrid-time bound that this replica granted; every granted vote names it.
-    package var voteBound: UInt64 = 0
-    /// The highest bound named by the votes, the own among them, that elected this leader.
-    package internal(set) var electionBound: UInt64 = 0
-    /// What was refused since the start.
-    package internal(set) var refusals = Refusals()
-
-    /// No further configuration change is proposed until this index is applied.
-    var pendingConfIndex: LogIndex = 0
-    /// The index of the snapshot that the membership came with, if any did.
-    var membershipIndex: LogIndex = 0
-    /// Payload bytes proposed by this leader and not applied yet.
-    var uncommittedBytes = 0
-    var readQueue = ReadIndexQueue()
-    /// Reads that wait for the leader's first commit of its term.
-    var postponedReads: [Message] = []
-
-    var electionElapsed = 0
-    var heartbeatElapsed = 0
-    var randomizedElectionTimeout = 0
-    var random: SeededRandom
-
-    /// What may leave at once.
-    var messages: [Message] = []
-    /// What may leave only after the state of now is durable.
-    var messagesAfterAppend: [Message] = []
-    var readStates: [ReadState] = []
-    /// Empty arrays that the owner is done with, to be filled again.
-    var spareEntries: [[Entry]] = []
-    var spareResponses: [[Message]] = []
-    var previousSoftState = SoftState(lead: .none, role: .follower)
-    var previousHardState = HardState.empty
-    /// What the replica tells itself once the accepted `Ready` is done with.
-    var stepsOnAdvance: [Message] = []
-
-    /// Starts a replica from what its storage holds.
-    package init(_ configuration: RaftConfiguration, storage: any RaftStorage) {
-        configuration.check()
-        self.configuration = configuration
-        random = SeededRandom(seed: configuration.seed)
-        log = RaftLog(storage: storage, maxApplyingBytes: configuration.maxCommittedBytesPerReady)
-        tracker = ProgressTracker(
-            maxInflightMessages: configuration.maxInflightMessages,
-            maxInflightBytes: configuration.maxInflightBytes)
-        let (hardState, confState) = storage.initialState()
-        invariant(confState.isValid || confState == ConfState(), "stored members: \(confState)")
-        tracker = ConfChanger(tracker, lastIndex: log.lastIndex).restore(confState)
-        term = hardState.term
-        vote = hardState.vote
-        log.commit(to: max(hardState.commit, configuration.applied))
-        if configuration.applied > 0 { log.applied(to: configuration.applied, bytes: 0) }
-        becomeFollower(term: term, lead: .none)
-        previousSoftState = softState
-        previousHardState = self.hardState
+    package var voteBound: UInt64 {
+        get { core.voteBound }
+        set { core.voteBound = newValue }
     }
 }
 
-// MARK: What can be seen from outside
+// MARK: Time and messages
 
 extension RaftGroup {
-    /// The own replica.
-    package var id: ReplicaID { configuration.id }
+    /// Lets one tick pass.
+    package func tick() { core.tick() }
 
-    /// Whether this replica leads the term.
-    package var isLeader: Bool { role == .leader }
+    /// Handles a message of a peer or a response of local storage.
+    ///
+    /// Messages that no correct replica would send are ignored, and counted in ``refusals``.
+    package func step(_ message: Message) throws(RaftError) { try core.step(message) }
 
-    /// The highest index known to be committed.
-    package var committed: LogIndex { log.committed }
-
-    /// The highest index that the state machine acknowledged.
-    package var applied: LogIndex { log.applied }
-
-    /// The first index of the log.
-    package var firstIndex: LogIndex { log.firstIndex }
-
-    /// The last index of the log, durable or not.
-    package var lastIndex: LogIndex { log.lastIndex }
-
-    /// Index and term of the last entry.
-    package var lastPosition: LogPosition { log.lastPosition }
-
-    /// The term of an entry, nil outside of the log.
-    package func termOfEntry(at index: LogIndex) -> Term? { try? log.term(at: index) }
-
-    /// The members, and which configurations are in force.
-    package var membership: Membership { tracker.membership }
-
-    /// What the leader knows about each member, in ascending order; empty on other replicas.
-    package var progress: [Progress] { role == .leader ? tracker.progress : [] }
-
-    /// What the leader knows about one member.
-    package func progress(of id: ReplicaID) -> Progress? { role == .leader ? tracker[id] : nil }
-
-    /// Whether this leader has committed an entry of its own term.
-    package var hasCommittedInTerm: Bool { (try? log.term(at: log.committed)) == term }
-
-    /// What changes with leadership.
-    package var softState: SoftState { SoftState(lead: lead, role: role) }
-
-    /// What has to be durable besides the log.
-    package var hardState: HardState { HardState(term: term, vote: vote, commit: log.committed) }
-
-    /// Whether this replica may become leader: a voter that is not about to restore a snapshot.
-    package var isPromotable: Bool {
-        guard let own = tracker[id] else { return false }
-        return !own.isLearner && !log.hasSnapshotUnderWay
+    /// Counts the election timeout as elapsed: other candidates get this replica's vote from now
+    /// on, and it campaigns itself after so many more ticks, with 0 at once.
+    ///
+    /// For an owner that knows the leader to be gone. Does nothing on a leader.
+    package func expireElectionTimeout(campaignAfter ticks: Int = 0) {
+        core.expireElectionTimeout(campaignAfter: ticks)
     }
+
+    /// Replaces the randomised election timeout of the current term.
+    package func fixElectionTimeout(_ ticks: Int) { core.randomizedElectionTimeout = ticks }
 }
 
-// MARK: Changes of role
+// MARK: Work
 
 extension RaftGroup {
-    func becomeFollower(term: Term, lead: ReplicaID) {
-        reset(term: term)
-        self.lead = lead
-        role = .follower
+    /// Whether `ready()` would have anything to do in it.
+    package var hasReady: Bool { core.hasReady }
+
+    /// Hands out everything there is to do.
+    ///
+    /// In classic mode `advance(_:)` has to follow before the next call.
+    package func ready() -> Ready {
+        var ready = Ready()
+        core.ready(into: &ready)
+        return ready
     }
 
-    func becomePreCandidate() {
-        invariant(role != .leader, "a leader cannot become pre-candidate")
-        tracker.resetVotes()
-        lead = .none
-        role = .preCandidate
+    /// The same into a buffer of the caller's, whose memory is used again, that of the messages'
+    /// entries and responses too; so it should be the buffer that this group filled before.
+    package func ready(into ready: inout Ready) { core.ready(into: &ready) }
+
+    /// Everything in the last `ready()` is done: durable, sent and applied.
+    package func advance(_ ready: Ready) { core.advance() }
+
+    /// Puts a committed change of the membership into force; the owner calls it when it applies the
+    /// entry.
+    ///
+    /// A change that does not fit the configuration in force is skipped, on all replicas alike; so
+    /// must be an entry that the owner cannot decode. With `index`, that of the entry, a change is
+    /// skipped also if a snapshot that was received in the meantime contains it.
+    @discardableResult
+    package func applyConfChange(_ change: ConfChange, at index: LogIndex? = nil) -> ConfState {
+        core.applyConfChange(change, at: index)
     }
 
-    func becomeCandidate() {
-        invariant(role != .leader, "a leader cannot become candidate")
-        reset(term: term + 1)
-        electionBound = 0
-        vote = id
-        role = .candidate
+    /// Reports that entries which storage called temporarily unavailable can be read now.
+    package func entriesAvailable() { core.entriesAvailable() }
+}
+
+// MARK: Requests
+
+extension RaftGroup {
+    /// Starts an election, if this replica may become leader.
+    package func campaign() { core.request(Message(type: .hup, from: id)) }
+
+    /// Appends commands as one batch if this replica leads, else passes them on to the leader.
+    ///
+    /// Returns the index of the first; nil if they were passed on. Their term is `term`.
+    @discardableResult
+    package func propose(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) -> LogIndex? {
+        try core.propose(payloads)
     }
 
-    func becomeLeader() {
-        invariant(role == .candidate, "only a candidate can become leader")
-        reset(term: term)
-        lead = id
-        role = .leader
-        if let own = tracker.slot(of: id) {
-            tracker.progress[own].becomeReplicate()
-            tracker.progress[own].recentlyActive = true
-        }
-        // Entries of earlier terms may hold a configuration change that is not applied yet.
-        pendingConfIndex = log.lastIndex
-        let accepted = appendOwn([Entry()])
-        invariant(accepted, "the first entry of a term cannot be refused")
+    /// Proposes a change of the membership, in the same way as a command.
+    ///
+    /// If it does not fit, because another one is not applied yet or a joint configuration has to be
+    /// left first, an empty command takes its place.
+    @discardableResult
+    package func proposeConfChange(
+        _ change: ConfChange, v1: Bool = false
+    ) throws(RaftError) -> LogIndex? {
+        try core.propose([change.entry(v1: v1)])
     }
 
-    private func reset(term: Term) {
-        if self.term != term {
-            invariant(term > self.term, "the term cannot fall from \(self.term) to \(term)")
-            self.term = term
-            vote = .none
-        }
-        lead = .none
-        electionElapsed = 0
-        heartbeatElapsed = 0
-        randomizeElectionTimeout()
-        leadTransferee = .none
-        tracker.resetVotes()
-        tracker.resetProgress(own: id, lastIndex: log.lastIndex)
-        pendingConfIndex = 0
-        uncommittedBytes = 0
-        readQueue = ReadIndexQueue()
-        postponedReads = []
+    /// Asks for an index at which a read is linearizable; a ``ReadState`` answers it, or nothing.
+    package func readIndex(context: ArraySlice<UInt8>) {
+        core.request(Message(type: .readIndex, context: context))
     }
 
-    func randomizeElectionTimeout() {
-        let ticks = UInt64(configuration.electionTicks)
-        randomizedElectionTimeout = Int(ticks + random.below(ticks))
+    /// Hands leadership to another voter; a follower passes the request on to the leader.
+    package func transferLeader(to target: ReplicaID) {
+        core.request(Message(type: .transferLeader, from: target))
+    }
+
+    /// Makes a follower forget its leader, so that it votes again without waiting.
+    package func forgetLeader() { core.request(Message(type: .forgetLeader)) }
+
+    /// Reports that a message to a peer was probably lost.
+    package func reportUnreachable(_ peer: ReplicaID) {
+        core.request(Message(type: .unreachable, from: peer))
+    }
+
+    /// Reports that the sending of a snapshot ended.
+    package func reportSnapshot(_ peer: ReplicaID, ok: Bool) {
+        core.request(Message(type: .snapshotStatus, from: peer, reject: !ok))
     }
 }

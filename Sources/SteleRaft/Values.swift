@@ -217,10 +217,10 @@ package enum RaftError: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension ReplicaID {
     /// The local target that appends to the log and answers once that is durable.
-    package static let appendThread = ReplicaID(.max)
+    package static var appendThread: ReplicaID { ReplicaID(.max) }
 
     /// The local target that applies committed entries and answers once that is done.
-    package static let applyThread = ReplicaID(.max - 1)
+    package static var applyThread: ReplicaID { ReplicaID(.max - 1) }
 
     /// Whether this names a part of the own node instead of a replica.
     package var isLocalTarget: Bool { self == .appendThread || self == .applyThread }

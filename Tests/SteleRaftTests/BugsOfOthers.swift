@@ -169,7 +169,7 @@ struct BugsOfOthers {
         let leader = TestReplica(2, snapshot: Snapshot(index: 10, term: 1, confState: joint))
         leader.lead(with: [1, 3, 4])
         leader.acknowledge(11, from: 1)
-        let entries = try leader.group.log.entries(from: 12, maxBytes: .max)
+        let entries = try leader.group.core.log.entries(from: 12, maxBytes: .max)
         #expect(entries.map(\.type) == [.confChangeV2] && entries.allSatisfy(\.payload.isEmpty))
         leader.acknowledge(12, from: 1)
         #expect(!leader.group.membership.voters.isJoint)

@@ -34,10 +34,10 @@ struct BugsOfOthersInLogs {
         let leader = leader(voters: Array(1...size))
         leader.group.readIndex(context: [9])
         for answer in 1...others {
-            #expect(leader.group.readStates.isEmpty)
+            #expect(leader.group.core.readStates.isEmpty)
             try? leader.group.step(addressed(confirmation(1, from: UInt64(answer) + 1)))
         }
-        #expect(leader.group.readStates == [ReadState(index: 1, context: [9])])
+        #expect(leader.group.core.readStates == [ReadState(index: 1, context: [9])])
     }
 
     private func addressed(_ message: Message) -> Message {
@@ -69,9 +69,9 @@ struct BugsOfOthersInLogs {
         leader.group.readIndex(context: [9])
         leader.receive(confirmation(1, from: 2))
         leader.receive(confirmation(1, from: 3))
-        #expect(leader.group.readStates.isEmpty)
+        #expect(leader.group.core.readStates.isEmpty)
         try? leader.group.step(addressed(confirmation(2, from: 3)))
-        #expect(leader.group.readStates.count == 1)
+        #expect(leader.group.core.readStates.count == 1)
     }
 
     @Test
@@ -83,10 +83,10 @@ struct BugsOfOthersInLogs {
         let heartbeats = leader.drain()
         #expect(!heartbeats.contains { $0.type == .heartbeat && !$0.context.isEmpty })
         leader.receive(confirmation(1, from: 2, term: 2))
-        #expect(leader.group.readStates.isEmpty)
+        #expect(leader.group.core.readStates.isEmpty)
         leader.acknowledge(3, from: 2)
         try? leader.group.step(addressed(confirmation(1, from: 2, term: 2)))
-        #expect(leader.group.readStates == [ReadState(index: 3, context: [9])])
+        #expect(leader.group.core.readStates == [ReadState(index: 3, context: [9])])
     }
 
     // MARK: Logs and snapshots
@@ -164,13 +164,13 @@ struct BugsOfOthersInLogs {
         }
         #expect(work.map { $0.snapshot?.index } == [10, 20])
         for message in work {
-            #expect(group.log.hasSnapshotUnderWay)
+            #expect(group.core.log.hasSnapshotUnderWay)
             if let snapshot = message.snapshot { storage.restore(snapshot) }
             for response in message.responses where response.to == ReplicaID(1) {
                 try group.step(response)
             }
         }
-        #expect(!group.log.hasSnapshotUnderWay)
+        #expect(!group.core.log.hasSnapshotUnderWay)
         #expect(group.applied == 20 && group.lastIndex == 20)
         try group.step(addressed(.append(term: 1, after: 20, 1, terms: [1], commit: 21)))
         #expect(group.lastIndex == 21)
@@ -208,7 +208,7 @@ struct BugsOfOthersInLogs {
             }
             network.settle()
             network.tick(2)
-            #expect(network.leader?.group.uncommittedBytes == 0)
+            #expect(network.leader?.group.core.uncommittedBytes == 0)
         }
         try network.leader?.group.propose([ArraySlice([UInt8](repeating: 1, count: 30))])
     }

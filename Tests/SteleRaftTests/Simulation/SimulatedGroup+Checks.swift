@@ -74,7 +74,7 @@ extension SimulatedGroup {
         guard group.isLeader, entries.contains(where: { $0.type != .normal }) else { return }
         let first = max(highestCommit.index + 1, group.firstIndex)
         guard first <= group.lastIndex,
-            let open = try? group.log.entries(from: first, maxBytes: .max)
+            let open = try? group.core.log.entries(from: first, maxBytes: .max)
         else { return }
         try verify(
             open.count { $0.type != .normal } <= 1,
@@ -99,7 +99,7 @@ extension SimulatedGroup {
         member.checksMembership = false
         try verify(
             applied[slot].confState == group.membership.confState
-                || group.log.hasSnapshotUnderWay || group.membershipIndex > entry.index,
+                || group.core.log.hasSnapshotUnderWay || group.core.membershipIndex > entry.index,
             "\(member.id) at \(entry.index) has \(group.membership),"
                 + " others had \(applied[slot].confState)")
     }

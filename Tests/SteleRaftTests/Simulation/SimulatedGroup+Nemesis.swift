@@ -128,7 +128,9 @@ extension SimulatedGroup {
 
     private func compact(_ slot: Int) {
         let member = members[slot]
-        guard member.state.index > 0, member.group?.log.hasSnapshotUnderWay == false else { return }
+        guard member.state.index > 0, let group = member.group,
+            !group.core.log.hasSnapshotUnderWay
+        else { return }
         member.sendsOldSnapshots = random.oneIn(3)
         member.storage.latestSnapshot = member.currentSnapshot()
         member.durableState = member.state
@@ -171,7 +173,7 @@ extension SimulatedGroup {
     func firstCommitted(_ slot: Int) {
         guard isFaulty, let group = members[slot].group else { return }
         let changes =
-            group.applied < group.pendingConfIndex && group.pendingConfIndex <= group.committed
+            group.applied < group.core.pendingConfIndex && group.core.pendingConfIndex <= group.committed
         if swarm.splitsJoint, changes, random.oneIn(3) {
             // The voters of now must not decide alone.
             separateFromVoters(slot, of: group.membership.voters.ids)

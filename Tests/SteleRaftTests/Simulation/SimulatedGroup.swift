@@ -199,7 +199,7 @@ final class SimulatedGroup {
         try verify(
             part.allSatisfy { $0.group?.membership == leader.membership },
             "members that applied the same entries disagree on who is a member")
-        try verify(leader.uncommittedBytes == 0, "bytes stay uncommitted in an idle group")
+        try verify(leader.core.uncommittedBytes == 0, "bytes stay uncommitted in an idle group")
         // What is left by itself has to be.
         if leader.membership.autoLeave { return false }
         return leader.hasCommittedInTerm && leader.committed >= target

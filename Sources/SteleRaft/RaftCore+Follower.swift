@@ -1,8 +1,8 @@
 import SteleBase
 
 /// A follower takes over the leader's log.
-extension RaftGroup {
-    func stepFollower(_ message: Message) throws(RaftError) {
+extension RaftCore {
+    mutating func stepFollower(_ message: Message) throws(RaftError) {
         switch message.type {
         case .propose:
             guard !configuration.disableProposalForwarding, forwardToLeader(message) else {
@@ -34,7 +34,7 @@ extension RaftGroup {
         }
     }
 
-    private func hear(from leader: ReplicaID) {
+    private mutating func hear(from leader: ReplicaID) {
         electionElapsed = 0
         lead = leader
     }
@@ -43,7 +43,7 @@ extension RaftGroup {
     ///
     /// What another replica passed on goes no further, so that requests cannot circle.
     @discardableResult
-    private func forwardToLeader(_ message: Message) -> Bool {
+    private mutating func forwardToLeader(_ message: Message) -> Bool {
         let isOwn = message.to == .none
         guard isOwn, lead != .none, lead != id else { return false }
         var forwarded = message
@@ -52,7 +52,7 @@ extension RaftGroup {
         return true
     }
 
-    private func handleAppend(_ message: Message) {
+    private mutating func handleAppend(_ message: Message) {
         let previous = LogPosition(index: message.index, term: message.logTerm)
         if previous.index < log.committed {
             send(Message(type: .appendResponse, to: message.from, index: log.committed))
@@ -74,7 +74,7 @@ extension RaftGroup {
                 reject: true, rejectHint: hint.index))
     }
 
-    private func handleHeartbeat(_ message: Message) {
+    private mutating func handleHeartbeat(_ message: Message) {
         // A commit index beyond the log would mean that acknowledged entries were lost; then the
         // leader has to find out by probing where the logs agree.
         if message.commit <= log.lastIndex {
@@ -85,14 +85,14 @@ extension RaftGroup {
         send(Message(type: .heartbeatResponse, to: message.from, context: message.context))
     }
 
-    private func handleSnapshot(_ message: Message) {
+    private mutating func handleSnapshot(_ message: Message) {
         guard let snapshot = message.snapshot else { return }
         let index = restore(snapshot) ? log.lastIndex : log.committed
         send(Message(type: .appendResponse, to: message.from, index: index))
     }
 
     /// Replaces log and membership by a snapshot; false if it holds nothing new.
-    private func restore(_ snapshot: Snapshot) -> Bool {
+    private mutating func restore(_ snapshot: Snapshot) -> Bool {
         guard snapshot.index > log.committed else { return false }
         let state = snapshot.confState
         // Members that are only in `learnersNext` are outgoing voters as well.
@@ -112,7 +112,7 @@ extension RaftGroup {
     }
 
     /// The snapshot is durable and the state machine holds it.
-    func snapshotApplied(_ snapshot: Snapshot) {
+    mutating func snapshotApplied(_ snapshot: Snapshot) {
         log.stableSnapshot(at: snapshot.index)
         applied(to: snapshot.index, bytes: 0)
     }

@@ -4,7 +4,7 @@ import SteleBase
 ///
 /// Debug builds check it after each of them, simulations in all builds. What holds between replicas
 /// (election safety, log matching, leader completeness, state-machine safety) is for simulations.
-extension RaftGroup {
+extension RaftCore {
     @inline(__always)
     func checkInDebugBuilds() {
         #if DEBUG
@@ -13,7 +13,7 @@ extension RaftGroup {
     }
 
     /// Ends the process if one of the invariants is broken.
-    package func checkInvariants() {
+    func checkInvariants() {
         log.checkInvariants()
         let before = previousHardState
         invariant(term >= before.term, "the term fell from \(before.term) to \(term)")

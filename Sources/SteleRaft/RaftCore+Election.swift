@@ -1,7 +1,7 @@
 import SteleBase
 
 /// Time, campaigns and votes.
-extension RaftGroup {
+extension RaftCore {
     enum Campaign {
         /// Asks first, and campaigns in earnest if it would win.
         case preElection
@@ -11,23 +11,23 @@ extension RaftGroup {
     }
 
     /// Lets one tick pass.
-    package func tick() {
+    mutating func tick() {
         if !isBusy { releaseBuffers() }
         isBusy = false
         if role == .leader { tickLeader() } else { tickElection() }
         checkInDebugBuilds()
     }
 
-    private func tickElection() {
+    private mutating func tickElection() {
         electionElapsed += 1
         guard electionElapsed >= randomizedElectionTimeout, isPromotable,
             votesAllowedFor.allows(id)
         else { return }
         electionElapsed = 0
-        campaign()
+        request(Message(type: .hup, from: id))
     }
 
-    private func tickLeader() {
+    private mutating func tickLeader() {
         heartbeatElapsed += 1
         electionElapsed += 1
         if electionElapsed >= configuration.electionTicks {
@@ -45,21 +45,18 @@ extension RaftGroup {
     /// on, and it campaigns itself after so many more ticks, with 0 at once.
     ///
     /// For an owner that knows the leader to be gone. Does nothing on a leader.
-    package func expireElectionTimeout(campaignAfter ticks: Int = 0) {
+    mutating func expireElectionTimeout(campaignAfter ticks: Int = 0) {
         guard role != .leader else { return }
         electionElapsed = configuration.electionTicks
         randomizedElectionTimeout = configuration.electionTicks + ticks
         if ticks == 0, isPromotable, votesAllowedFor.allows(id) {
             electionElapsed = 0
             randomizeElectionTimeout()
-            campaign()
+            request(Message(type: .hup, from: id))
         }
     }
 
-    /// Replaces the randomised election timeout of the current term.
-    package func fixElectionTimeout(_ ticks: Int) { randomizedElectionTimeout = ticks }
-
-    func startElection(_ kind: Campaign) {
+    mutating func startElection(_ kind: Campaign) {
         // An unapplied configuration change might have removed this replica, or its voters.
         guard role != .leader, isPromotable, mayLead, !hasUnappliedConfChange else { return }
         runCampaign(kind)
@@ -80,7 +77,7 @@ extension RaftGroup {
         return false
     }
 
-    private func runCampaign(_ kind: Campaign) {
+    private mutating func runCampaign(_ kind: Campaign) {
         guard kind == .transfer || votesAllowedFor.allows(id) else {
             if role != .follower { becomeFollower(term: term, lead: .none) }
             return
@@ -109,7 +106,7 @@ extension RaftGroup {
     /// Grants a vote to a candidate whose log is not behind, at most one in a term.
     ///
     /// Learners vote too: one that was promoted may not know it yet, and its vote may be needed.
-    func handleVoteRequest(_ message: Message) {
+    mutating func handleVoteRequest(_ message: Message) {
         let isPreVote = message.type == .preVote
         let response: MessageType = isPreVote ? .preVoteResponse : .voteResponse
         let canVote =
@@ -135,7 +132,7 @@ extension RaftGroup {
     }
 
     /// Counts an answer to the own campaign.
-    func handleVoteResponse(_ message: Message) {
+    mutating func handleVoteResponse(_ message: Message) {
         tracker.recordVote(of: message.from, granted: !message.reject)
         if !message.reject, role == .candidate {
             electionBound = max(electionBound, message.bound)
@@ -153,7 +150,7 @@ extension RaftGroup {
         }
     }
 
-    func stepCandidate(_ message: Message) throws(RaftError) {
+    mutating func stepCandidate(_ message: Message) throws(RaftError) {
         switch message.type {
         case .propose: throw .proposalDropped
         case .append, .heartbeat, .snapshot:

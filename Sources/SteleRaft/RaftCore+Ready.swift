@@ -1,70 +1,19 @@
 import SteleBase
 
-/// Everything that a replica wants done, as of one moment.
-package struct Ready: Sendable {
-    /// Set if the leader or the own role changed.
-    package var softState: SoftState?
-    /// To be made durable; nil if unchanged.
-    package var hardState: HardState?
-    /// Answers to reads.
-    package var readStates: [ReadState] = []
-    /// To be made durable, replacing whatever the log has from the first one's index on.
-    package var entries: [Entry] = []
-    /// To be made durable before `entries`, replacing the whole log and the state machine.
-    package var snapshot: Snapshot?
-    /// To be applied, in order.
-    package var committedEntries: [Entry] = []
-    /// To be sent; in classic mode after all of the above is durable.
-    package var messages: [Message] = []
-    /// Whether entries, term or vote changed, so that durable has to mean synced.
-    package var mustSync = false
-
-    package init() {}
-
-    /// Empties it and keeps its memory.
-    mutating func removeAll() {
-        softState = nil
-        hardState = nil
-        readStates.removeAll(keepingCapacity: true)
-        // First the messages, which share the entries.
-        messages.removeAll(keepingCapacity: true)
-        entries.removeAll(keepingCapacity: true)
-        snapshot = nil
-        committedEntries.removeAll(keepingCapacity: true)
-        mustSync = false
-    }
-
-    /// Whether there is nothing to do.
-    package var isEmpty: Bool {
-        softState == nil && hardState == nil && readStates.isEmpty && entries.isEmpty
-            && snapshot == nil && committedEntries.isEmpty && messages.isEmpty
-    }
-}
-
-extension RaftGroup {
+extension RaftCore {
     /// In asynchronous mode entries wait for their durability before they are applied.
     private var appliesUnstable: Bool { !configuration.asyncStorageWrites }
 
     /// Whether `ready()` would have anything to do in it.
-    package var hasReady: Bool {
+    var hasReady: Bool {
         !messages.isEmpty || !messagesAfterAppend.isEmpty || log.unstable.hasNextEntries
             || softState != previousSoftState || hardState != previousHardState
             || log.unstable.nextSnapshot != nil || !readStates.isEmpty
             || log.hasNextCommitted(allowUnstable: appliesUnstable)
     }
 
-    /// Hands out everything there is to do.
-    ///
-    /// In classic mode `advance(_:)` has to follow before the next call.
-    package func ready() -> Ready {
-        var ready = Ready()
-        self.ready(into: &ready)
-        return ready
-    }
-
-    /// The same into a buffer of the caller's, whose memory is used again, that of the messages'
-    /// entries and responses too; so it should be the buffer that this group filled before.
-    package func ready(into ready: inout Ready) {
+    /// Hands out everything there is to do, in a buffer whose memory is used again.
+    mutating func ready(into ready: inout Ready) {
         invariant(stepsOnAdvance.isEmpty, "the last ready was not advanced")
         isBusy = true
         recycle(&ready.messages)
@@ -89,7 +38,7 @@ extension RaftGroup {
     }
 
     /// Takes back the arrays of messages that were sent, without what is shared with others.
-    private func recycle(_ messages: inout [Message]) {
+    private mutating func recycle(_ messages: inout [Message]) {
         for index in messages.indices {
             if messages[index].type == .append, messages[index].entries.capacity > 0,
                 spareEntries.count < 16
@@ -109,7 +58,7 @@ extension RaftGroup {
     }
 
     /// Gives back memory that only a busy group needs.
-    func releaseBuffers() {
+    mutating func releaseBuffers() {
         guard messages.isEmpty, messagesAfterAppend.isEmpty else { return }
         messages = []
         messagesAfterAppend = []
@@ -117,15 +66,15 @@ extension RaftGroup {
         spareResponses = []
     }
 
-    /// Everything in the last `ready()` is done: durable, sent and applied.
-    package func advance(_ ready: Ready) {
+    /// Everything in the last `ready` is done: durable, sent and applied.
+    mutating func advance() {
         let steps = stepsOnAdvance
         stepsOnAdvance = []
         for step in steps { try? process(step) }
         checkInDebugBuilds()
     }
 
-    private func addStorageMessages(to ready: inout Ready) {
+    private mutating func addStorageMessages(to ready: inout Ready) {
         var responses = spareResponses.popLast() ?? []
         swap(&responses, &messagesAfterAppend)
         if !ready.entries.isEmpty || ready.hardState != nil || ready.snapshot != nil
@@ -156,7 +105,7 @@ extension RaftGroup {
         }
     }
 
-    private func deferOwnMessages(in ready: inout Ready) {
+    private mutating func deferOwnMessages(in ready: inout Ready) {
         for message in messagesAfterAppend {
             if message.to == id {
                 stepsOnAdvance.append(message)
@@ -197,7 +146,7 @@ extension RaftGroup {
             entries: ready.committedEntries)
     }
 
-    private func accept(_ ready: Ready) {
+    private mutating func accept(_ ready: Ready) {
         previousSoftState = softState
         previousHardState = hardState
         log.acceptUnstable()

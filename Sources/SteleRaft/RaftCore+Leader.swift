@@ -1,8 +1,8 @@
 import SteleBase
 
 /// A leader takes proposals and reads, and watches its followers.
-extension RaftGroup {
-    func stepLeader(_ message: Message) throws(RaftError) {
+extension RaftCore {
+    mutating func stepLeader(_ message: Message) throws(RaftError) {
         switch message.type {
         case .propose: return try handleProposal(message.entries)
         case .readIndex: return handleReadIndex(message)
@@ -28,7 +28,7 @@ extension RaftGroup {
 
     // MARK: Proposals
 
-    private func handleProposal(_ proposed: [Entry]) throws(RaftError) {
+    private mutating func handleProposal(_ proposed: [Entry]) throws(RaftError) {
         guard tracker.slot(of: id) != nil, leadTransferee == .none else { throw .proposalDropped }
         var entries = proposed
         let pendingBefore = pendingConfIndex
@@ -58,7 +58,7 @@ extension RaftGroup {
     }
 
     /// Appends entries in the own term; false if too much is uncommitted already.
-    func appendOwn(_ entries: [Entry]) -> Bool {
+    mutating func appendOwn(_ entries: [Entry]) -> Bool {
         guard reserveUncommitted(entries.payloadByteCount) else { return false }
         for entry in entries { log.append(entry.type, entry.payload, term: term) }
         acknowledgeOwn()
@@ -66,7 +66,7 @@ extension RaftGroup {
     }
 
     /// Appends commands in the own term, without the detour of a message.
-    func proposeOwn(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) {
+    mutating func proposeOwn(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) {
         var bytes = 0
         for payload in payloads { bytes += payload.count }
         guard tracker.slot(of: id) != nil, leadTransferee == .none, reserveUncommitted(bytes)
@@ -76,7 +76,7 @@ extension RaftGroup {
         broadcastAppend()
     }
 
-    private func reserveUncommitted(_ bytes: Int) -> Bool {
+    private mutating func reserveUncommitted(_ bytes: Int) -> Bool {
         // One batch of any size is let through while nothing else is uncommitted, and what has no
         // payload always is: the first entry of a term, the end of a joint configuration.
         if uncommittedBytes > 0, bytes > 0,
@@ -89,13 +89,13 @@ extension RaftGroup {
     }
 
     /// The leader acknowledges its entries to itself once they are durable.
-    private func acknowledgeOwn() {
+    private mutating func acknowledgeOwn() {
         send(Message(type: .appendResponse, to: id, index: log.lastIndex))
     }
 
     // MARK: Reads
 
-    private func handleReadIndex(_ request: Message) {
+    private mutating func handleReadIndex(_ request: Message) {
         // What was committed before is known only after the first commit of this term. That goes
         // for a single voter too: after a restart its commit index may be an old one.
         if hasCommittedInTerm {
@@ -105,7 +105,7 @@ extension RaftGroup {
         }
     }
 
-    private func startRead(_ request: Message) {
+    private mutating func startRead(_ request: Message) {
         switch configuration.readOnlyOption {
         case .leaseBased: answer(request, at: log.committed)
         case .safe:
@@ -117,14 +117,14 @@ extension RaftGroup {
         }
     }
 
-    func releasePostponedReads() {
+    mutating func releasePostponedReads() {
         guard !postponedReads.isEmpty, hasCommittedInTerm else { return }
         let requests = postponedReads
         postponedReads = []
         for request in requests { startRead(request) }
     }
 
-    private func answer(_ request: Message, at index: LogIndex) {
+    private mutating func answer(_ request: Message, at index: LogIndex) {
         if request.from == .none || request.from == id {
             readStates.append(ReadState(index: index, context: request.context))
         } else {
@@ -135,7 +135,7 @@ extension RaftGroup {
         }
     }
 
-    private func handleHeartbeatResponse(_ message: Message, slot: Int) {
+    private mutating func handleHeartbeatResponse(_ message: Message, slot: Int) {
         tracker.progress[slot].recentlyActive = true
         tracker.progress[slot].isFlowPaused = false
         // With a full window this sends an empty append, so that a follower for which everything
@@ -151,7 +151,7 @@ extension RaftGroup {
         answerConfirmedReads()
     }
 
-    private func answerConfirmedReads() {
+    private mutating func answerConfirmedReads() {
         for read in readQueue.confirm(through: tracker.confirmedRead) {
             answer(read.request, at: read.index)
         }
@@ -160,14 +160,14 @@ extension RaftGroup {
     // MARK: Followers
 
     /// Steps down if no quorum was heard from since the last check.
-    func checkQuorum() {
+    mutating func checkQuorum() {
         if !tracker.isQuorumActive { becomeFollower(term: term, lead: .none) }
         for slot in tracker.progress.indices where tracker.progress[slot].id != id {
             tracker.progress[slot].recentlyActive = false
         }
     }
 
-    private func handleSnapshotStatus(ok: Bool, slot: Int) {
+    private mutating func handleSnapshotStatus(ok: Bool, slot: Int) {
         guard tracker.progress[slot].state == .snapshot else { return }
         // Probing goes on behind the snapshot, or where it was before one that failed.
         if !ok { tracker.progress[slot].pendingSnapshot = 0 }
@@ -176,7 +176,7 @@ extension RaftGroup {
         tracker.progress[slot].isFlowPaused = true
     }
 
-    private func handleTransfer(to target: ReplicaID, slot: Int) {
+    private mutating func handleTransfer(to target: ReplicaID, slot: Int) {
         guard !tracker.progress[slot].isLearner, leadTransferee != target else { return }
         leadTransferee = .none
         guard target != id else { return }

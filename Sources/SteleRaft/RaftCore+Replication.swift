@@ -1,13 +1,13 @@
 import SteleBase
 
 /// The leader's side of replication, and the way of all messages out.
-extension RaftGroup {
+extension RaftCore {
     // MARK: Sending
 
     /// Puts a message where it leaves at once, or after the current state is durable.
     ///
     /// Promises wait: votes, and acknowledgements of entries. Appends and heartbeats do not.
-    func send(_ unsent: Message) {
+    mutating func send(_ unsent: Message) {
         var message = unsent
         if message.from == .none { message.from = id }
         switch message.type {
@@ -24,14 +24,14 @@ extension RaftGroup {
         }
     }
 
-    func broadcastAppend() {
+    mutating func broadcastAppend() {
         for slot in tracker.progress.indices where tracker.progress[slot].id != id {
             sendAppend(toSlot: slot, evenIfEmpty: true)
         }
     }
 
     /// Heartbeats carry the newest read round, so that any of them can confirm it.
-    func broadcastHeartbeat() {
+    mutating func broadcastHeartbeat() {
         let context = readQueue.newestRound.map { ReadIndexQueue.context(of: $0) } ?? []
         for slot in tracker.progress.indices where tracker.progress[slot].id != id {
             // The follower may not hold entries beyond what it acknowledged.
@@ -49,7 +49,7 @@ extension RaftGroup {
     /// Returns whether anything was sent. An empty message still carries the commit index and finds
     /// out whether the logs agree.
     @discardableResult
-    func sendAppend(toSlot slot: Int, evenIfEmpty: Bool) -> Bool {
+    mutating func sendAppend(toSlot slot: Int, evenIfEmpty: Bool) -> Bool {
         guard !tracker.progress[slot].isPaused else { return false }
         let next = tracker.progress[slot].next
         guard let previousTerm = try? log.term(at: next - 1) else {
@@ -80,7 +80,7 @@ extension RaftGroup {
         return true
     }
 
-    private func sendSnapshot(toSlot slot: Int) -> Bool {
+    private mutating func sendSnapshot(toSlot slot: Int) -> Bool {
         // Nobody would answer; the next sign of life starts another attempt.
         guard tracker.progress[slot].recentlyActive else { return false }
         guard let snapshot = try? log.snapshot(), snapshot.index > 0 else { return false }
@@ -91,7 +91,7 @@ extension RaftGroup {
 
     // MARK: Answers
 
-    func handleAppendResponse(_ message: Message, slot: Int) {
+    mutating func handleAppendResponse(_ message: Message, slot: Int) {
         tracker.progress[slot].recentlyActive = true
         if message.reject {
             handleRejection(message, slot: slot)
@@ -104,7 +104,7 @@ extension RaftGroup {
 
     /// Steps back to where the logs may agree, past all entries whose terms exceed the one that the
     /// follower named: there they cannot agree.
-    private func handleRejection(_ message: Message, slot: Int) {
+    private mutating func handleRejection(_ message: Message, slot: Int) {
         var probe = message.rejectHint
         if message.logTerm > 0, probe <= log.lastIndex {
             probe = log.findConflict(from: probe, byTerm: message.logTerm).index
@@ -114,7 +114,7 @@ extension RaftGroup {
         sendAppend(toSlot: slot, evenIfEmpty: true)
     }
 
-    private func handleAcknowledgement(_ message: Message, slot: Int) {
+    private mutating func handleAcknowledgement(_ message: Message, slot: Int) {
         let isNew = tracker.progress[slot].update(match: message.index)
         // An old acknowledgement also ends probing, as it shows where the logs agree.
         let endsProbe =
@@ -147,7 +147,7 @@ extension RaftGroup {
     }
 
     /// Commits what a quorum holds, if that reaches an entry of the own term.
-    func advanceCommit() -> Bool {
+    mutating func advanceCommit() -> Bool {
         log.commit(at: LogPosition(index: tracker.committedIndex, term: term))
     }
 }

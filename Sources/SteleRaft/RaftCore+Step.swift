@@ -1,11 +1,11 @@
 import SteleBase
 
 /// The way of a message: is it well-formed, what does its term mean, and who handles it.
-extension RaftGroup {
+extension RaftCore {
     /// Handles a message of a peer or a response of local storage.
     ///
     /// Messages that no correct replica would send are ignored, and counted in ``refusals``.
-    package func step(_ message: Message) throws(RaftError) {
+    mutating func step(_ message: Message) throws(RaftError) {
         if message.type.isLocal, !message.from.isLocalTarget {
             refusals.local += 1
             throw .localMessage
@@ -16,7 +16,7 @@ extension RaftGroup {
             refusals.fromStrangers += 1
             throw .peerNotFound
         }
-        guard message.isWellFormed, message.term <= term + RaftGroup.termLeap else {
+        guard message.isWellFormed, message.term <= term + RaftCore.termLeap else {
             refusals.malformed += 1
             return
         }
@@ -39,7 +39,7 @@ extension RaftGroup {
     }
 
     /// Handles a message that this replica trusts.
-    func process(_ message: Message) throws(RaftError) {
+    mutating func process(_ message: Message) throws(RaftError) {
         if message.type == .vote || message.type == .preVote, message.term >= term,
             !message.isTransfer, !votesAllowedFor.allows(message.from)
         {
@@ -80,7 +80,7 @@ extension RaftGroup {
 
     /// Moves on to the term of a message from the future, unless it only asks or answers what would
     /// happen there.
-    private func adoptTerm(of message: Message) {
+    private mutating func adoptTerm(of message: Message) {
         switch message.type {
         case .preVote: break
         case .preVoteResponse where !message.reject: break
@@ -91,7 +91,7 @@ extension RaftGroup {
     }
 
     /// Tells senders of an earlier term that it is over, where they could not learn it otherwise.
-    private func answerOutdated(_ message: Message) {
+    private mutating func answerOutdated(_ message: Message) {
         switch message.type {
         case .heartbeat, .append:
             // With pre-vote or the quorum check, a replica that is ahead in term cannot depose an

@@ -1,14 +1,14 @@
 import SteleBase
 
 /// What the state machine has applied, and changes of the membership among it.
-extension RaftGroup {
-    func entriesApplied(_ entries: [Entry]) {
+extension RaftCore {
+    mutating func entriesApplied(_ entries: [Entry]) {
         guard let last = entries.last else { return }
         applied(to: last.index, bytes: entries.byteCount)
         uncommittedBytes = max(0, uncommittedBytes - entries.payloadByteCount)
     }
 
-    func applied(to index: LogIndex, bytes: Int) {
+    mutating func applied(to index: LogIndex, bytes: Int) {
         log.applied(to: max(index, log.applied), bytes: bytes)
         if tracker.membership.autoLeave, log.applied >= pendingConfIndex, role == .leader {
             // Cannot be refused for its size, but during a transfer; then the next applied entry
@@ -24,7 +24,7 @@ extension RaftGroup {
     /// must be an entry that the owner cannot decode. With `index`, that of the entry, a change is
     /// skipped also if a snapshot that was received in the meantime contains it.
     @discardableResult
-    package func applyConfChange(_ change: ConfChange, at index: LogIndex? = nil) -> ConfState {
+    mutating func applyConfChange(_ change: ConfChange, at index: LogIndex? = nil) -> ConfState {
         if let index, index <= membershipIndex { return tracker.membership.confState }
         let changer = ConfChanger(tracker, lastIndex: log.lastIndex)
         if let next = try? changer.apply(change) {
@@ -36,7 +36,7 @@ extension RaftGroup {
         return tracker.membership.confState
     }
 
-    func switchMembership(to next: ProgressTracker) {
+    mutating func switchMembership(to next: ProgressTracker) {
         next.checkInvariants()
         tracker = next
         guard role == .leader else { return }
@@ -62,7 +62,7 @@ extension RaftGroup {
 
     /// The new quorums may already hold more than was committed, and nothing else may tell them so.
     @discardableResult
-    private func commitByNewQuorums() -> Bool {
+    private mutating func commitByNewQuorums() -> Bool {
         guard advanceCommit() else { return false }
         releasePostponedReads()
         broadcastAppend()
