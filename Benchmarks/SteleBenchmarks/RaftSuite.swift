@@ -25,7 +25,7 @@ func commits(batch: Int) -> Row {
 private let groupCount = 10_000
 
 /// Followers of an idle leader. The log is their owner's, so they share one.
-private func makeGroups() -> [RaftGroup] {
+func makeGroups() -> [RaftGroup] {
     let storage = BenchmarkStorage()
     return (0..<groupCount).map { number in
         let group = RaftGroup(
@@ -155,10 +155,10 @@ private final class BenchmarkStorage: RaftStorage {
     }
 
     func entries(
-        from: LogIndex, upTo: LogIndex, maxBytes: Int
-    ) throws(RaftStorageError) -> [Entry] {
+        from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
         if from < firstIndex { throw .compacted }
-        return Array(log[Int(from - firstIndex)..<Int(upTo - firstIndex)])
+        buffer += log[Int(from - firstIndex)..<Int(upTo - firstIndex)]
     }
 
     func term(at index: LogIndex) throws(RaftStorageError) -> Term {

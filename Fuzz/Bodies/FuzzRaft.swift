@@ -99,12 +99,12 @@ private final class FuzzedStorage: RaftStorage {
     func initialState() -> (HardState, ConfState) { (HardState(term: 5, commit: 10), members) }
 
     func entries(
-        from: LogIndex, upTo: LogIndex, maxBytes: Int
-    ) throws(RaftStorageError) -> [Entry] {
+        from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
         if from < firstIndex { throw .compacted }
         if upTo > lastIndex + 1 { throw .unavailable }
         let slice = entries[Int(from - firstIndex)..<Int(upTo - firstIndex)]
-        return Array(slice.limited(toBytes: maxBytes))
+        buffer += slice.limited(toBytes: maxBytes)
     }
 
     func term(at index: LogIndex) throws(RaftStorageError) -> Term {

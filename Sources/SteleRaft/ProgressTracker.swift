@@ -41,9 +41,14 @@ package struct ProgressTracker: Sendable {
     }
 
     /// The highest index that is durable on a quorum.
-    var committedIndex: LogIndex { membership.voters.committedIndex { self.match(of: $0) } }
-
-    private func match(of id: ReplicaID) -> LogIndex? { slot(of: id).map { progress[$0].match } }
+    var committedIndex: LogIndex {
+        // Not through `self`, of which the closure would hold a copy.
+        let progress = progress
+        return membership.voters.committedIndex { id in
+            for member in progress where member.id == id { return member.match }
+            return nil
+        }
+    }
 
     /// The newest read round that a quorum confirmed the leadership for.
     var confirmedRead: UInt64 {

@@ -75,33 +75,28 @@ extension RaftCore {
     }
 
     private mutating func addStorageMessages(to ready: inout Ready) {
-        var responses = spareResponses.popLast() ?? []
-        swap(&responses, &messagesAfterAppend)
         if !ready.entries.isEmpty || ready.hardState != nil || ready.snapshot != nil
-            || !responses.isEmpty
+            || !messagesAfterAppend.isEmpty
         {
-            var append = Message(
-                type: .storageAppend, from: id, to: .appendThread, entries: ready.entries,
-                snapshot: ready.snapshot, responses: responses)
-            if let hardState = ready.hardState {
-                append.term = hardState.term
-                append.vote = hardState.vote
-                append.commit = hardState.commit
-            }
+            var responses = spareResponses.popLast() ?? []
+            swap(&responses, &messagesAfterAppend)
             // After the own acknowledgement of the same entries, which is cheaper while their terms
             // are still in memory.
-            if let response = storageAppendResponse(to: ready) { append.responses.append(response) }
-            ready.messages.append(append)
-        } else {
-            spareResponses.append(responses)
+            if let response = storageAppendResponse(to: ready) { responses.append(response) }
+            ready.messages.append(
+                Message(
+                    type: .storageAppend, from: id, to: .appendThread,
+                    term: ready.hardState?.term ?? 0, entries: ready.entries,
+                    commit: ready.hardState?.commit ?? 0, vote: ready.hardState?.vote ?? .none,
+                    snapshot: ready.snapshot, responses: responses))
         }
         if !ready.committedEntries.isEmpty {
-            var spare = spareResponses.popLast() ?? []
-            var apply = Message(
-                type: .storageApply, from: id, to: .applyThread, entries: ready.committedEntries)
-            swap(&apply.responses, &spare)
-            apply.responses.append(storageApplyResponse(to: ready))
-            ready.messages.append(apply)
+            var responses = spareResponses.popLast() ?? []
+            responses.append(storageApplyResponse(to: ready))
+            ready.messages.append(
+                Message(
+                    type: .storageApply, from: id, to: .applyThread,
+                    entries: ready.committedEntries, responses: responses))
         }
     }
 

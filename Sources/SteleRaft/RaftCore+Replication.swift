@@ -7,8 +7,7 @@ extension RaftCore {
     /// Puts a message where it leaves at once, or after the current state is durable.
     ///
     /// Promises wait: votes, and acknowledgements of entries. Appends and heartbeats do not.
-    mutating func send(_ unsent: Message) {
-        var message = unsent
+    mutating func send(_ message: consuming Message) {
         if message.from == .none { message.from = id }
         switch message.type {
         case .vote, .preVote, .voteResponse, .preVoteResponse:

@@ -166,13 +166,13 @@ extension RaftLog {
             return
         }
         let border = min(upTo, unstable.offset)
-        var entries = try storage.entries(from: from, upTo: border, maxBytes: maxBytes)
-        let wanted = border - from
-        if UInt64(entries.count) > wanted { entries.removeLast(entries.count - Int(wanted)) }
-        if entries.isEmpty { throw .unavailable }
-        buffer += entries
-        if upTo <= unstable.offset || UInt64(entries.count) < wanted { return }
-        let size = maxBytes == .max ? 0 : entries.byteCount
+        let start = buffer.count
+        try storage.entries(from: from, upTo: border, maxBytes: maxBytes, into: &buffer)
+        let wanted = Int(border - from)
+        if buffer.count - start > wanted { buffer.removeLast(buffer.count - start - wanted) }
+        if buffer.count == start { throw .unavailable }
+        if upTo <= unstable.offset || buffer.count - start < wanted { return }
+        let size = maxBytes == .max ? 0 : buffer[start...].byteCount
         if size >= maxBytes { return }
         let rest = unstable.slice(from: unstable.offset, upTo: upTo)
             .limited(toBytes: maxBytes == .max ? .max : maxBytes - size)

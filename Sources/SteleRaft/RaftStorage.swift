@@ -25,13 +25,14 @@ package protocol RaftStorage: AnyObject {
     /// index that the group is configured with.
     func initialState() -> (HardState, ConfState)
 
-    /// Entries `from ..< upTo`, cut off before the one that would exceed `maxBytes`, but not empty.
+    /// Adds entries `from ..< upTo` to a buffer, cut off before the one that would exceed
+    /// `maxBytes`, but at least one.
     ///
     /// May be fewer for other reasons too. `temporarilyUnavailable` leaves everything as it is
     /// until ``RaftGroup/entriesAvailable()`` or the next answer to a heartbeat.
     func entries(
-        from: LogIndex, upTo: LogIndex, maxBytes: Int
-    ) throws(RaftStorageError) -> [Entry]
+        from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError)
 
     /// The term of an entry, always known for `firstIndex - 1 ... lastIndex`.
     func term(at index: LogIndex) throws(RaftStorageError) -> Term
@@ -44,4 +45,15 @@ package protocol RaftStorage: AnyObject {
 
     /// A recent snapshot, not older than `firstIndex - 1`.
     func snapshot() throws(RaftStorageError) -> Snapshot
+}
+
+extension RaftStorage {
+    /// The same entries in an array of their own.
+    package func entries(
+        from: LogIndex, upTo: LogIndex, maxBytes: Int
+    ) throws(RaftStorageError) -> [Entry] {
+        var entries: [Entry] = []
+        try self.entries(from: from, upTo: upTo, maxBytes: maxBytes, into: &entries)
+        return entries
+    }
 }

@@ -45,23 +45,25 @@ package final class TabletLog: RaftStorage {
     package func initialState() -> (HardState, ConfState) { (hardState, configuration) }
 
     package func entries(
-        from: LogIndex, upTo end: LogIndex, maxBytes: Int
-    ) throws(RaftStorageError) -> [Entry] {
+        from: LogIndex, upTo end: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
         guard from >= firstIndex else { throw .compacted }
         guard end <= lastIndex + 1 else { throw .unavailable }
-        guard from < end else { return [] }
+        guard from < end else { return }
         let held = cache.count - cacheOffset
         let cacheStart = lastIndex + 1 - LogIndex(held)
         if from >= cacheStart {
             let first = cacheOffset + Int(from - cacheStart)
-            return Self.limited(cache[first..<first + Int(end - from)], maxBytes)
+            buffer += Self.limited(cache[first..<first + Int(end - from)], maxBytes)
+            return
         }
         if let start = fetched.first?.index, from >= start,
             from < start + LogIndex(fetched.count)
         {
             let first = Int(from - start)
             let last = min(fetched.count, first + Int(end - from))
-            return Self.limited(fetched[first..<last], maxBytes)
+            buffer += Self.limited(fetched[first..<last], maxBytes)
+            return
         }
         wanted = wanted.map { min($0, from) } ?? from
         throw .temporarilyUnavailable
@@ -171,7 +173,9 @@ package final class TabletLog: RaftStorage {
     private static func cost(_ entry: Entry) -> Int { entry.payload.count + 64 }
 
     /// As many entries as fit `maxBytes`, but at least one.
-    private static func limited(_ entries: ArraySlice<Entry>, _ maxBytes: Int) -> [Entry] {
+    private static func limited(
+        _ entries: ArraySlice<Entry>, _ maxBytes: Int
+    ) -> ArraySlice<Entry> {
         var bytes = 0
         var end = entries.startIndex
         while end < entries.endIndex {
@@ -179,6 +183,6 @@ package final class TabletLog: RaftStorage {
             if bytes > maxBytes, end > entries.startIndex { break }
             end += 1
         }
-        return Array(entries[entries.startIndex..<end])
+        return entries[..<end]
     }
 }

@@ -229,11 +229,11 @@ struct BugsOfOthersInLogs {
         func snapshot() throws(RaftStorageError) -> Snapshot { try exact.snapshot() }
 
         func entries(
-            from: LogIndex, upTo: LogIndex, maxBytes: Int
-        ) throws(RaftStorageError) -> [Entry] {
+            from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+        ) throws(RaftStorageError) {
             let count = max(1, Int(upTo - from) + surplus)
             let end = min(exact.lastIndex + 1, from + UInt64(count))
-            return try exact.entries(from: from, upTo: end, maxBytes: maxBytes)
+            try exact.entries(from: from, upTo: end, maxBytes: maxBytes, into: &buffer)
         }
     }
 

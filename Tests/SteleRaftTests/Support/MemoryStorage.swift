@@ -22,13 +22,13 @@ final class MemoryStorage: RaftStorage {
     func initialState() -> (HardState, ConfState) { (hardState, confState) }
 
     func entries(
-        from: LogIndex, upTo: LogIndex, maxBytes: Int
-    ) throws(RaftStorageError) -> [Entry] {
+        from: LogIndex, upTo: LogIndex, maxBytes: Int, into buffer: inout [Entry]
+    ) throws(RaftStorageError) {
         if from < firstIndex { throw .compacted }
         if upTo > lastIndex + 1 { throw .unavailable }
         if from <= unavailableThrough { throw .temporarilyUnavailable }
         let slice = log[Int(from - firstIndex)..<Int(upTo - firstIndex)]
-        return Array(slice.limited(toBytes: maxBytes))
+        buffer += slice.limited(toBytes: maxBytes)
     }
 
     func term(at index: LogIndex) throws(RaftStorageError) -> Term {
