@@ -5,207 +5,183 @@ import SteleEngine
 import SteleRocksDB
 
 /// The storage engine against RocksDB itself, on the same disk and with the same options.
-///
-/// Both sides take turns, and each one's fastest round counts.
 func engineWork(_ directory: String) throws -> [Row] {
-    var storage = try StorageBenchmark(directory: directory)
-    defer { storage.engine.close() }
-    return try [storage.pointReads(), storage.scans(), storage.applies()]
+    let bench = EngineBench(directory)
+    // Before there are stores whose compactions could go on meanwhile.
+    let applies = try bench.applies()
+    let engine = try bench.filledEngine()
+    defer { engine.close() }
+    _ = try bench.rival.run("fillseq", "compact", "readseq", options: ["--disable_wal=1"])
+    return [try bench.pointReads(engine), try bench.scans(engine), applies]
 }
 
-private struct StorageBenchmark {
+/// Keys of 16 bytes and values of 100 on both sides, half of which can be compressed.
+private struct EngineBench {
     static let keys = 1_000_000
     static let valueBytes = 100
-    static let rounds = 3
+    static let cacheBytes = 1 << 30
+    static let rounds = 5
+    static let putsOfList = 100
 
-    let directory: String
-    let engine: RocksDBEngine
-    let rival: EngineRival
-    private var random = SeededRandom(seed: 1)
-    private let now = Timestamp(microseconds: 1)
+    private let directory: String
+    /// What CRocksDB sets in Options.cpp, so that what differs is the versioning, the intents and
+    /// the language on top. Both caches hold all data and have been read through before.
+    let rival: DbBench
 
-    /// Fills both stores with all keys in order, as far as that goes into the last level.
-    init(directory: String) throws {
+    init(_ directory: String) {
         self.directory = directory
-        let cache = 1 << 30
-        engine = try RocksDBEngine(
-            directory: directory + "/stele", options: .init(blockCacheBytes: cache))
-        rival = EngineRival(
-            directory: directory + "/rival", keys: Self.keys, valueBytes: Self.valueBytes,
-            cacheBytes: cache)
-        _ = try rival.run("fillseq,compact", ["--disable_wal=1"])
-        var value = [UInt8](repeating: 0, count: Self.valueBytes)
-        for start in stride(from: 0, to: Self.keys, by: 100) {
-            var list = MutationList(reserving: 16 << 10)
-            for index in start..<start + 100 {
-                for at in 0..<Self.valueBytes / 2 { value[at] = UInt8(random.below(256)) }
-                list.put(Self.key(index), value, at: now, by: TransactionID(1))
-            }
-            try apply(list.bytes[...])
-        }
+        rival = DbBench(
+            directory: directory + "/rival",
+            options: [
+                "--num=\(Self.keys)", "--key_size=16", "--value_size=\(Self.valueBytes)",
+                "--compression_ratio=0.5", "--threads=1", "--cache_size=\(Self.cacheBytes)",
+                "--bloom_bits=10", "--block_size=16384", "--cache_index_and_filter_blocks=true",
+                "--write_buffer_size=\(64 << 20)", "--max_write_buffer_number=4",
+                "--max_background_jobs=2", "--level0_slowdown_writes_trigger=40",
+                "--level0_stop_writes_trigger=200", "--level_compaction_dynamic_level_bytes=true",
+                "--compression_type=lz4", "--min_level_to_compress=2",
+                "--allow_concurrent_memtable_write=false", "--bytes_per_sync=\(1 << 20)",
+            ])
+    }
+
+    static func fill(_ key: inout KeyBytes, _ index: UInt64) {
+        key.withUnsafeMutableBytes { $0.storeBytes(of: index.bigEndian, as: UInt64.self) }
+    }
+
+    /// A store of all keys, compacted into the last level, and read through once.
+    func filledEngine() throws -> RocksDBEngine {
+        let engine = try RocksDBEngine(
+            directory: directory + "/stele", options: .init(blockCacheBytes: Self.cacheBytes))
+        var random = SeededRandom(seed: 1)
+        let lists = Self.lists(&random, inOrder: true)
+        for list in lists { try engine.applyPatiently(list) }
         try engine.flush()
         try engine.compact(.all)
+        var page = ScanPage()
+        let range = KeyRange(start: [], end: [])
+        try engine.scan(
+            range, at: ReadPoint(.max), limits: ScanLimits(rows: .max, bytes: .max),
+            reverse: false, into: &page)
+        guard page.count == Self.keys else {
+            throw DbBench.Failure(description: "\(page.count) keys of \(Self.keys) are there")
+        }
+        return engine
     }
 
-    static func key(_ index: Int) -> KeyBytes {
+    /// Lists of puts that make up as many puts as there are keys.
+    private static func lists(
+        _ random: inout SeededRandom, inOrder: Bool
+    ) -> [ArraySlice<UInt8>] {
         var key = KeyBytes(repeating: 0x30, count: 16)
-        fill(&key, index)
-        return key
-    }
-
-    static func fill(_ key: inout KeyBytes, _ index: Int) {
-        withUnsafeBytes(of: UInt64(index).bigEndian) { bytes in
-            for at in 0..<8 { key[at] = bytes[at] }
+        var value = [UInt8](repeating: 0, count: valueBytes)
+        return stride(from: 0, to: keys, by: putsOfList).map { start in
+            var list = MutationList(reserving: 16 << 10)
+            for index in start..<start + putsOfList {
+                fill(&key, inOrder ? UInt64(index) : random.below(UInt64(keys)))
+                for at in 0..<valueBytes / 2 { value[at] = UInt8(random.below(256)) }
+                list.put(
+                    key, value, at: Timestamp(rawValue: UInt64(start + 1) << 12),
+                    by: TransactionID(1))
+            }
+            return list.bytes[...]
         }
     }
 
-    /// Waits where a node would spread the work over its turns.
-    private func apply(_ list: ArraySlice<UInt8>) throws {
+    func pointReads(_ engine: RocksDBEngine) throws -> Row {
+        let count = 500_000
+        let point = ReadPoint(.max)
+        var random = SeededRandom(seed: 2)
+        var key = KeyBytes(repeating: 0x30, count: 16)
+        var buffer: [UInt8] = []
+        buffer.reserveCapacity(4096)
+        func read(_: Int) throws {
+            Self.fill(&key, random.below(UInt64(Self.keys)))
+            buffer.removeAll(keepingCapacity: true)
+            guard case .value = try engine.read(key, at: point, into: &buffer) else {
+                throw DbBench.Failure(description: "a key is missing")
+            }
+        }
+        return try contest(
+            "cached point get at a timestamp, 1 M keys", floor: 0.65, rounds: Self.rounds,
+            rivalName: "readrandom",
+            rival: {
+                try rival.run(
+                    "readseq", "readrandom", "readrandom",
+                    options: ["--use_existing_db=1", "--reads=\(count)"])
+            },
+            ours: { try measure(count: count, rounds: 1, read) })
+    }
+
+    func scans(_ engine: RocksDBEngine) throws -> Row {
+        let count = 20_000
+        let rows = 100
+        let point = ReadPoint(.max)
+        let limits = ScanLimits(rows: rows)
+        var random = SeededRandom(seed: 3)
+        var range = KeyRange(start: KeyBytes(repeating: 0x30, count: 16), end: [])
+        var page = ScanPage()
+        func scan(_: Int) throws {
+            Self.fill(&range.start, random.below(UInt64(Self.keys - rows)))
+            page.bytes.removeAll(keepingCapacity: true)
+            page.count = 0
+            try engine.scan(range, at: point, limits: limits, reverse: false, into: &page)
+            guard page.count == rows else {
+                throw DbBench.Failure(description: "a scan found \(page.count) rows of \(rows)")
+            }
+        }
+        return try contest(
+            "scan of 100 rows at a timestamp", floor: 0.8, rounds: Self.rounds,
+            rivalName: "seekrandom --seek_nexts=100",
+            rival: {
+                try rival.run(
+                    "readseq", "seekrandom", "seekrandom",
+                    options: [
+                        "--use_existing_db=1", "--seek_nexts=\(rows)", "--reads=\(count)",
+                    ])
+            },
+            ours: { try measure(count: count, rounds: 1, scan) })
+    }
+
+    /// Each round fills a fresh store with as many random puts as there are keys; its flushes and
+    /// compactions go on meanwhile. The figures are those of one put.
+    func applies() throws -> Row {
+        let fill = DbBench(directory: directory + "/fill", options: rival.options)
+        var random = SeededRandom(seed: 4)
+        var round = 0
+        return try contest(
+            "put in an applied mutation list of 100, WAL off", floor: 0.7, rounds: Self.rounds,
+            rivalName: "fillrandom --disable_wal=1",
+            rival: { try fill.run("fillrandom", options: ["--disable_wal=1"]) },
+            ours: {
+                round += 1
+                let path = directory + "/apply-\(round)"
+                let lists = Self.lists(&random, inOrder: false)
+                let engine = try RocksDBEngine(
+                    directory: path, options: .init(blockCacheBytes: Self.cacheBytes))
+                var cost = try timed(Self.keys) {
+                    for list in lists { try engine.applyPatiently(list) }
+                }
+                let some = lists.prefix(100)
+                cost.allocations =
+                    try countAllocations { for list in some { try engine.applyPatiently(list) } }
+                    / Double(some.count * Self.putsOfList)
+                engine.close()
+                try removeAll(path)
+                return cost
+            })
+    }
+}
+
+extension RocksDBEngine {
+    /// Waits while the store is busy, where a node would spread the work over its turns.
+    fileprivate func applyPatiently(_ list: ArraySlice<UInt8>) throws {
         while true {
             do throws(EngineError) {
-                return try engine.apply([list], applied: nil)
+                return try apply([list], applied: nil)
             } catch {
                 guard error.code == .busy else { throw error }
                 usleep(1000)
             }
         }
-    }
-
-    mutating func pointReads() throws -> Row {
-        let point = ReadPoint(now.next)
-        var key = Self.key(0)
-        var buffer: [UInt8] = []
-        buffer.reserveCapacity(4096)
-        var missing = 0
-        func read(_ index: Int) throws {
-            Self.fill(&key, index)
-            buffer.removeAll(keepingCapacity: true)
-            if case .value = try engine.read(key, at: point, into: &buffer) { return }
-            missing += 1
-        }
-        for index in 0..<Self.keys { try read(index) }
-        var ours = Cost(nanoseconds: .infinity, processorMicroseconds: .infinity, allocations: 0)
-        var theirs = Double.infinity
-        for _ in 0..<Self.rounds {
-            var generator = random.split()
-            let cost = try measure(count: 200_000, rounds: 1) { _ in
-                try read(Int(generator.below(UInt64(Self.keys))))
-            }
-            ours.take(cost)
-            theirs = min(
-                theirs,
-                try rival.run(
-                    "readseq,readrandom,readrandom",
-                    ["--use_existing_db=1", "--reads=200000"]))
-        }
-        guard missing == 0 else { throw EngineRival.Failure(description: "\(missing) keys are missing") }
-        return Row(
-            "cached point get at a timestamp, 1 M keys", ours.full,
-            other: "readrandom \(short(theirs)) µs",
-            ratio: (theirs * 1000 / ours.nanoseconds, 0.65))
-    }
-
-    mutating func scans() throws -> Row {
-        let point = ReadPoint(now.next)
-        let limits = ScanLimits(rows: 100)
-        var range = KeyRange(start: Self.key(0), end: [])
-        var page = ScanPage()
-        var ours = Cost(nanoseconds: .infinity, processorMicroseconds: .infinity, allocations: 0)
-        var theirs = Double.infinity
-        for _ in 0..<Self.rounds {
-            var generator = random.split()
-            let cost = try measure(count: 10_000, rounds: 1) { _ in
-                Self.fill(&range.start, Int(generator.below(UInt64(Self.keys - 100))))
-                page.bytes.removeAll(keepingCapacity: true)
-                page.count = 0
-                try engine.scan(range, at: point, limits: limits, reverse: false, into: &page)
-                guard page.count == 100 else {
-                    throw EngineRival.Failure(description: "a scan found \(page.count) rows of 100")
-                }
-            }
-            ours.take(cost)
-            theirs = min(
-                theirs,
-                try rival.run(
-                    "readseq,seekrandom,seekrandom",
-                    ["--use_existing_db=1", "--seek_nexts=100", "--reads=10000"]))
-        }
-        return Row(
-            "scan of 100 rows at a timestamp", ours.full,
-            other: "seekrandom --seek_nexts=100 \(short(theirs)) µs",
-            ratio: (theirs * 1000 / ours.nanoseconds, 0.8))
-    }
-
-    /// Each round writes a fresh store of as many keys, flushes and compactions in the background
-    /// included; per list of 100 puts.
-    mutating func applies() throws -> Row {
-        var ours = Cost(nanoseconds: .infinity, processorMicroseconds: .infinity, allocations: 0)
-        var theirs = Double.infinity
-        var batched = Double.infinity
-        for round in 0..<2 {
-            let engine = try RocksDBEngine(directory: directory + "/apply-\(round)")
-            defer { engine.close() }
-            var generator = random.split()
-            var value = [UInt8](repeating: 0, count: Self.valueBytes)
-            for at in 0..<Self.valueBytes / 2 { value[at] = UInt8(generator.below(256)) }
-            var key = Self.key(0)
-            var version = now
-            let lists = (0..<Self.keys / 100).map { _ in
-                var list = MutationList(reserving: 16 << 10)
-                for _ in 0..<100 {
-                    Self.fill(&key, Int(generator.below(UInt64(Self.keys))))
-                    list.put(key, value, at: version, by: TransactionID(1))
-                }
-                version = version.next
-                return list.bytes
-            }
-            let wall = time(CLOCK_MONOTONIC)
-            let processor = time(CLOCK_PROCESS_CPUTIME_ID)
-            let allocations = try countAllocations {
-                for list in lists {
-                    while true {
-                        do throws(EngineError) {
-                            try engine.apply([list[...]], applied: nil)
-                            break
-                        } catch {
-                            guard error.code == .busy else { throw error }
-                            usleep(1000)
-                        }
-                    }
-                }
-            }
-            let count = Double(lists.count)
-            ours.take(
-                Cost(
-                    nanoseconds: (time(CLOCK_MONOTONIC) - wall) / count,
-                    processorMicroseconds: (time(CLOCK_PROCESS_CPUTIME_ID) - processor) / count
-                        / 1000,
-                    allocations: allocations / count))
-            let fill = EngineRival(
-                directory: directory + "/fill", keys: Self.keys, valueBytes: Self.valueBytes,
-                cacheBytes: rival.cacheBytes)
-            theirs = min(theirs, try fill.run("fillrandom", ["--disable_wal=1"]) * 100)
-            batched = min(
-                batched, try fill.run("fillrandom", ["--disable_wal=1", "--batch_size=100"]) * 100)
-        }
-        return Row(
-            "apply of a mutation list of 100 puts, WAL off", ours.full,
-            other: "100 of fillrandom --disable_wal=1 \(short(theirs)) µs, in one batch "
-                + "\(short(batched)) µs",
-            ratio: (theirs * 1000 / ours.nanoseconds, 0.7))
-    }
-}
-
-extension Cost {
-    /// Keeps the best of several rounds.
-    fileprivate mutating func take(_ other: Cost) {
-        nanoseconds = min(nanoseconds, other.nanoseconds)
-        processorMicroseconds = min(processorMicroseconds, other.processorMicroseconds)
-        allocations = other.allocations
-    }
-
-    fileprivate var full: String {
-        "\(short(nanoseconds / 1000)) µs, \(short(processorMicroseconds)) µs of CPU, "
-            + "\(short(allocations)) allocations"
     }
 }

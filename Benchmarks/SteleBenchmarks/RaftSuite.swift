@@ -18,7 +18,7 @@ func commits(batch: Int) -> Row {
     let each = cost.nanoseconds / entries
     return Row(
         "commit entries of 128 bytes in batches of \(batch)",
-        "\(short(each)) ns, \(short(cost.allocations / entries)) allocations an entry",
+        "\(short(each)) ns, \(short((cost.allocations ?? 0) / entries)) allocations an entry",
         other: "\(short(1e9 / each)) entries/s")
 }
 

@@ -6,6 +6,8 @@ let suites: [(name: String, run: () throws -> [Row])] = [
     ("base", baseSuite),
     ("raft", raftSuite),
     ("storage", storageSuite),
+    ("storage-log", logSuite),
+    ("storage-engine", engineSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {
@@ -24,4 +26,8 @@ else {
 guard stele_allocations_supported() == 1, countAllocations({ keep([suite.name]) }) == 1 else {
     end("heap allocations cannot be counted here", status: 1)
 }
-report(suite.name, try suite.run())
+do {
+    report(suite.name, try suite.run())
+} catch {
+    end("\(error)", status: 1)
+}
