@@ -159,12 +159,14 @@ let package = Package(
         .target(
             name: "SteleFuzzing",
             dependencies: [
-                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleRocksDB",
+                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleRocksDB", "SteleLog",
             ],
             path: "Fuzz/Bodies", swiftSettings: settings),
         fuzzer("FuzzCanary"),
+        fuzzer("FuzzLogRecovery"),
         fuzzer("FuzzMutationList"),
         fuzzer("FuzzRaft"),
+        fuzzer("FuzzReplicaChunk"),
         fuzzer("FuzzTuple"),
         tests("SteleFuzzingTests", ["SteleFuzzing"]),
     ],

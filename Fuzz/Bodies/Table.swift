@@ -7,7 +7,9 @@ package struct FuzzTarget: Sendable {
 /// All fuzz targets. The executables each run one; the tests run corpora and findings of all.
 package let fuzzTargets: [FuzzTarget] = [
     FuzzTarget(name: "FuzzCanary", body: fuzzCanary),
+    FuzzTarget(name: "FuzzLogRecovery", body: fuzzLogRecovery),
     FuzzTarget(name: "FuzzMutationList", body: fuzzMutationList),
     FuzzTarget(name: "FuzzRaft", body: fuzzRaft),
+    FuzzTarget(name: "FuzzReplicaChunk", body: fuzzReplicaChunk),
     FuzzTarget(name: "FuzzTuple", body: fuzzTuple),
 ]

@@ -4,14 +4,12 @@
 // it is committed, so a list that turns out to be malformed leaves no trace.
 
 #include "Batch.hpp"
+#include "Limits.hpp"
 
 namespace stele {
 namespace {
 
 constexpr uint8_t kListVersion = 1;
-// Limits.storedKeyBytes and Limits.valueBytes of SteleBase.
-constexpr uint32_t kMaxKeyBytes = (8 << 10) + 256;
-constexpr uint32_t kMaxValueBytes = 4 << 20;
 
 enum Operation : uint8_t {
     kPutVersion = 1,
@@ -64,23 +62,6 @@ Failure truncated() { return failure(STELE_INVALID_ARGUMENT, "the list ends with
 Failure unknown(const char *what, uint8_t number) {
     return failure(
         STELE_INVALID_ARGUMENT, std::string("unknown ") + what + " " + std::to_string(number));
-}
-
-Failure tooLong(const char *what, size_t count, size_t limit, const char *name) {
-    return failure(
-        STELE_INVALID_ARGUMENT,
-        std::string("a ") + what + " of " + std::to_string(count) + " bytes exceeds the limit of "
-            + std::to_string(limit) + " (" + name + ")");
-}
-
-Failure longKey(const rocksdb::Slice &key) {
-    if (key.size() <= kMaxKeyBytes) return Failure();
-    return tooLong("key", key.size(), kMaxKeyBytes, "Limits.storedKeyBytes");
-}
-
-Failure longValue(const rocksdb::Slice &value) {
-    if (value.size() <= kMaxValueBytes) return Failure();
-    return tooLong("value", value.size(), kMaxValueBytes, "Limits.valueBytes");
 }
 
 // The functions below add one mutation each. The fields are read before the first use, since

@@ -7,6 +7,7 @@
 #include <rocksdb/sst_file_writer.h>
 
 #include "Import.hpp"
+#include "Limits.hpp"
 #include "Replica.hpp"
 
 struct stele_import {
@@ -98,6 +99,16 @@ Failure addPair(
     if (family == kLocal && isWatermarkKey(stored) && !Watermark::decode(value)) {
         return malformed("a watermark has an unknown form");
     }
+    Failure excess;
+    if (family == kData) {
+        excess = longKey(rocksdb::Slice(key.data(), key.size() - kTimestampBytes));
+        if (!excess.isFailure()) excess = longValue(version.value);
+    } else if (family == kLocks) {
+        excess = longKey(key);
+        if (!excess.isFailure()) excess = longKey(intent.anchor);
+        if (!excess.isFailure()) excess = longValue(intent.value);
+    }
+    if (excess.isFailure()) return excess;
     const rocksdb::Comparator &comparator = *to.engine.families[family]->GetComparator();
     if (!to.last.empty() && comparator.Compare(to.last, stored) >= 0) {
         return malformed("keys out of order");

@@ -139,10 +139,9 @@ final class ClientService: @unchecked Sendable {
                 guard transactions[connection]?[step.handle] == nil else {
                     throw SteleError(.protocolViolation, "the transaction has begun already")
                 }
-                guard transactions[connection]?.count ?? 0 < Limits.openTransactions else {
-                    throw SteleError(
-                        .overloaded,
-                        "\(Limits.openTransactions) transactions are open on this connection")
+                let open = transactions[connection]?.count ?? 0
+                guard open < Limits.openTransactions else {
+                    throw SteleError(LimitExceeded(.openTransactions, count: open + 1))
                 }
                 let backend = KernelBackend(port: port, keyspace: keyspace)
                 transactions[connection, default: [:]][step.handle] = RemoteTransaction(

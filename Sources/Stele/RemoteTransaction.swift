@@ -27,7 +27,8 @@ final class RemoteTransaction: @unchecked Sendable {
         }
         guard queue.count < Limits.queuedSteps else {
             rollback()
-            return answer(.failed(SteleError(.overloaded, "too many steps wait for their turn")))
+            let excess = LimitExceeded(.queuedSteps, count: queue.count + 1)
+            return answer(.failed(SteleError(excess)))
         }
         queue.append((step, answer))
         guard !isRunning else { return }

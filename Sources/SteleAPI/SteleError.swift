@@ -85,23 +85,20 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension SteleError {
+    package init(_ excess: LimitExceeded) {
+        self.init(excess.limit.isOfLoad ? .overloaded : .limitExceeded, excess.description)
+    }
+
     package static func keyTooLong(_ count: Int) -> SteleError {
-        SteleError(
-            .limitExceeded,
-            "a key of \(count) bytes exceeds the limit of \(Limits.keyBytes) (Limits.keyBytes)")
+        SteleError(LimitExceeded(.keyBytes, count: count))
     }
 
     package static func valueTooLong(_ count: Int) -> SteleError {
-        SteleError(
-            .limitExceeded,
-            "a value of \(count) bytes exceeds the limit of \(Limits.valueBytes) (Limits.valueBytes)")
+        SteleError(LimitExceeded(.valueBytes, count: count))
     }
 
     package static func transactionTooLarge(_ count: Int) -> SteleError {
-        SteleError(
-            .limitExceeded,
-            "a transaction of \(count) bytes exceeds the limit of \(Limits.transactionBytes) "
-                + "(Limits.transactionBytes)")
+        SteleError(LimitExceeded(.transactionBytes, count: count))
     }
 
     package static let transactionClosed = SteleError(

@@ -3,6 +3,8 @@ public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible 
     public let description: String
 
     package init(_ description: String) { self.description = description }
+
+    package init(_ excess: LimitExceeded) { self.init(excess.description) }
 }
 
 /// Appends the parts of a binary format to a byte array. Integers are little-endian.

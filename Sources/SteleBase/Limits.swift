@@ -1,7 +1,7 @@
 /// Every limit of the kernel, in one place. Sizes are in bytes unless the name says otherwise.
 ///
-/// Each is reported by one error that names the limit. What a queue or buffer may grow to is here
-/// too: overload is answered with a retryable error, never with memory growth.
+/// Each is reported by one error that names it, ``LimitExceeded``. What a queue or buffer may grow
+/// to is here too: overload is answered with a retryable error, never with memory growth.
 public enum Limits {
     /// The longest key that a user may write.
     public static let keyBytes = 8 << 10

@@ -131,7 +131,7 @@ private struct OrderedDecoder {
 
     private mutating func takeNested(flip: UInt8, depth: Int) throws(DecodingError) -> [Part] {
         guard depth <= Limits.keyNesting else {
-            throw DecodingError("a key is nested deeper than \(Limits.keyNesting) tuples")
+            throw DecodingError(LimitExceeded(.keyNesting, count: depth))
         }
         var parts: [Part] = []
         while true {

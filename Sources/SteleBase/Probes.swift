@@ -1,7 +1,3 @@
-#if DEBUG || STELE_PROBES
-    import Synchronization
-#endif
-
 /// Marks a rare path, so that a test can ask whether it was taken; see ``Probes``.
 ///
 /// Costs nothing in release builds, where the call vanishes with its argument.
@@ -48,12 +44,12 @@ package func faultPoint(_ place: StaticString) -> Bool {
         }
 
         private let odds: UInt64
-        private let state: Mutex<State>
+        private let state: Locked<State>
 
         /// - Parameter odds: fault points strike once in so many times; 0 is never.
         package init(faultOdds odds: UInt64 = 0, seed: UInt64 = 0) {
             self.odds = odds
-            state = Mutex(State(random: SeededRandom(seed: seed)))
+            state = Locked(State(random: SeededRandom(seed: seed)))
         }
 
         /// Runs `body`, and watches what it and all that it calls passes.

@@ -126,10 +126,7 @@ extension LinkFailure {
         case .notSent(let reason), .lost(let reason): SteleError(.unavailable, reason)
         case .cancelled: SteleError(.cancelled, "the call was cancelled")
         case .tooLong(let count):
-            SteleError(
-                .limitExceeded,
-                "a request of \(count) bytes exceeds the limit of \(Limits.frameBytes) "
-                    + "(Limits.frameBytes)")
+            SteleError(LimitExceeded(.frameBytes, count: count))
         }
     }
 

@@ -1,6 +1,5 @@
 import SteleBase
 import SteleClock
-import Synchronization
 
 /// The storage engine in memory, deterministic, for the simulator and for tests.
 ///
@@ -30,7 +29,7 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
         var pressure = WritePressure.normal
     }
 
-    let state = Mutex(State())
+    let state = Locked(State())
 
     package init() {}
 

@@ -1,6 +1,5 @@
 import SteleBase
 import SteleClock
-import Synchronization
 
 extension MemoryEngine {
     package func export(_ scope: ReplicaScope) throws(EngineError) -> any ReplicaExport {
@@ -57,13 +56,13 @@ private final class MemoryExport: ReplicaExport {
     }
 
     let applied: AppliedState
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ store: MemoryStore, _ scope: ReplicaScope) throws(EngineError) {
         let key = LocalKey(tablet: scope.tablet, replica: scope.replica, item: .applied)
         applied = try AppliedState(
             exported: store.value(of: key.bytes, in: .local) ?? [], of: scope)
-        state = Mutex(
+        state = Locked(
             State(
                 pairs: Self.pairs(of: store, scope),
                 writer: ReplicaChunk.Writer(
@@ -145,12 +144,12 @@ private final class MemoryImport: ReplicaImport {
 
     private let engine: MemoryEngine
     private let scope: ReplicaScope
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ engine: MemoryEngine, _ scope: ReplicaScope) {
         self.engine = engine
         self.scope = scope
-        state = Mutex(State(reader: ReplicaChunk.Reader(scope)))
+        state = Locked(State(reader: ReplicaChunk.Reader(scope)))
     }
 
     func add(_ chunk: ArraySlice<UInt8>) throws(EngineError) {
@@ -218,7 +217,11 @@ private final class MemoryImport: ReplicaImport {
             return .putPlain(family: .local, key: stored[...], value: value[...])
         }
         try checkRange(key)
-        if plain == .locks { return .putIntent(key: key[...], intent: try Intent(value[...])) }
+        if plain == .locks {
+            let intent = try Intent(value[...])
+            try StoredLimits.check(intent, key: key.count)
+            return .putIntent(key: key[...], intent: intent)
+        }
         return .putPlain(family: plain, key: key[...], value: value[...])
     }
 
@@ -232,6 +235,8 @@ private final class MemoryImport: ReplicaImport {
         let transaction = TransactionID(try reader.read(UInt64.self))
         let user = key.dropLast(8)
         try checkRange(Array(user))
+        try StoredLimits.checkKey(user.count)
+        try StoredLimits.checkValue(reader.remaining)
         switch kind {
         case 1:
             return .putVersion(

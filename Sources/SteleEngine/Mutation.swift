@@ -95,8 +95,8 @@ package struct MutationReader: Sendable {
         let transaction = TransactionID(try reader.read(UInt64.self))
         let key = try reader.readRaw(keyCount)
         let value = try reader.readRaw(valueCount)
-        try Self.checkKey(key.count)
-        try Self.checkValue(value.count)
+        try StoredLimits.checkKey(key.count)
+        try StoredLimits.checkValue(value.count)
         return isPut
             ? .putVersion(key: key, value: value, timestamp: timestamp, transaction: transaction)
             : .deleteVersion(key: key, timestamp: timestamp, transaction: transaction)
@@ -121,9 +121,7 @@ package struct MutationReader: Sendable {
         let intentCount = try readLength()
         let key = try reader.readRaw(keyCount)
         let intent = try Intent(try reader.readRaw(intentCount))
-        try Self.checkKey(key.count)
-        try Self.checkKey(intent.owner.anchor.count)
-        try Self.checkValue(intent.value?.count ?? 0)
+        try StoredLimits.check(intent, key: key.count)
         return .putIntent(key: key, intent: intent)
     }
 
@@ -156,21 +154,5 @@ package struct MutationReader: Sendable {
             throw DecodingError("unknown family \(code)")
         }
         return family
-    }
-
-    private static func checkKey(_ count: Int) throws(DecodingError) {
-        guard count <= Limits.storedKeyBytes else {
-            throw DecodingError(
-                "a key of \(count) bytes exceeds the limit of \(Limits.storedKeyBytes) "
-                    + "(Limits.storedKeyBytes)")
-        }
-    }
-
-    private static func checkValue(_ count: Int) throws(DecodingError) {
-        guard count <= Limits.valueBytes else {
-            throw DecodingError(
-                "a value of \(count) bytes exceeds the limit of \(Limits.valueBytes) "
-                    + "(Limits.valueBytes)")
-        }
     }
 }

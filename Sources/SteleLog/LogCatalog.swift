@@ -1,6 +1,5 @@
 import SteleBase
 import SteleRaft
-import Synchronization
 
 /// What a log has done since it was opened.
 package struct LogStatistics: Hashable, Sendable {
@@ -38,9 +37,9 @@ final class LogCatalog: Sendable {
         }
     }
 
-    let state: Mutex<State>
+    let state: Locked<State>
 
-    init(_ state: sending State) { self.state = Mutex(state) }
+    init(_ state: sending State) { self.state = Locked(state) }
 
     /// Prepares a part for encoding: makes explicit what depends on the present state.
     func resolve(_ part: LogBatch.Part) -> OutgoingPart {
@@ -84,7 +83,8 @@ final class LogCatalog: Sendable {
                 return OutgoingPart(
                     part: LogBatch.Part(
                         tablet: key.tablet, replica: key.replica, hardState: index.hardState,
-                        compacted: compacted))
+                        compacted: compacted),
+                    last: index.isEmpty ? nil : index.lastIndex)
             }
             return (parts, state.nodeRecord)
         }

@@ -34,8 +34,11 @@ enum LogFormat {
 
     /// The sequence in a file name of the given kind (`.log` or `.spare`), nil for any other name.
     static func sequence(of name: String, suffix: String) -> UInt64? {
-        guard name.hasSuffix(suffix), name.utf8.count == 16 + suffix.utf8.count else { return nil }
-        return UInt64(name.dropLast(suffix.count), radix: 16)
+        guard name.hasSuffix(suffix),
+            let sequence = UInt64(name.dropLast(suffix.count), radix: 16),
+            name == hexadecimal(sequence) + suffix
+        else { return nil }
+        return sequence
     }
 
     private static func hexadecimal(_ number: UInt64) -> String {
@@ -59,7 +62,7 @@ struct SegmentHeader: Equatable, Sendable {
 
     private static let checkedBytes = 44
     /// Positions share a word with the type of an entry.
-    private static let highestPosition: UInt64 = 1 << 55
+    static let highestPosition: UInt64 = 1 << 55
 
     func encode(into writer: inout ByteWriter) {
         let start = writer.bytes.count

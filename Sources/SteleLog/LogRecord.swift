@@ -53,6 +53,8 @@ struct LogRecord: Sendable {
         var compacted: LogPosition?
         /// The compaction replaces the log: entries above it are void too.
         var discards = false
+        /// The index of the last entry, those that a checkpoint does not repeat included.
+        var last: LogIndex?
         /// The entries were copied forward; they neither cut off nor extend anything.
         var moved = false
         var first: LogIndex = 0
@@ -67,6 +69,7 @@ struct LogRecord: Sendable {
 struct OutgoingPart {
     var part: LogBatch.Part
     var discards = false
+    var last: LogIndex?
     var moved = false
 }
 
@@ -76,7 +79,8 @@ enum RecordMetadata {
     private static let hasCompacted: UInt8 = 2
     private static let discards: UInt8 = 4
     private static let moved: UInt8 = 8
-    private static let allFlags: UInt8 = 15
+    private static let hasLast: UInt8 = 16
+    private static let allFlags: UInt8 = 31
 
     static func writeNodeRecord(_ record: [UInt8]?, to writer: inout ByteWriter) {
         writer.write(record != nil)
@@ -90,6 +94,7 @@ enum RecordMetadata {
         if part.compacted != nil { flags |= hasCompacted }
         if outgoing.discards { flags |= discards }
         if outgoing.moved { flags |= moved }
+        if outgoing.last != nil { flags |= hasLast }
         writer.writeVarint(part.tablet.rawValue)
         writer.writeVarint(part.replica.rawValue)
         writer.write(flags)
@@ -102,6 +107,7 @@ enum RecordMetadata {
             writer.writeVarint(compacted.index)
             writer.writeVarint(compacted.term)
         }
+        if let last = outgoing.last { writer.writeVarint(last) }
         writer.writeVarint(UInt64(part.entries.count))
         if let first = part.entries.first { writer.writeVarint(first.index) }
     }
@@ -151,6 +157,11 @@ enum RecordMetadata {
             guard part.compacted?.index != .max else {
                 throw DecodingError("no index is left after a compaction")
             }
+        }
+        if flags & hasLast != 0 {
+            let last = try reader.readVarint()
+            guard last < .max else { throw DecodingError("no index is left after the last one") }
+            part.last = last
         }
         let count = try reader.readCount(ofAtLeast: 7)
         if count == 0 { return part }
@@ -228,7 +239,7 @@ struct RecordEncoder {
         return LogRecord.Part(
             key: ReplicaKey(tablet: part.tablet, replica: part.replica),
             hardState: part.hardState, compacted: part.compacted,
-            discards: outgoing.discards, moved: outgoing.moved,
+            discards: outgoing.discards, last: outgoing.last, moved: outgoing.moved,
             first: part.entries.first?.index ?? 0, slots: slots)
     }
 

@@ -60,6 +60,10 @@ struct LogRecovery {
             state.fileBytes += abandonedFile.bytes
         }
         try expectNoHoles()
+        guard end.sequence < .max, end.position <= SegmentHeader.highestPosition else {
+            throw .corrupt(
+                file: directory, offset: 0, reason: "no segment can follow \(end.sequence)")
+        }
         state.synced = end.position
     }
 
@@ -190,7 +194,7 @@ struct LogRecovery {
                 if CRC32C.of(payload) != slot.checksum { return nil }
             }
         }
-        if let reason = state.replay(record) {
+        if let reason = state.replay(record, at: end.position) {
             throw .corrupt(file: candidate.path, offset: offset, reason: reason)
         }
         proven = max(proven, header.synced)
@@ -249,21 +253,28 @@ struct LogRecovery {
 }
 
 extension LogCatalog.State {
-    /// The most entries that can be missing in front of a replayed one.
+    /// No entry takes fewer bytes in a log.
+    private static let leastBytesOfEntry: UInt64 = 7
+    /// The most entries that are expected to be found later, whatever a record says.
     private static let mostMissing: UInt64 = 1 << 26
 
-    /// Takes in a record that was read, or says what is wrong with it.
-    fileprivate mutating func replay(_ record: LogRecord) -> String? {
+    /// Takes in the record at a position, or says what is wrong with it.
+    ///
+    /// Entries may be missing so far, because they were copied forward or cut off later. All have
+    /// been written below this position, so there is a bound to what memory that can take.
+    fileprivate mutating func replay(_ record: LogRecord, at position: UInt64) -> String? {
         if let nodeRecord = record.nodeRecord { self.nodeRecord = nodeRecord }
+        let most = min(position / Self.leastBytesOfEntry, Self.mostMissing)
         for part in record.parts {
             let index = replicas[part.key] ?? ReplicaIndex()
+            let compacted = max(index.compacted.index, part.compacted?.index ?? 0)
             let last = part.first + UInt64(part.slots.count)
-            if !part.slots.isEmpty, !index.isEmpty,
-                part.first > index.lastIndex &+ Self.mostMissing
-                    || last < index.firstIndex &- min(index.firstIndex, Self.mostMissing)
-            {
-                return "entries from \(part.first) on are far from all others"
-            }
+            let isFar =
+                !part.slots.isEmpty && !index.isEmpty
+                && (part.first > index.lastIndex &+ most
+                    || last < index.firstIndex &- min(index.firstIndex, most))
+            let expectsFar = part.last ?? 0 > max(compacted, index.lastIndex) &+ most
+            if isFar || expectsFar { return "its entries are far from all others" }
             apply(part)
         }
         return nil

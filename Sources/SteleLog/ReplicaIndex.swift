@@ -64,6 +64,7 @@ struct ReplicaIndex: Sendable {
             self.compacted = compacted
             removePrefix(through: compacted.index, &segments)
         }
+        if let last = part.last { expect(upTo: last + 1) }
         let dropped = Int(min(UInt64(part.slots.count), below(part.first)))
         let slots = part.slots.dropFirst(dropped)
         if slots.isEmpty { return }
@@ -91,6 +92,13 @@ struct ReplicaIndex: Sendable {
         }
         for slot in added { segments.retain(slot) }
         slots.append(contentsOf: added)
+    }
+
+    /// Makes holes of entries that a checkpoint says are there and that were not found before it.
+    private mutating func expect(upTo index: LogIndex) {
+        guard index > compacted.index + 1 else { return }
+        if isEmpty { first = compacted.index + 1 }
+        fill(upTo: index)
     }
 
     /// Appends holes, so that the next slot appended is that of `index`.

@@ -1,6 +1,5 @@
 import Glibc
 import SteleBase
-import Synchronization
 
 /// A deterministic file system in memory that forgets what was not synced.
 ///
@@ -55,14 +54,14 @@ package final class SimulatedFileSystem: FileSystem {
     /// A capacity that is never reached.
     package static let unlimited = 1 << 62
 
-    let state: Mutex<State>
+    let state: Locked<State>
 
     /// An empty disk; `seed` decides what each crash keeps.
-    package init(seed: UInt64) { state = Mutex(State(random: SeededRandom(seed: seed))) }
+    package init(seed: UInt64) { state = Locked(State(random: SeededRandom(seed: seed))) }
 
     // MARK: What a test does to the disk
 
-    private init(_ state: sending State) { self.state = Mutex(state) }
+    private init(_ state: sending State) { self.state = Locked(state) }
 
     /// Loses power: unsynced bytes and names are kept or dropped, locks and handles are gone.
     package func crash() {

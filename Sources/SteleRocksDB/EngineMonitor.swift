@@ -1,12 +1,12 @@
 internal import CRocksDB
+import SteleBase
 import SteleEngine
-import Synchronization
 
 /// Remembers an engine's first fatal error, wherever that happened, and tells its owner.
 final class EngineMonitor: Sendable {
     private let directory: String
     private let observer: (@Sendable (EngineEvent) -> Void)?
-    private let first = Mutex<EngineError?>(nil)
+    private let first = Locked<EngineError?>(nil)
 
     init(directory: String, observer: (@Sendable (EngineEvent) -> Void)?) {
         self.directory = directory

@@ -46,8 +46,8 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
     private var handle: OpaquePointer?
     /// Owns what `handle` points to, together with exports and imports that are under way.
     private(set) var store: OpenStore?
-    private let writer: Mutex<Writer>
-    private let flushing = Mutex(())
+    private let writer: Locked<Writer>
+    private let flushing = Locked(())
     private let monitor: EngineMonitor
     private let appliedBytes = Atomic<Int>(0)
     private let flushedBytes = Atomic<Int>(0)
@@ -86,7 +86,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         self.handle = handle
         self.store = OpenStore(handle, monitor)
         self.monitor = monitor
-        self.writer = Mutex(Writer(batch: batch))
+        self.writer = Locked(Writer(batch: batch))
     }
 
     deinit { close() }

@@ -1,7 +1,6 @@
 internal import CRocksDB
 import SteleBase
 import SteleEngine
-import Synchronization
 
 extension RocksDBEngine {
     package func export(_ scope: ReplicaScope) throws(EngineError) -> any ReplicaExport {
@@ -42,7 +41,7 @@ private final class RocksDBExport: ReplicaExport {
     let applied: AppliedState
     private let engine: RocksDBEngine
     private let store: OpenStore?
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ engine: RocksDBEngine, _ scope: ReplicaScope) throws(EngineError) {
         let open = try engine.open()
@@ -60,7 +59,7 @@ private final class RocksDBExport: ReplicaExport {
             throw error
         }
         self.engine = engine
-        state = Mutex(
+        state = Locked(
             State(
                 handle: handle,
                 writer: ReplicaChunk.Writer(
@@ -133,7 +132,7 @@ private final class RocksDBImport: ReplicaImport {
 
     private let engine: RocksDBEngine
     private let store: OpenStore?
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     init(_ engine: RocksDBEngine, _ scope: ReplicaScope) throws(EngineError) {
         let open = try engine.open()
@@ -144,7 +143,7 @@ private final class RocksDBImport: ReplicaImport {
         }
         guard let handle = created else { throw EngineError(.io, "the import was not made") }
         self.engine = engine
-        state = Mutex(State(handle: handle, reader: ReplicaChunk.Reader(scope)))
+        state = Locked(State(handle: handle, reader: ReplicaChunk.Reader(scope)))
     }
 
     deinit { state.withLock { stele_import_free($0.handle) } }

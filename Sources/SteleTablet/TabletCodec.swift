@@ -136,10 +136,11 @@ extension TabletRequest.CommitRequest {
             let key = Array(try reader.readBytes())
             let value = try reader.readOptionalBytes()
             guard key.count <= Limits.storedKeyBytes else {
-                throw DecodingError("a key of \(key.count) bytes exceeds Limits.storedKeyBytes")
+                throw DecodingError(LimitExceeded(.storedKeyBytes, count: key.count))
             }
-            guard value?.count ?? 0 <= Limits.valueBytes else {
-                throw DecodingError("a value of \(value?.count ?? 0) bytes exceeds Limits.valueBytes")
+            let valueBytes = value?.count ?? 0
+            guard valueBytes <= Limits.valueBytes else {
+                throw DecodingError(LimitExceeded(.valueBytes, count: valueBytes))
             }
             writes.append(Write(key: key, value: value))
         }

@@ -154,10 +154,9 @@ package final class Transport: @unchecked Sendable {
     func refusal(of hello: Hello) -> Refusal? {
         if isStopped { return Refusal(.stopping, Self.stopping) }
         if hello.role == .client, clients >= settings.connections {
-            return Refusal(
-                .tooManyConnections,
-                "the node has reached its limit of \(settings.connections) connections "
-                    + "(Limits.connections)")
+            let excess = LimitExceeded(
+                .connections, count: clients + 1, allowed: settings.connections)
+            return Refusal(.tooManyConnections, excess.description)
         }
         return delegate?.refusal(of: hello)
     }

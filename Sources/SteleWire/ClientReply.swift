@@ -37,10 +37,7 @@ extension ClientReply {
             body.encode(into: &writer)
         }
         guard bytes.count > Limits.messageBytes else { return bytes }
-        let error = SteleError(
-            .limitExceeded,
-            "an answer of \(bytes.count) bytes exceeds the limit of \(Limits.messageBytes) "
-                + "(Limits.messageBytes)")
+        let error = SteleError(LimitExceeded(.messageBytes, count: bytes.count))
         return ClientReply(id: id, body: .failed(error)).frame()
     }
 

@@ -1,7 +1,6 @@
 import SteleBase
 import SteleEngine
 import SteleRocksDB
-import Synchronization
 import Testing
 
 /// A disk that fails at any one of its operations ends writing for good, loses nothing that was
@@ -11,7 +10,7 @@ import Testing
 
     /// What an engine told its owner.
     final class Witness: Sendable {
-        private let events = Mutex<[EngineEvent]>([])
+        private let events = Locked<[EngineEvent]>([])
 
         var failures: [EngineError] {
             events.withLock { events in

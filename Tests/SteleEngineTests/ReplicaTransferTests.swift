@@ -222,6 +222,7 @@ import Testing
             writer.writeRaw(value)
             return writer.bytes
         }
+        func long(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
         let version: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0]
         let stamp: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1]
         let later: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 2]
@@ -241,6 +242,9 @@ import Testing
             ("unknown kind", pair(4, a + stamp, [3] + version.dropFirst())),
             ("cut off", Array(pair(1, a, [1, 2]).dropLast())),
             ("cut off early", [1, 2]),
+            ("too long a key", pair(4, a + long(Limits.storedKeyBytes) + stamp, version)),
+            ("too long a value", pair(4, a + stamp, version + long(Limits.valueBytes + 1))),
+            ("too long a locked key", pair(1, a + long(Limits.storedKeyBytes), intent([1]).encoded)),
         ]
         try withEngine(kind) { engine in
             try source.apply(1...3, to: engine)

@@ -2,7 +2,6 @@ import Foundation
 import SteleBase
 import SteleEngine
 import SteleRocksDB
-import Synchronization
 import Testing
 
 /// What engines share, how they tell that they are behind, and what they count.
@@ -36,7 +35,7 @@ import Testing
         let resources = try RocksDBResources(
             blockCacheBytes: 4 << 20, writeBufferBytes: 2 << 20,
             backgroundBytesPerSecond: 200 << 20)
-        let flushes = Mutex(0)
+        let flushes = Locked(0)
         var options = RocksDBEngine.Options(
             writeBufferBytes: 64 << 20, resources: resources,
             observer: { if $0 == .flushed { flushes.withLock { $0 += 1 } } })
@@ -70,7 +69,7 @@ import Testing
 
     /// A disk so slow that flushes cannot keep up: writes are refused, and nobody waits.
     @Test func anEngineThatIsBehindAnswersBusy() throws {
-        let seen = Mutex<Set<WritePressure>>([])
+        let seen = Locked<Set<WritePressure>>([])
         let resources = try RocksDBResources(
             blockCacheBytes: 1 << 20, backgroundBytesPerSecond: 1 << 20)
         let engine = try RocksDBEngine(
@@ -108,7 +107,7 @@ import Testing
 
     @Test func aFailedCompactionIsToldAndFinal() throws {
         let disk = try RocksDBDisk()
-        let told = Mutex<[EngineError]>([])
+        let told = Locked<[EngineError]>([])
         let engine = try RocksDBEngine(
             directory: storePath,
             options: .on(

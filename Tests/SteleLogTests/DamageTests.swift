@@ -156,6 +156,36 @@ import Testing
         }
     }
 
+    /// Also one that held all there is of a replica that was never written again.
+    @Test func theSegmentOfAColdReplicaIsMissed() throws {
+        let disk = SimulatedFileSystem(seed: 2)
+        var options = smallOptions(segmentBytes: 2 << 10)
+        options.segmentsBeforeMoving = .max
+        let (writer, _) = try openWriter(disk, options)
+        try writer.commit(
+            LogBatch(parts: [
+                LogBatch.Part(
+                    tablet: TabletID(7), replica: ReplicaID(1),
+                    entries: [Entry(term: 1, index: 1, payload: [1])])
+            ]))
+        try writer.beginSegment()
+        for index in 1...10 as ClosedRange<LogIndex> { try writer.commit(single(index, [1])) }
+        writer.close()
+        let first = try #require(disk.paths.first { $0.hasSuffix(".log") })
+        try disk.remove(first)
+        let error = #expect(throws: LogError.self) { try openWriter(disk) }
+        #expect(try #require(error).description.contains("entry 1 of"))
+    }
+
+    @Test func aLogThatNoSegmentCanFollowIsRefused() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        try openWriter(disk).writer.close()
+        disk.setContent(of: "log/ffffffffffffffff.log", to: [])
+        let before = disk.paths
+        #expect(throws: LogError.self) { try openWriter(disk) }
+        #expect(disk.paths == before)
+    }
+
     @Test func rotIsFoundOnReading() throws {
         let disk = SimulatedFileSystem(seed: 2)
         let (writer, _) = try openWriter(disk)

@@ -1,7 +1,6 @@
 import Glibc
 import SteleBase
 import SteleRaft
-import Synchronization
 import Testing
 
 @testable import SteleLog
@@ -10,7 +9,7 @@ import Testing
 @Suite struct RaftLogTests {
     /// Collects completions in the order in which they come.
     final class Outcomes: Sendable {
-        let results = Mutex<[(Int, Result<Void, LogError>)]>([])
+        let results = Locked<[(Int, Result<Void, LogError>)]>([])
 
         func note(_ number: Int) -> @Sendable (Result<Void, LogError>) -> Void {
             { result in self.results.withLock { $0.append((number, result)) } }
@@ -44,7 +43,7 @@ import Testing
         let (log, _) = try RaftLog.open(
             directory: "log", fileSystem: disk, options: smallOptions(segmentBytes: 1 << 20))
         let before = log.statistics.syncs
-        let gate = Mutex(())
+        let gate = Locked(())
         let outcomes = Outcomes()
         // The log thread hangs in the first completion while the others are queued.
         gate.withLock { _ in

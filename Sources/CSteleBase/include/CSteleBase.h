@@ -2,6 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lock.h"
+
 /// Whether this processor has instructions for CRC32C. The first call prepares tables; it must
 /// have returned before `stele_crc32c` is called, and not run twice at a time.
 int32_t stele_crc32c_prepare(void);

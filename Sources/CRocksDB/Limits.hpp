@@ -1,0 +1,21 @@
+// What no key and no value may exceed, whether it comes in a mutation list or in a snapshot.
+
+#pragma once
+
+#include <rocksdb/slice.h>
+
+#include "Failure.hpp"
+
+namespace stele {
+
+// Limits.storedKeyBytes and Limits.valueBytes of SteleBase, which a test compares.
+constexpr size_t kMaxKeyBytes = (8 << 10) + 256;
+constexpr size_t kMaxValueBytes = 4 << 20;
+
+// A failure that names the limit if a key, as it is stored but without its timestamp, exceeds it.
+Failure longKey(const rocksdb::Slice &key);
+
+// The same for a value without what it is stored with.
+Failure longValue(const rocksdb::Slice &value);
+
+}  // namespace stele

@@ -1,0 +1,22 @@
+import SteleBase
+
+/// What no key and no value may exceed, whether it comes in a mutation list or in a snapshot.
+enum StoredLimits {
+    static func checkKey(_ count: Int) throws(DecodingError) {
+        guard count <= Limits.storedKeyBytes else {
+            throw DecodingError(LimitExceeded(.storedKeyBytes, count: count))
+        }
+    }
+
+    static func checkValue(_ count: Int) throws(DecodingError) {
+        guard count <= Limits.valueBytes else {
+            throw DecodingError(LimitExceeded(.valueBytes, count: count))
+        }
+    }
+
+    static func check(_ intent: Intent, key count: Int) throws(DecodingError) {
+        try checkKey(count)
+        try checkKey(intent.owner.anchor.count)
+        try checkValue(intent.value?.count ?? 0)
+    }
+}
