@@ -2,7 +2,9 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -49,6 +51,42 @@ inline bool isPlainFamily(uint8_t family) { return family >= kLocks && family <=
 // replica (8 bytes each); see the Swift `LocalKey`.
 constexpr char kAppliedItem = 1;
 
+// Memory that rows are put into; unlike a string's it is not filled when it grows.
+class RowBuffer {
+public:
+    const char *data() const { return bytes_.get(); }
+    size_t size() const { return size_; }
+
+    // Adds room for so many bytes, and returns where it begins.
+    char *grow(size_t count) {
+        if (capacity_ - size_ < count) reserve(size_ + count);
+        char *const added = bytes_.get() + size_;
+        size_ += count;
+        return added;
+    }
+
+    // Drops what lies behind the first `size` bytes.
+    void shrink(size_t size) { size_ = size; }
+
+    // Gives memory of more than `kept` bytes back, with what is in it.
+    void release(size_t kept) {
+        if (capacity_ > kept) *this = RowBuffer();
+    }
+
+private:
+    void reserve(size_t count) {
+        const size_t capacity = std::max(count, 2 * capacity_);
+        std::unique_ptr<char[]> bytes(new char[capacity]);
+        if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
+        bytes_ = std::move(bytes);
+        capacity_ = capacity;
+    }
+
+    std::unique_ptr<char[]> bytes_;
+    size_t size_ = 0;
+    size_t capacity_ = 0;
+};
+
 // An iterator over `data` with its scratch memory, reused from read to read.
 struct Cursor {
     std::mutex mutex;
@@ -58,7 +96,7 @@ struct Cursor {
     uint64_t clears = 0;
     std::string user;
     std::string bound;
-    std::string rows;
+    RowBuffer rows;
 };
 
 class Events;

@@ -21,13 +21,14 @@ inline uint64_t newestOf(const stele_read_point &point) {
     return std::max(point.timestamp, point.uncertainty_limit);
 }
 
-// Describes the version that the iterator stands on; false if it cannot be read.
-inline bool foundVersion(const rocksdb::Iterator &iterator, stele_found *found) {
+// Describes a stored version; false if it cannot be read.
+inline bool foundVersion(
+    const rocksdb::Slice &key, const rocksdb::Slice &value, stele_found *found) {
     StoredVersion version;
-    if (!decodeVersion(iterator.value(), &version)) return false;
+    if (!decodeVersion(value, &version)) return false;
     found->outcome = version.kind == VersionKind::deletion ? STELE_DELETION : STELE_VALUE;
     found->sequence = 0;
-    found->timestamp = timestampOf(iterator.key());
+    found->timestamp = timestampOf(key);
     found->transaction = version.transaction;
     found->bytes = bytes(version.value);
     return true;

@@ -1,6 +1,5 @@
 // What changed in a range, and which deletions in it are of no more use.
 
-#include "Found.hpp"
 #include "Walk.hpp"
 
 namespace stele {
@@ -14,22 +13,21 @@ Failure readFirstChange(
     Failure result = cursor.open();
     if (!result.isFailure()) result = cursor.checkWatermark(start, end, timestamp);
     if (result.isFailure()) return result;
-    rocksdb::Iterator &iterator = *cursor->iterator;
-    iterator.Seek(versionKey(cursor->bound, start, kNewest));
     Walk walk(*cursor);
-    while (iterator.Valid()) {
-        const rocksdb::Slice user = userKey(iterator.key());
+    walk.seek(start, kNewest);
+    while (walk.isValid()) {
+        const rocksdb::Slice user = walk.user();
         if (!end.empty() && user.compare(end) >= 0) break;
         // The newest version of a key comes first.
-        const uint64_t newest = timestampOf(iterator.key());
+        const uint64_t newest = walk.timestamp();
         if (newest > timestamp) {
             sink(context, bytes(user), newest);
             return Failure();
         }
-        walk.makeCurrent(user);
+        walk.makeCurrent();
         walk.skipForward();
     }
-    return failureOf(iterator.status());
+    return walk.status();
 }
 
 Failure readDeletions(
@@ -40,25 +38,24 @@ Failure readDeletions(
     CursorLease cursor(reader, reader.rangeCursor);
     const Failure result = cursor.open();
     if (result.isFailure()) return result;
-    rocksdb::Iterator &iterator = *cursor->iterator;
-    iterator.Seek(versionKey(cursor->bound, start, kNewest));
     Walk walk(*cursor);
-    for (size_t count = 0; iterator.Valid(); ++count) {
-        const rocksdb::Slice user = userKey(iterator.key());
+    walk.seek(start, kNewest);
+    for (size_t count = 0; walk.isValid(); ++count) {
+        const rocksdb::Slice user = walk.user();
         if (!end.empty() && user.compare(end) >= 0) break;
         if (count == std::max<size_t>(maxKeys, 1)) {
             resumeSink(context, bytes(user), 0);
             return Failure();
         }
         stele_found found;
-        if (!foundVersion(iterator, &found)) return unknownVersion();
+        if (!walk.version(&found)) return unknownVersion();
         if (found.outcome == STELE_DELETION && found.timestamp <= timestamp) {
             sink(context, bytes(user), found.timestamp);
         }
-        walk.makeCurrent(user);
+        walk.makeCurrent();
         walk.skipForward();
     }
-    return failureOf(iterator.status());
+    return walk.status();
 }
 
 }  // namespace

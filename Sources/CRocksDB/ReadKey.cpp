@@ -9,7 +9,7 @@ namespace {
 // Gives the version that the iterator stands on to the sink.
 Failure emit(const rocksdb::Iterator &iterator, void *context, stele_found_sink sink) {
     stele_found found;
-    if (!foundVersion(iterator, &found)) return unknownVersion();
+    if (!foundVersion(iterator.key(), iterator.value(), &found)) return unknownVersion();
     sink(context, &found);
     return Failure();
 }
@@ -37,7 +37,7 @@ Failure readKey(
         result = failureOf(iterator.status());
         if (result.isFailure()) return result;
     } else if (userKey(iterator.key()) == key) {
-        if (!foundVersion(iterator, &found)) return unknownVersion();
+        if (!foundVersion(iterator.key(), iterator.value(), &found)) return unknownVersion();
         if (found.timestamp > point.timestamp) found.outcome = STELE_UNCERTAIN;
     }
     sink(context, &found);

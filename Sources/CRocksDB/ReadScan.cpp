@@ -1,6 +1,5 @@
 // Scans in both directions: the versions of a range merged with its intents.
 
-#include "Found.hpp"
 #include "Walk.hpp"
 
 namespace stele {
@@ -25,7 +24,7 @@ public:
           maxConflicts_(std::max<size_t>(scan.max_conflicts, 1)),
           maxKeysAfterConflict_(scan.max_keys_after_conflict), intents_(intents),
           context_(context), conflictSink_(conflictSink) {
-        cursor_.rows.clear();
+        cursor_.rows.shrink(0);
     }
 
     Failure ascend();
@@ -42,7 +41,7 @@ private:
     bool isBeforeEnd(const rocksdb::Slice &user) const {
         return end_.empty() || user.compare(end_) < 0;
     }
-    bool isVisible() const { return timestampOf(iterator_.key()) <= newest_; }
+    bool isVisible() const { return timestamp() <= newest_; }
 
     bool beginKey();
     bool takeIntent(const std::string &stored);
@@ -52,12 +51,13 @@ private:
     bool takeRow(size_t rowStart);
     void append(uint64_t timestamp, const rocksdb::Slice &value);
     bool conflict(const stele_found &found);
+    bool uncertain(uint64_t timestamp);
     bool fail(const Failure &failure) {
         failure_ = failure;
         return false;
     }
     Failure finish() const {
-        return failure_.isFailure() ? failure_ : failureOf(iterator_.status());
+        return failure_.isFailure() ? failure_ : status();
     }
 
     const rocksdb::Slice start_;
@@ -111,18 +111,18 @@ bool Scan::seekVisible() {
     for (int step = 0; step < kSteps; ++step) {
         if (!isOnCurrentKey()) return false;
         if (isVisible()) return true;
-        iterator_.Next();
+        next();
     }
-    iterator_.Seek(versionKey(cursor_.bound, cursor_.user, newest_));
+    seek(current(), newest_);
     return isOnCurrentKey();
 }
 
 // Takes the version that the iterator stands on: the newest visible one, as far as is known. What
 // was appended since `rowStart` is an older version of the same key.
 bool Scan::takeVersion(size_t rowStart) {
-    cursor_.rows.resize(rowStart);
+    cursor_.rows.shrink(rowStart);
     stele_found found;
-    if (!foundVersion(iterator_, &found)) return fail(unknownVersion());
+    if (!version(&found)) return fail(unknownVersion());
     if (found.outcome == STELE_VALUE && found.timestamp <= point_.timestamp) {
         append(found.timestamp, slice(found.bytes));
     }
@@ -131,22 +131,22 @@ bool Scan::takeVersion(size_t rowStart) {
 
 void Scan::append(uint64_t timestamp, const rocksdb::Slice &value) {
     if (conflicts_ > 0) return;
-    const uint32_t keyCount = static_cast<uint32_t>(cursor_.user.size());
+    const rocksdb::Slice key = current();
+    const uint32_t keyCount = static_cast<uint32_t>(key.size());
     const uint32_t valueCount = static_cast<uint32_t>(value.size());
-    char header[kRowHeaderBytes];
-    std::memcpy(header, &keyCount, sizeof keyCount);
-    std::memcpy(header + 4, &valueCount, sizeof valueCount);
-    std::memcpy(header + 8, &timestamp, sizeof timestamp);
-    cursor_.rows.append(header, sizeof header);
-    cursor_.rows.append(cursor_.user);
-    cursor_.rows.append(value.data(), value.size());
+    char *row = cursor_.rows.grow(kRowHeaderBytes + key.size() + value.size());
+    std::memcpy(row, &keyCount, sizeof keyCount);
+    std::memcpy(row + 4, &valueCount, sizeof valueCount);
+    std::memcpy(row + 8, &timestamp, sizeof timestamp);
+    std::memcpy(row + kRowHeaderBytes, key.data(), key.size());
+    std::memcpy(row + kRowHeaderBytes + key.size(), value.data(), value.size());
 }
 
 // Counts the row appended since `rowStart`, if any; false, and none left, if it does not fit.
 bool Scan::takeRow(size_t rowStart) {
     if (cursor_.rows.size() == rowStart) return true;
     if (count_ > 0 && cursor_.rows.size() > maxBytes_) {
-        cursor_.rows.resize(rowStart);
+        cursor_.rows.shrink(rowStart);
         isLimited_ = true;
         return false;
     }
@@ -161,16 +161,23 @@ bool Scan::conflict(const stele_found &found) {
     return conflicts_ < maxConflicts_;
 }
 
+bool Scan::uncertain(uint64_t timestamp) {
+    stele_found found{};
+    found.outcome = STELE_UNCERTAIN;
+    found.timestamp = timestamp;
+    return conflict(found);
+}
+
 Failure Scan::ascend() {
-    iterator_.Seek(versionKey(cursor_.bound, start_, kNewest));
+    seek(start_, kNewest);
     auto intent = intents_.lower_bound(start_);
     while (true) {
-        const bool hasVersion = iterator_.Valid() && isBeforeEnd(userKey(iterator_.key()));
+        const bool hasVersion = isValid() && isBeforeEnd(user());
         const bool hasIntent = intent != intents_.end() && isBeforeEnd(intent->first);
         if (!hasVersion && !hasIntent) break;
         const int order = !hasVersion ? 1 : !hasIntent ? -1
-            : userKey(iterator_.key()).compare(intent->first);
-        makeCurrent(order <= 0 ? userKey(iterator_.key()) : rocksdb::Slice(intent->first));
+            : user().compare(intent->first);
+        if (order <= 0) makeCurrent(); else makeCurrent(intent->first);
         if (!beginKey()) break;
         if (order >= 0) {
             if (!takeIntent(intent->second)) break;
@@ -178,14 +185,11 @@ Failure Scan::ascend() {
         }
         if (order > 0) continue;
         if (!isAnswered_ && seekVisible()) {
-            const uint64_t timestamp = timestampOf(iterator_.key());
+            const uint64_t found = timestamp();
             const size_t rowStart = cursor_.rows.size();
             if (!takeVersion(rowStart)) break;
-            if (timestamp > point_.timestamp) {
-                stele_found found{};
-                found.outcome = STELE_UNCERTAIN;
-                found.timestamp = timestamp;
-                if (!conflict(found)) break;
+            if (found > point_.timestamp) {
+                if (!uncertain(found)) break;
             } else if (!takeRow(rowStart)) {
                 break;
             }
@@ -200,39 +204,36 @@ bool Scan::takeOldestFirst() {
     const size_t rowStart = cursor_.rows.size();
     uint64_t newest = 0;
     for (int step = 0; isOnCurrentKey() && isVisible(); ++step) {
-        if (step == kSteps) iterator_.Seek(versionKey(cursor_.bound, cursor_.user, newest_));
-        newest = timestampOf(iterator_.key());
+        if (step == kSteps) seek(current(), newest_);
+        newest = timestamp();
         if (!takeVersion(rowStart)) return false;
         if (step == kSteps) break;
-        iterator_.Prev();
+        previous();
     }
     if (newest <= point_.timestamp) return takeRow(rowStart);
-    cursor_.rows.resize(rowStart);
-    stele_found found{};
-    found.outcome = STELE_UNCERTAIN;
-    found.timestamp = newest;
-    return conflict(found);
+    cursor_.rows.shrink(rowStart);
+    return uncertain(newest);
 }
 
 Failure Scan::descend() {
     if (end_.empty()) {
-        iterator_.SeekToLast();
+        seekToLast();
     } else {
-        iterator_.SeekForPrev(versionKey(cursor_.bound, end_, kNewest));
+        seekBack(end_, kNewest);
         // Only a version of the end itself, with the greatest timestamp, is not before the end.
-        if (iterator_.Valid() && userKey(iterator_.key()) == end_) iterator_.Prev();
+        if (isValid() && user() == end_) previous();
     }
     auto intent = end_.empty() ? intents_.end() : intents_.lower_bound(end_);
     while (true) {
         const bool hasVersion =
-            iterator_.Valid() && userKey(iterator_.key()).compare(start_) >= 0;
+            isValid() && user().compare(start_) >= 0;
         const auto before = intent == intents_.begin() ? intents_.end() : std::prev(intent);
         const bool hasIntent =
             before != intents_.end() && rocksdb::Slice(before->first).compare(start_) >= 0;
         if (!hasVersion && !hasIntent) break;
         const int order = !hasVersion ? -1 : !hasIntent ? 1
-            : userKey(iterator_.key()).compare(before->first);
-        makeCurrent(order >= 0 ? userKey(iterator_.key()) : rocksdb::Slice(before->first));
+            : user().compare(before->first);
+        if (order >= 0) makeCurrent(); else makeCurrent(before->first);
         if (!beginKey()) break;
         if (order <= 0) {
             if (!takeIntent(before->second)) break;
@@ -263,12 +264,12 @@ Failure readScan(
     Scan scan(request, *cursor, intents == nullptr ? kNoIntents : *intents, context, conflictSink);
     result = request.is_reverse ? scan.descend() : scan.ascend();
     if (result.isFailure()) return result;
-    page.rows = bytes(cursor->rows);
+    page.rows = bytes(rocksdb::Slice(cursor->rows.data(), cursor->rows.size()));
     page.count = scan.count();
     page.has_resume_key = scan.isLimited();
     if (scan.isLimited()) page.resume_key = bytes(scan.resumeKey());
     pageSink(context, &page);
-    if (cursor->rows.capacity() > kKeptRowBytes) std::string().swap(cursor->rows);
+    cursor->rows.release(kKeptRowBytes);
     return Failure();
 }
 
