@@ -82,6 +82,12 @@ package struct LeaseTable: Sendable {
         return GrantEpoch(boot: boot, counter: grant.counter)
     }
 
+    /// Whether `node` stands by this node, under the grant that `epoch` names.
+    package func isStandingBy(_ node: NodeID, under epoch: GrantEpoch, at monotonic: UInt64) -> Bool {
+        guard let grant = received[node] else { return false }
+        return grant.epoch == epoch && grant.until > monotonic
+    }
+
     /// When the grant to `node` ends; 0 if there is none.
     package func grantEnd(for node: NodeID) -> UInt64 { given[node]?.until ?? 0 }
 

@@ -136,6 +136,28 @@ extension NodeCore {
         loseRequests(sentTo: node)
     }
 
+    /// Ends a tablet's sleep when a grant has lapsed that vouched for those on whom it depends: for a
+    /// leader all other replicas, for a follower its leader.
+    func wakeIfDoubtful(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.isHibernated else { return }
+        let isCertain: Bool
+        if tablet.group.isLeader {
+            let term = tablet.group.term
+            isCertain = tablet.descriptor.replicas.allSatisfy { replica in
+                replica.node == configuration.node
+                    || states[index].acknowledgements.contains {
+                        $0.node == replica.node && $0.term == term
+                            && leases.isStandingBy($0.node, under: $0.epoch, at: clock.monotonic)
+                    }
+            }
+        } else {
+            let leader = tablet.descriptor.node(of: tablet.group.lead) ?? .none
+            isCertain = leases.grantEnd(for: leader) > clock.monotonic
+        }
+        if !isCertain { tablet.group.wake() }
+    }
+
     /// The earliest time at which a lost leader is to be replaced from here.
     func nextCampaign() -> UInt64? { states.compactMap(\.campaignAt).min() }
 
@@ -175,6 +197,7 @@ extension NodeCore {
             clockMonitor.forget(node)
             for index in tablets.indices {
                 tablets[index].releaseLocks(of: node)
+                tablets[index].group.wake()
                 // The process that relied on this node is gone, and its leases with it.
                 if states[index].standsBy?.node == node { states[index].standsBy = nil }
             }

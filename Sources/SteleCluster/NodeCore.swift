@@ -157,7 +157,10 @@ package final class NodeCore {
         effects = NodeEffects()
         isEngineBusy = false
         renewRecord()
-        for index in tablets.indices { setVotePermission(index) }
+        for index in tablets.indices {
+            wakeIfDoubtful(index)
+            setVotePermission(index)
+        }
         if clock.monotonic >= nextTick {
             tick()
             nextTick = clock.monotonic + configuration.tickInterval
@@ -300,7 +303,9 @@ package final class NodeCore {
 
     private func takeReady(_ index: Int) {
         let tablet = tablets[index]
-        let ready = tablet.group.ready()
+        var ready = Ready()
+        swap(&ready, &states[index].ready)
+        tablet.group.ready(into: &ready)
         for message in ready.messages {
             switch message.to {
             case .appendThread:
@@ -313,6 +318,8 @@ package final class NodeCore {
             default: send(message, of: index)
             }
         }
+        // A tablet that sleeps keeps no memory for work.
+        if !tablet.group.isHibernated { swap(&ready, &states[index].ready) }
     }
 
     /// Queues what Raft wants made durable for this turn's log record.

@@ -84,6 +84,8 @@ struct TabletState {
     var acknowledgements: [(node: NodeID, term: Term, epoch: GrantEpoch)] = []
     /// The newest hard state, as far as Raft has told.
     var hardState: HardState?
+    /// Reused for what Raft wants done.
+    var ready = Ready()
     /// Parts for the next log record.
     var unwritten: [PendingAppend.Part] = []
     /// When to campaign because the leader's node is gone.

@@ -34,6 +34,8 @@ package struct Progress: Hashable, Sendable {
     package private(set) var state = ReplicationState.probe
     /// Whether anything was heard since the last quorum check.
     package internal(set) var recentlyActive = false
+    /// Whether the member fell asleep at the end of the log, as it said since the last heartbeat.
+    var isAsleep = false
     /// Whether the member receives the log and does not vote.
     package internal(set) var isLearner: Bool
     /// Whether sending waits for an answer or a heartbeat's answer.

@@ -46,6 +46,9 @@ package struct RaftConfiguration: Sendable {
     package var maxInflightMessages: Int
     /// Bytes under way to one follower.
     package var maxInflightBytes: Int
+    /// Ticks without work after which a group falls asleep, see ``RaftGroup/wake()``; 0 for never.
+    /// Needs the quorum check and pre-vote, and reads that are confirmed by hearing from a quorum.
+    package var hibernationTicks: Int
     /// Whether storage is a target of messages, instead of something that `advance` waits for.
     package var asyncStorageWrites: Bool
     /// Whether a leader that hears from no quorum steps down, and followers that hear from a leader
@@ -71,7 +74,7 @@ package struct RaftConfiguration: Sendable {
         maxInflightMessages: Int = 256, maxInflightBytes: Int = .max, checkQuorum: Bool = false,
         preVote: Bool = false, readOnlyOption: ReadOnlyOption = .safe,
         disableProposalForwarding: Bool = false, disableConfChangeValidation: Bool = false,
-        stepDownOnRemoval: Bool = false, seed: UInt64 = 0
+        stepDownOnRemoval: Bool = false, hibernationTicks: Int = 0, seed: UInt64 = 0
     ) {
         self.id = id
         self.electionTicks = electionTicks
@@ -89,6 +92,7 @@ package struct RaftConfiguration: Sendable {
         self.disableProposalForwarding = disableProposalForwarding
         self.disableConfChangeValidation = disableConfChangeValidation
         self.stepDownOnRemoval = stepDownOnRemoval
+        self.hibernationTicks = hibernationTicks
         self.seed = seed
     }
 
@@ -100,5 +104,8 @@ package struct RaftConfiguration: Sendable {
         invariant(maxBytesPerMessage >= 0 && maxCommittedBytesPerReady > 0, "limits are negative")
         invariant(
             readOnlyOption == .safe || checkQuorum, "lease-based reads need the quorum check")
+        invariant(
+            hibernationTicks == 0 || (checkQuorum && preVote && readOnlyOption == .safe),
+            "groups that fall asleep need the quorum check, pre-vote and safe reads")
     }
 }

@@ -12,6 +12,7 @@ extension RaftCore {
 
     /// Lets one tick pass.
     mutating func tick() {
+        if isHibernated { return }
         if !isBusy { releaseBuffers() }
         isBusy = false
         if role == .leader { tickLeader() } else { tickElection() }
@@ -30,6 +31,7 @@ extension RaftCore {
     private mutating func tickLeader() {
         heartbeatElapsed += 1
         electionElapsed += 1
+        idleTicks += 1
         if electionElapsed >= configuration.electionTicks {
             electionElapsed = 0
             if configuration.checkQuorum { checkQuorum() }
@@ -39,6 +41,8 @@ extension RaftCore {
         guard role == .leader, heartbeatElapsed >= configuration.heartbeatTicks else { return }
         heartbeatElapsed = 0
         broadcastHeartbeat()
+        // A group of one has nobody to wait for.
+        sleepIfAllDo()
     }
 
     /// Counts the election timeout as elapsed: other candidates get this replica's vote from now
@@ -47,6 +51,7 @@ extension RaftCore {
     /// For an owner that knows the leader to be gone. Does nothing on a leader.
     mutating func expireElectionTimeout(campaignAfter ticks: Int = 0) {
         guard role != .leader else { return }
+        wake()
         electionElapsed = configuration.electionTicks
         randomizedElectionTimeout = configuration.electionTicks + ticks
         if ticks == 0, isPromotable, votesAllowedFor.allows(id) {

@@ -82,7 +82,11 @@ extension RaftCore {
         } else {
             refusals.beyondLog += 1
         }
-        send(Message(type: .heartbeatResponse, to: message.from, context: message.context))
+        if !followToSleep(message) { wake(by: message.from) }
+        send(
+            Message(
+                type: .heartbeatResponse, to: message.from, index: isHibernated ? message.index : 0,
+                context: message.context))
     }
 
     private mutating func handleSnapshot(_ message: Message) {

@@ -28,12 +28,25 @@ extension RaftCore {
         case .preCandidate: invariant(lead == .none, "a pre-candidate follows \(lead)")
         case .follower: invariant(lead != id, "a follower follows itself")
         }
+        if isHibernated { checkSleep() }
         invariant(uncommittedBytes >= 0, "the size of uncommitted proposals is negative")
         invariant(
             role == .leader || (postponedReads.isEmpty && readQueue.newestRound == nil),
             "reads wait at a \(role)")
         invariant(
             role == .leader || leadTransferee == .none, "leadership is handed over by a \(role)")
+    }
+
+    private func checkSleep() {
+        invariant(
+            role == .leader || (role == .follower && lead != .none), "a \(role) of nobody sleeps")
+        invariant(
+            log.applied == log.lastIndex && log.unstable.entries.isEmpty,
+            "a replica sleeps that has work to do")
+        for progress in tracker.progress where role == .leader {
+            invariant(
+                progress.match == log.lastIndex, "a leader sleeps, but \(progress.id) lags")
+        }
     }
 
     private func checkLeader() {

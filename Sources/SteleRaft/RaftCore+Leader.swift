@@ -143,6 +143,7 @@ extension RaftCore {
         if tracker.progress[slot].match < log.lastIndex || tracker.progress[slot].state == .probe {
             sendAppend(toSlot: slot, evenIfEmpty: true)
         }
+        noteSleep(ofSlot: slot, at: message.index)
         guard let newest = readQueue.newestRound,
             let round = ReadIndexQueue.round(in: message.context), round <= newest
         else { return }

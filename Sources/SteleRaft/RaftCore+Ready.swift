@@ -34,6 +34,8 @@ extension RaftCore {
             deferOwnMessages(in: &ready)
         }
         accept(ready)
+        // No tick will do it.
+        if isHibernated { releaseBuffers() }
         checkInDebugBuilds()
     }
 

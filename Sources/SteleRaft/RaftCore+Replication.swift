@@ -29,16 +29,19 @@ extension RaftCore {
         }
     }
 
-    /// Heartbeats carry the newest read round, so that any of them can confirm it.
+    /// Heartbeats carry the newest read round, so that any of them can confirm it, and in an idle
+    /// group the end of the log, where followers may fall asleep.
     mutating func broadcastHeartbeat() {
+        let end = invitesToSleep ? log.lastPosition : LogPosition(index: 0, term: 0)
         let context = readQueue.newestRound.map { ReadIndexQueue.context(of: $0) } ?? []
         for slot in tracker.progress.indices where tracker.progress[slot].id != id {
             // The follower may not hold entries beyond what it acknowledged.
             let commit = min(tracker.progress[slot].match, log.committed)
             send(
                 Message(
-                    type: .heartbeat, to: tracker.progress[slot].id, commit: commit,
-                    context: context))
+                    type: .heartbeat, to: tracker.progress[slot].id, logTerm: end.term,
+                    index: end.index, commit: commit, context: context))
+            tracker.progress[slot].isAsleep = false
             tracker.progress[slot].sent(commit: commit)
         }
     }

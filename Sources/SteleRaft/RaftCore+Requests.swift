@@ -3,10 +3,15 @@ import SteleBase
 /// What the owner of a replica asks of it; see ``RaftGroup`` for the words.
 extension RaftCore {
     /// Handles a request that cannot fail; one that does not fit is ignored.
-    mutating func request(_ message: Message) { try? process(message) }
+    mutating func request(_ message: Message) {
+        wake()
+        try? process(message)
+        checkInDebugBuilds()
+    }
 
     mutating func propose(_ payloads: [ArraySlice<UInt8>]) throws(RaftError) -> LogIndex? {
         guard !payloads.isEmpty else { return nil }
+        wake()
         if role == .leader {
             let first = log.lastIndex + 1
             try proposeOwn(payloads)
@@ -17,6 +22,7 @@ extension RaftCore {
     }
 
     mutating func propose(_ entries: [Entry]) throws(RaftError) -> LogIndex? {
+        wake()
         let first = log.lastIndex + 1
         try process(Message(type: .propose, from: id, entries: entries))
         return role == .leader ? first : nil

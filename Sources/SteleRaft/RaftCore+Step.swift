@@ -25,6 +25,7 @@ extension RaftCore {
             return
         }
         defer { checkInDebugBuilds() }
+        if !isRestful(message) { wake(by: message.from) }
         try process(message)
     }
 

@@ -19,10 +19,6 @@ struct RaftCore: ~Copyable {
     var vote: ReplicaID = .none
     /// The leader of the term, if known.
     var lead: ReplicaID = .none
-    /// The part this replica plays.
-    var role: Role = .follower
-    /// Whether anything was handed out since the last tick.
-    var isBusy = false
     /// To whom this leader is handing leadership, if to anyone.
     var leadTransferee: ReplicaID = .none
 
@@ -34,6 +30,15 @@ struct RaftCore: ~Copyable {
     var votesAllowedFor: VotePermission = .anyone
     /// Whether this replica may campaign now, also when a leader asks it to; the owner sets it.
     var mayLead = true
+    // Small ones together, where they leave no gaps.
+    /// The part this replica plays.
+    var role: Role = .follower
+    /// Whether anything was handed out since the last tick.
+    var isBusy = false
+    /// Whether the clock of this replica stands, see RaftCore+Hibernation.swift.
+    var isHibernated = false
+    /// Ticks since this leader was last asked for anything.
+    var idleTicks = 0
     /// The highest hybrid-time bound that this replica granted; every granted vote names it.
     var voteBound: UInt64 = 0
     /// The highest bound named by the votes, the own among them, that elected this leader.

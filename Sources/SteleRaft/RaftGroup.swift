@@ -122,6 +122,16 @@ extension RaftGroup {
         core.expireElectionTimeout(campaignAfter: ticks)
     }
 
+    /// Whether the group sleeps: it has nothing to do, and ticks do nothing either.
+    package var isHibernated: Bool { core.isHibernated }
+
+    /// Ends the sleep of this replica and, by a message, of its group.
+    ///
+    /// A sleeping replica hears of nobody, so its owner has to know the others to be alive. It wakes
+    /// a leader when the node of any member restarted, which knows of no leader then, or can no
+    /// longer be said to be alive; and a follower when that is so of its leader's node.
+    package func wake() { core.wake() }
+
     /// Replaces the randomised election timeout of the current term.
     package func fixElectionTimeout(_ ticks: Int) { core.randomizedElectionTimeout = ticks }
 }

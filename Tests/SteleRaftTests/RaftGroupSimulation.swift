@@ -28,6 +28,7 @@ struct RaftGroupSimulation {
         #expect(total.failures.isEmpty, "\(total.failures.count) seeds failed")
         guard seeds.count >= 100 else { return }
         #expect(total.committed > 10 * seeds.count, "hardly anything was committed")
+        #expect(total.sleeps > seeds.count / 4, "groups hardly ever slept")
         #expect(total.terms > 2 * seeds.count, "leaders were hardly ever replaced")
     }
 
@@ -62,6 +63,7 @@ struct RaftGroupSimulation {
         var committed = 0
         var terms = 0
         var reads = 0
+        var sleeps = 0
         var slowestRecovery = 0
         var failures: [String] = []
 
@@ -71,13 +73,14 @@ struct RaftGroupSimulation {
             committed += other.committed
             terms += other.terms
             reads += other.reads
+            sleeps += other.sleeps
             slowestRecovery = max(slowestRecovery, other.slowestRecovery)
             failures += other.failures
         }
 
         var description: String {
             "\(seeds) seeds, trace hash \(String(trace, radix: 16)), \(committed) entries applied,"
-                + " \(terms) terms, \(reads) reads, slowest recovery \(slowestRecovery) timeouts"
+                + " \(terms) terms, \(reads) reads, \(sleeps) sleeps, slowest recovery \(slowestRecovery) timeouts"
         }
     }
 
@@ -97,6 +100,7 @@ struct RaftGroupSimulation {
             summary.committed += group.committedEntries
             summary.terms += group.terms
             summary.reads += group.answeredReads
+            summary.sleeps += group.sleeps
             summary.slowestRecovery = max(summary.slowestRecovery, group.recoveryTimeouts)
         }
         return summary

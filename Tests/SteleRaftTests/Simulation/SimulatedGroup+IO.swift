@@ -8,6 +8,7 @@ extension SimulatedGroup {
 
     func transmit(_ message: Message) throws {
         try checkPromise(message)
+        transmissions += 1
         let (from, to) = (Int(message.from.rawValue) - 1, Int(message.to.rawValue) - 1)
         guard members.indices.contains(to) else { return }
         guard isFaulty else { return post(message, to: to, after: Int(random.uniform(1...20))) }

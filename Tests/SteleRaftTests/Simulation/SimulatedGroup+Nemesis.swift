@@ -66,6 +66,9 @@ extension SimulatedGroup {
 
     func injectFault() {
         if random.oneIn(3) { clearCuts() }
+        if swarm.hibernationTicks > 0, now >= clientsRestUntil, random.oneIn(8) {
+            clientsRestUntil = now + Int(random.uniform(5_000...15_000))
+        }
         let slot = pick()
         let member = members[slot]
         switch random.below(12) {
@@ -173,7 +176,8 @@ extension SimulatedGroup {
     func firstCommitted(_ slot: Int) {
         guard isFaulty, let group = members[slot].group else { return }
         let changes =
-            group.applied < group.core.pendingConfIndex && group.core.pendingConfIndex <= group.committed
+            group.applied < group.core.pendingConfIndex
+            && group.core.pendingConfIndex <= group.committed
         if swarm.splitsJoint, changes, random.oneIn(3) {
             // The voters of now must not decide alone.
             separateFromVoters(slot, of: group.membership.voters.ids)

@@ -42,6 +42,12 @@ final class SimulatedGroup {
     var reads: [UInt64: LogIndex] = [:]
     var answeredReads = 0
     var proposals: UInt64 = 0
+    /// No client asks for anything before that.
+    var clientsRestUntil = 0
+    /// How often a leader fell asleep.
+    var sleeps = 0
+    /// Messages that were handed to the network.
+    var transmissions = 0
     /// How long the group took to commit after the last fault, in election timeouts.
     private(set) var recoveryTimeouts = 0
 
@@ -71,6 +77,10 @@ final class SimulatedGroup {
             SimulatedMember(id: ReplicaID(number), snapshot: number <= starters ? snapshot : nil)
         }
         cut = Array(repeating: 0, count: swarm.members)
+        for member in members {
+            member.heard = Array(repeating: 0, count: swarm.members)
+            member.lives = member.heard
+        }
         highestCommit = LogPosition(index: SimulatedGroup.base, term: 5)
         for slot in members.indices {
             start(slot)
@@ -99,16 +109,18 @@ final class SimulatedGroup {
         isFaulty = false
         cut = Array(repeating: 0, count: members.count)
         for slot in members.indices { heal(slot) }
+        clientsRestUntil = 0
         try recover()
+        try rest()
     }
 
-    private func step() throws {
+    func step() throws {
         guard let event = events.popFirst() else { throw Violation(description: "time stopped") }
         now = event.time
         switch event.kind {
         case .client:
             events.add(.client, at: now + Int(random.uniform(50...500)))
-            act()
+            if now >= clientsRestUntil { act() }
             for slot in members.indices { try settle(slot) }
             return
         case .nemesis:
@@ -128,6 +140,7 @@ final class SimulatedGroup {
         case .tick:
             events.add(.tick, at: now + Swarm.tick, member: event.member)
             member.group?.tick()
+            watchNodes(event.member)
         case .packet: deliver(event.detail)
         case .disk: if event.detail == member.life { try workOnDisk(event.member) }
         case .apply: if event.detail == member.life { try workOnStateMachine(event.member) }
@@ -145,6 +158,7 @@ final class SimulatedGroup {
             try takeReady(slot)
         }
         if member.openReady != nil { try check(slot) }
+        try checkSleep(slot)
     }
 
     // MARK: The end
@@ -175,19 +189,24 @@ final class SimulatedGroup {
             nextLook = now + 200
             shutDownFormerMembers()
             replaceFormerLeader()
+            if now > start + SimulatedGroup.recoveryBound / 2 * timeout { informSuccessors() }
             if try hasRecovered(target: target), answeredReads > readsBefore {
                 recoveryTimeouts = (now - start + timeout - 1) / timeout
                 return
             }
         }
+        throw Violation(description: "no progress after healing:\n\(describeMembers())")
+    }
+
+    func describeMembers() -> String {
         let states = members.map { member -> String in
             guard let group = member.group else { return "\(member.id) is down" }
-            return "\(member.id) \(group.role) term \(group.term) log \(group.lastIndex)"
+            return "\(member.id) \(group.role)\(group.isHibernated ? ", asleep," : "")"
+                + " term \(group.term) log \(group.lastIndex)"
                 + " commit \(group.committed) applied \(member.state.index)"
                 + " \(group.membership) \(group.progress.map(\.description))"
         }
-        throw Violation(
-            description: "no progress after healing:\n\(states.joined(separator: "\n"))")
+        return states.joined(separator: "\n")
     }
 
     private func hasRecovered(target: LogIndex) throws -> Bool {
@@ -206,7 +225,7 @@ final class SimulatedGroup {
     }
 
     /// Replicas that are no members any more are removed by their owner, once all members know.
-    private func shutDownFormerMembers() {
+    func shutDownFormerMembers() {
         guard let newest = members.max(by: { $0.state.index < $1.state.index }) else { return }
         let known = members.filter { newest.state.confState.contains($0.id) }
         for slot in members.indices {
@@ -221,10 +240,29 @@ final class SimulatedGroup {
     }
 
     /// A leader that is no member any more takes no proposals; its owner makes it hand over.
-    private func replaceFormerLeader() {
+    func replaceFormerLeader() {
         for group in members.compactMap(\.group) where group.isLeader {
             let voters = group.membership.voters
             if !voters.contains(group.id) { group.transferLeader(to: voters.ids[0]) }
+        }
+    }
+
+    /// A leader that steps down when it is removed may be the last to have told anyone of its
+    /// removal, and only others that are removed too. These then refuse their successors the votes
+    /// which those still believe to need. It takes an owner to end that: it hands the state of who
+    /// knows to those who do not.
+    private func informSuccessors() {
+        guard swarm.stepDownOnRemoval,
+            let newest = members.max(by: { $0.state.index < $1.state.index }),
+            let group = newest.group, !group.membership.voters.contains(newest.id)
+        else { return }
+        let successors = members.filter { group.membership.voters.contains($0.id) }
+        guard successors.allSatisfy({ $0.state.index < newest.state.index }) else { return }
+        for successor in successors {
+            try? successor.group?.step(
+                Message(
+                    type: .snapshot, from: newest.id, to: successor.id, term: group.term,
+                    snapshot: newest.currentSnapshot()))
         }
     }
 

@@ -40,6 +40,11 @@ final class SimulatedMember {
     var sendsOldSnapshots = false
     /// Whether the own membership is to be compared with that of others at the next applied entry.
     var checksMembership = true
+    /// When the own node last heard of each other one.
+    var heard: [Int] = []
+    /// In which life it was then.
+    var lives: [Int] = []
+    var seenAsleep = false
     var seenRole = Role.follower
     var seenHardState = HardState.empty
 
@@ -74,6 +79,7 @@ final class SimulatedMember {
         group = RaftGroup(configuration, storage: storage)
         checksMembership = true
         seenRole = .follower
+        seenAsleep = false
         seenHardState = storage.hardState
     }
 

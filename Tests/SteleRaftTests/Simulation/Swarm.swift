@@ -20,6 +20,8 @@ struct Swarm {
     var preVote: Bool
     var asyncStorageWrites: Bool
     var stepDownOnRemoval: Bool
+    /// Ticks without work until the group falls asleep, 0 for never.
+    var hibernationTicks: Int
     var maxBytesPerMessage: Int
     var maxInflightMessages: Int
     var maxCommittedBytesPerReady: Int
@@ -62,6 +64,8 @@ struct Swarm {
         // changes of the membership make one.
         preVote = random.oneIn(2) || (churn > 0 && !checkQuorum)
         asyncStorageWrites = !random.oneIn(3)
+        hibernationTicks =
+            checkQuorum && preVote && random.oneIn(2) ? Int(random.uniform(1...4)) : 0
         stepDownOnRemoval = random.oneIn(2)
         maxBytesPerMessage = random.oneIn(2) ? 1 : Int(random.uniform(1...400))
         maxInflightMessages = Int(random.uniform(1...8))
@@ -98,6 +102,7 @@ struct Swarm {
         configuration.maxUncommittedBytes = 200
         configuration.maxCommittedBytesPerReady = maxCommittedBytesPerReady
         configuration.stepDownOnRemoval = stepDownOnRemoval
+        configuration.hibernationTicks = hibernationTicks
         configuration.seed = seed
         return configuration
     }
