@@ -131,10 +131,7 @@ final class NodeAssembly: @unchecked Sendable {
         do {
             let tablets = try membership.tabletDescriptors()
             let opened = try await pool.runIfActive { [configuration, weak host] in
-                try Storage.open(configuration) { [weak host] event in
-                    guard case .failed(let error) = event else { return }
-                    host?.post(.failed(SteleError(error)))
-                }
+                try Storage.open(configuration) { [weak host] event in host?.observe(event) }
             }
             try await loop.flatSubmit {
                 do {

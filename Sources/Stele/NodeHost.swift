@@ -73,7 +73,11 @@ final class NodeHost: @unchecked Sendable {
         case submit(TabletRequest, Duration, Waiter)
         case synced(UInt64)
         case failed(SteleError)
+        /// A flush that the turn asked for has ended.
         case flushed([AppliedState])
+        /// The engine has flushed, asked or by itself.
+        case engineFlushed
+        case frontierMoved([AppliedState])
         case fetched(TabletID, [SteleRaft.Entry])
         case messages([PeerMessage], NodeID)
         case connected(NodeID)
@@ -180,6 +184,8 @@ final class NodeHost: @unchecked Sendable {
             }
         case .failed(let error): fail(error)
         case .flushed(let frontier): core.flushed(frontier)
+        case .engineFlushed: readFrontier()
+        case .frontierMoved(let frontier): core.frontierMoved(frontier)
         case .fetched(let tablet, let entries):
             fetchesUnderWay.remove(tablet)
             core.entriesFetched(entries, of: tablet)
@@ -219,6 +225,28 @@ final class NodeHost: @unchecked Sendable {
             do {
                 try engine.flush()
                 self?.post(.flushed(try engine.persistedFrontier()))
+            } catch {
+                self?.post(.failed(SteleError(.storage, "\(error)")))
+            }
+        }
+    }
+
+    /// Takes in what the engine tells by itself. From any thread, which must not call the engine.
+    func observe(_ event: EngineEvent) {
+        switch event {
+        case .failed(let error): post(.failed(SteleError(error)))
+        case .flushed: post(.engineFlushed)
+        case .pressure: break
+        }
+    }
+
+    /// Asks the engine how far it is durable.
+    private func readFrontier() {
+        guard let engine else { return }
+        pool.submit { [weak self] state in
+            guard state == .active else { return }
+            do {
+                self?.post(.frontierMoved(try engine.persistedFrontier()))
             } catch {
                 self?.post(.failed(SteleError(.storage, "\(error)")))
             }

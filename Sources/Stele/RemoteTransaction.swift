@@ -10,7 +10,8 @@ final class RemoteTransaction: @unchecked Sendable {
     // Safety: touched on the node's loop only; its task runs on the loop's executor.
     private let backend: any TransactionBackend
     private let executor: LoopExecutor
-    private var queue: [(step: TransactionStep, answer: ClientService.Answer)] = []
+    private var queue = BoundedQueue<(step: TransactionStep, answer: ClientService.Answer)>(
+        limit: Limits.queuedSteps)
     private var isRunning = false
     private var failure: SteleError?
     private var savepoints: [UInt64: Savepoint] = [:]
@@ -25,12 +26,11 @@ final class RemoteTransaction: @unchecked Sendable {
             rollback()
             return answer(.done)
         }
-        guard queue.count < Limits.queuedSteps else {
+        guard queue.append((step, answer)) else {
             rollback()
             let excess = LimitExceeded(.queuedSteps, count: queue.count + 1)
             return answer(.failed(SteleError(excess)))
         }
-        queue.append((step, answer))
         guard !isRunning else { return }
         isRunning = true
         Task(executorPreference: executor) { await self.run() }
@@ -40,8 +40,7 @@ final class RemoteTransaction: @unchecked Sendable {
     func rollback() { backend.rollback() }
 
     private func run() async {
-        while !queue.isEmpty {
-            let (step, answer) = queue.removeFirst()
+        while let (step, answer) = queue.popFirst() {
             do {
                 answer(try await perform(step))
             } catch {

@@ -21,6 +21,8 @@ public enum Limits {
     package static let scanPageBytes = 1 << 20
     /// Entries appended to a node's log that are not committed yet.
     package static let logInFlightBytes = 64 << 20
+    /// Durable entries of all tablets that a node keeps in memory, for followers that lag.
+    package static let logCacheBytes = 64 << 20
     /// Connections that a node accepts.
     package static let connections = 10_000
     /// Transactions that one connection of a client has open at a time.

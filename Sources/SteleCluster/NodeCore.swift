@@ -26,6 +26,8 @@ package struct NodeCoreConfiguration: Sendable {
     package var flushThreshold = 48 << 20
     /// Entries that a busy tablet's log gives up at once, at least.
     package var minimumTruncation: LogIndex = 1_024
+    /// What the logs of all tablets may keep in memory together.
+    package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
     package var applyBudget = 1 << 20
 
@@ -73,6 +75,7 @@ package final class NodeCore {
     /// What the log was asked to make durable and has not confirmed yet, in order.
     var appends: [PendingAppend] = []
     private var lastAppend: UInt64 = 0
+    private var logCaches: LogCaches
     /// The record that was last asked for, and the highest one that is on disk.
     private var requestedRecord: NodeRecord
     package private(set) var durableRecord: NodeRecord?
@@ -145,6 +148,10 @@ package final class NodeCore {
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
+        logCaches = LogCaches(limit: configuration.logCacheBytes)
+        for index in tablets.indices {
+            logCaches.changed(index, by: tablets[index].log.cachedBytes) { tablets[$0].log }
+        }
     }
 
     // MARK: The turn
@@ -290,8 +297,11 @@ package final class NodeCore {
 
     private func partSynced(_ part: PendingAppend.Part) {
         let tablet = tablets[part.tablet]
+        let cached = tablet.log.cachedBytes
         tablet.log.append(part.entries, hardState: part.hardState)
         if let position = part.compacted { tablet.log.compact(to: position) }
+        let growth = tablet.log.cachedBytes - cached
+        logCaches.changed(part.tablet, by: growth) { tablets[$0].log }
         for response in part.responses {
             if response.to == tablet.replica {
                 try? tablet.group.step(response)
@@ -475,11 +485,16 @@ package final class NodeCore {
         effects.flush = true
     }
 
-    /// The flush that was asked for has ended.
-    ///
-    /// - Parameter frontier: what the engine says is durable, by tablet and replica.
+    /// The flush that was asked for has ended; see ``frontierMoved(_:)``.
     package func flushed(_ frontier: [AppliedState]) {
         isFlushing = false
+        frontierMoved(frontier)
+    }
+
+    /// More is durable in the engine than before, whoever caused that.
+    ///
+    /// - Parameter frontier: what the engine says is durable, by tablet and replica.
+    package func frontierMoved(_ frontier: [AppliedState]) {
         var rest = frontier[...]
         for index in tablets.indices {
             let tablet = tablets[index]

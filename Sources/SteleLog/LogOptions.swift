@@ -1,3 +1,5 @@
+import SteleBase
+
 /// Settings of a log; the defaults are meant for production.
 package struct LogOptions: Sendable {
     /// The usual length of a segment; a larger record gets a segment of its own size.
@@ -5,7 +7,7 @@ package struct LogOptions: Sendable {
     /// Payload bytes of the newest entries that opening returns, for one replica.
     package var tailBytesPerReplica = 4 << 20
     /// The same for all replicas together.
-    package var tailBytesInTotal = 256 << 20
+    package var tailBytesInTotal = Limits.logCacheBytes
     /// How far zeros are written ahead of the records in a segment that is new.
     package var zeroedBytes = 1 << 20
     /// How many files of reclaimed segments are kept to be used again.

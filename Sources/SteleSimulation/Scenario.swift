@@ -63,6 +63,8 @@ public struct DiskProfile: Hashable, Sendable {
     public var minimumTruncation: UInt64 = 1_024
     /// Entries of each replica that a restarting node finds in memory.
     public var recoveredTail = 1_000
+    /// What all logs of a node may keep in memory together.
+    public var logCacheBytes = 64 << 20
 
     public init() {}
 }
@@ -103,6 +105,7 @@ extension Scenario {
         disk.flushThreshold = [2_000, 16_000, 1 << 20][Int(random.below(3))]
         disk.minimumTruncation = [1, 50, 1_024][Int(random.below(3))]
         disk.recoveredTail = [0, 3, 1_000][Int(random.below(3))]
+        if disk.recoveredTail == 3 { disk.logCacheBytes = 2_000 }
     }
 
     /// At least two families of faults, so that they meet.

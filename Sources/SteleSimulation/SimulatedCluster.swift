@@ -124,6 +124,7 @@ final class SimulatedCluster {
             seed: nodeRandom.next())
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
+        configuration.logCacheBytes = scenario.disk.logCacheBytes
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
         do {

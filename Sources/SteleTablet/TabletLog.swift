@@ -20,7 +20,8 @@ package final class TabletLog: RaftStorage {
     /// Begins at `cacheStart`; entries before `cacheOffset` have been given up already.
     private var cache: [Entry]
     private var cacheOffset = 0
-    private var cachedBytes: Int
+    /// What the entries in memory take up.
+    package private(set) var cachedBytes: Int
     private let cacheLimit: Int
     /// Entries read back from disk for whoever needs older ones than the cache holds.
     private var fetched: [Entry] = []
@@ -136,6 +137,15 @@ package final class TabletLog: RaftStorage {
         // What was read may have been overwritten since; the terms tell.
         for entry in entries where (try? term(at: entry.index)) != entry.term { return }
         fetched = entries
+    }
+
+    /// Lets entries up to `index` go from memory; returns how many bytes they took up.
+    package func giveUp(through index: LogIndex) -> Int {
+        let before = cachedBytes
+        let held = cache.count - cacheOffset
+        let cacheStart = lastIndex + 1 - LogIndex(held)
+        if index >= cacheStart { dropOldest(min(Int(index + 1 - cacheStart), held)) }
+        return before - cachedBytes
     }
 
     private func truncate(from index: LogIndex) {

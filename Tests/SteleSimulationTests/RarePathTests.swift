@@ -9,6 +9,7 @@ import Testing
         private static let paths = [
             "cluster: a grant to an earlier run is void",
             "cluster: a read is withheld because the lease ran out",
+            "cluster: entries leave memory because of all tablets' together",
             "cluster: apply little",
             "cluster: flush early",
             "cluster: leadership is handed on because of the clock",

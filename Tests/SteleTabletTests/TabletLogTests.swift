@@ -50,6 +50,23 @@ import Testing
         #expect(try log.term(at: 10) == 7)
     }
 
+    @Test func `what is given up leaves memory and its index stays known`() throws {
+        let log = log()
+        log.append(entries(1...20, term: 1, bytes: 36), hardState: nil)
+        #expect(log.cachedBytes == 2_000)
+        #expect(log.giveUp(through: 5) == 500)
+        #expect(log.giveUp(through: 5) == 0)
+        #expect(try log.entries(from: 6, upTo: 21, maxBytes: .max).count == 15)
+        #expect(throws: RaftStorageError.temporarilyUnavailable) {
+            try log.entries(from: 5, upTo: 6, maxBytes: .max)
+        }
+        #expect(log.giveUp(through: 90) == 1_500)
+        #expect(log.cachedBytes == 0)
+        #expect(try log.term(at: 20) == 1 && log.lastIndex == 20)
+        log.append(entries(21...21, term: 2), hardState: nil)
+        #expect(try log.entries(from: 21, upTo: 22, maxBytes: .max).map(\.term) == [2])
+    }
+
     @Test func `what the cache gave up is asked for and taken back in`() throws {
         let log = log(cacheLimit: 400)
         log.append(entries(1...20, term: 1, bytes: 36), hardState: nil)
