@@ -24,13 +24,14 @@ Failure openFailureOf(const rocksdb::Status &status) {
     Failure result = failureOf(status);
     if (status.IsInvalidArgument() || status.IsNotSupported()) {
         result.code = STELE_INCOMPATIBLE;
-    } else if (
-        // RocksDB tells a taken lock by its message only; the first form is another process, the
-        // second another engine of this process.
-        status.IsIOError()
-        && (result.message.find("While lock file") != std::string::npos
-            || result.message.find("lock hold by current process") != std::string::npos)) {
-        result.code = STELE_LOCKED;
+    }
+    // RocksDB tells a taken lock by its message only.
+    if (!status.IsIOError()) return result;
+    if (result.message.find("While lock file") != std::string::npos) {
+        return failure(STELE_LOCKED, "it is open in another process");
+    }
+    if (result.message.find("lock hold by current process") != std::string::npos) {
+        return failure(STELE_LOCKED, "it is open in this process already");
     }
     return result;
 }

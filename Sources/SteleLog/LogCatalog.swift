@@ -59,6 +59,7 @@ final class LogCatalog: Sendable {
                 let known = index.slot(at: compacted.index)?.term
                 outgoing.discards = known != compacted.term
                 last = outgoing.discards ? compacted.index : last
+                if outgoing.discards { mark("log: a compaction voids what lies above it") }
             }
         }
         if let first = part.entries.first, let final = part.entries.last {

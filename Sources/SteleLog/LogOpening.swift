@@ -63,11 +63,13 @@ extension LogWriter {
         if let unproven = recovery.unproven, !unproven.bytes.isEmpty {
             // Written anew, not only synced: after a failed sync the kernel may hold pages that
             // are not on disk but count as clean, and a later sync would pass over them.
+            mark("log: the end of the log was not proven to be synced")
             try unproven.file.write(unproven.bytes, at: unproven.offset)
             try unproven.file.sync()
         }
         var removed = 0
         if let path = recovery.abandoned {
+            mark("log: a segment whose creation was cut short is dropped")
             removed += try files.open(path, create: false).size()
             try files.remove(path)
         }

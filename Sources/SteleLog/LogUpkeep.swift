@@ -74,6 +74,7 @@ extension LogWriter {
             spares.append(Spare(path: path, bytes: bytes))
             return 0
         }
+        mark("log: a segment file is removed")
         try files.remove(segment.path)
         try files.syncDirectory(directory)
         return bytes
@@ -105,7 +106,8 @@ extension LogWriter {
     private func moveSlice() throws(LogError) {
         var parts: [OutgoingPart] = []
         var bytes = 0
-        while !moving.isFinished, bytes < options.movedBytes {
+        let most = faultPoint("log: entries are moved one by one") ? 1 : options.movedBytes
+        while !moving.isFinished, bytes < most {
             let (key, index) = moving.entries[moving.next]
             moving.next += 1
             let slot = catalog.state.withLock { $0.replicas[key]?.slot(at: index) }
@@ -120,6 +122,7 @@ extension LogWriter {
             }
         }
         if parts.isEmpty { return }
+        mark("log: entries are copied forward")
         let batch = LogBatch(parts: parts.map(\.part))
         try makeRoom(for: RecordEncoder.bound(batch))
         let placed = encode(parts)

@@ -187,8 +187,10 @@ package final class LogWriter {
 
     /// Begins a new segment unless so many bytes fit this one, or it holds nothing yet.
     func makeRoom(for bytes: Int) throws(LogError) {
-        if end + UInt64(bytes) <= base + UInt64(options.segmentBytes) { return }
+        let fits = end + UInt64(bytes) <= base + UInt64(options.segmentBytes)
+        if fits, !faultPoint("log: a segment ends early") { return }
         if end > checkpointEnd { try beginSegment() }
+        if bytes > options.segmentBytes { mark("log: a segment of its own for a large record") }
     }
 
     /// Syncs what there is and goes on in a new segment, which is durable on return.
@@ -220,11 +222,12 @@ package final class LogWriter {
 
     /// A spare under a new name, or an empty file.
     private func newFile(_ path: String) throws(FileError) -> (any File, Int) {
-        if spares.isEmpty {
+        if spares.isEmpty || faultPoint("log: a new file though there is a spare") {
             let file = try files.open(path, create: true)
             try files.syncDirectory(directory)
             return (file, 0)
         }
+        mark("log: a file is used again")
         let spare = spares.removeFirst()
         try files.rename(spare.path, to: path)
         try files.syncDirectory(directory)

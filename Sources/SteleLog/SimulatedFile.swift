@@ -33,8 +33,10 @@ struct SimulatedInode: Sendable {
     }
 
     mutating func sync() {
+        // The length as well, but only as far as something that was written needs it.
+        let end = dirty.keys.max().map { ($0 + 1) * Self.sectorBytes } ?? 0
+        durableSize = max(durableSize, lost.isEmpty ? bytes.count : min(end, bytes.count))
         dirty = [:]
-        durableSize = max(durableSize, lost.isEmpty ? bytes.count : 0)
     }
 
     /// What a failed sync does: the pages count as clean but are not on the disk.

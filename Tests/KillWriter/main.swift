@@ -1,8 +1,9 @@
-// KillWriter DIRECTORY [check]: writes numbers through a log and an engine until it is killed.
+// KillWriter DIRECTORY [check|store]: writes numbers through a log and an engine until it is killed.
 //
 // Number n is entry n of the log; applied, it gives the key n mod 97 the value n. At its start it
 // recovers both and prints "state n" if they hold exactly the numbers up to n, else "bad" and why.
 // Then it prints "ack n" for all that was durable and applied up to n. With `check` it ends there.
+// With `store` it only opens the engine. What cannot be opened is told as "refused: why", status 2.
 import Glibc
 import SteleBase
 import SteleClock
@@ -78,8 +79,27 @@ let directory = CommandLine.arguments[1]
 var options = LogOptions()
 options.segmentBytes = 64 << 10
 options.zeroedBytes = 16 << 10
-let (log, recovered) = try RaftLog.open(directory: directory + "/log", options: options)
-let engine = try RocksDBEngine(directory: directory + "/store")
+let store = directory + "/store"
+
+/// What could not be opened, said instead of a state.
+func refused(_ error: any Error) -> Never {
+    say("refused: \(error)")
+    exit(2)
+}
+
+if CommandLine.arguments.last == "store" {
+    do { _ = try RocksDBEngine(directory: store) } catch { refused(error) }
+    exit(0)
+}
+let log: RaftLog
+let recovered: RecoveredLog
+let engine: RocksDBEngine
+do {
+    (log, recovered) = try RaftLog.open(directory: directory + "/log", options: options)
+    engine = try RocksDBEngine(directory: store)
+} catch {
+    refused(error)
+}
 var last = try recover(log, recovered, engine)
 try verify(engine, upTo: last)
 say("state \(last)")

@@ -39,6 +39,8 @@ import Testing
             return process.terminationReason == .uncaughtSignal
         }
 
+        func signal(_ number: Int32) { Foundation.kill(process.processIdentifier, number) }
+
         func end() -> Int32 {
             process.waitUntilExit()
             return process.terminationStatus
@@ -65,11 +67,57 @@ import Testing
         }
     }
 
-    @Test func acknowledgedWritesSurviveFiftyKills() throws {
+    private func withDirectory(_ body: (String) throws -> Void) throws {
         let directory = NSTemporaryDirectory() + "stele-kill-\(UUID().uuidString)"
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
+        try body(directory)
+    }
+
+    /// The content of every file below a directory.
+    private func files(_ directory: String) throws -> [String: Data] {
+        var found: [String: Data] = [:]
+        for name in try FileManager.default.subpathsOfDirectory(atPath: directory) {
+            found[name] = FileManager.default.contents(atPath: directory + "/" + name)
+        }
+        return found
+    }
+
+    /// The second of two processes is told who it is that it may not disturb, and disturbs nothing.
+    @Test func oneDirectoryTwoProcesses() throws {
+        try withDirectory { directory in
+            let first = try Life(directory)
+            let state = first.line()
+            #expect(state?.hasPrefix("state ") == true)
+            first.signal(SIGSTOP)
+            let before = try files(directory)
+            #expect(before.count > 4)
+            let reasons = [
+                ("check", "\(directory)/log is open in another process"),
+                ("store", "\(directory)/store: it is open in another process"),
+            ]
+            for (mode, reason) in reasons {
+                let second = try Life(directory, [mode])
+                let line = try #require(second.line())
+                #expect(line.hasPrefix("refused: "))
+                #expect(line.contains(reason))
+                #expect(second.end() == 2)
+            }
+            let after = try files(directory)
+            #expect(after.keys.sorted() == before.keys.sorted())
+            for (name, content) in before { #expect(after[name] == content, "\(name) was changed") }
+            first.signal(SIGCONT)
+            #expect(first.line()?.hasPrefix("ack ") == true)
+            #expect(first.kill())
+        }
+    }
+
+    @Test func acknowledgedWritesSurviveFiftyKills() throws {
+        try withDirectory(killFiftyTimes)
+    }
+
+    private func killFiftyTimes(_ directory: String) throws {
         var told = Told()
         for number in 0..<50 {
             let life = try Life(directory)

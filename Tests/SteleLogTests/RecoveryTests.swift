@@ -6,7 +6,7 @@ import Testing
 @testable import SteleLog
 
 /// How many seeds to try: what a variable of the environment says, for long runs.
-private func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
+func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
     getenv(variable).flatMap { UInt64(String(cString: $0)) } ?? otherwise
 }
 
@@ -40,6 +40,13 @@ private func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
     /// Crashes between any two steps; whatever was synced is there, in order, nothing else.
     @Test(arguments: 0..<longRun("STELE_LOG_SEEDS", otherwise: 20))
     func acknowledgedSurvivesCrashes(seed: UInt64) throws {
+        // Every other run takes permitted detours on its way.
+        try Probes(faultOdds: seed % 2 == 0 ? 0 : 8, seed: seed).observe { () throws in
+            try crashes(seed: seed)
+        }
+    }
+
+    private func crashes(seed: UInt64) throws {
         let disk = SimulatedFileSystem(seed: seed)
         var source = BatchSource(seed: seed &* 7)
         source.replicas = 2 + seed % 8
