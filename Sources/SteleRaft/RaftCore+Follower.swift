@@ -39,13 +39,11 @@ extension RaftCore {
         lead = leader
     }
 
-    /// Passes a request on that was made here; false if that cannot be.
-    ///
-    /// What another replica passed on goes no further, so that requests cannot circle.
+    /// Passes a request on, also one that came from another replica which took this one for the
+    /// leader; false if that cannot be.
     @discardableResult
     private mutating func forwardToLeader(_ message: Message) -> Bool {
-        let isOwn = message.to == .none
-        guard isOwn, lead != .none, lead != id else { return false }
+        guard lead != .none, lead != id else { return false }
         var forwarded = message
         forwarded.to = lead
         send(forwarded)

@@ -284,7 +284,8 @@ final class InteractionEnvironment {
         if let level = directive.value("log-level") { try setLevel(level) }
         let nodes = directive.words.isEmpty ? self.nodes : try selected(directive)
         while try stabilizeOnce(nodes) {}
-        if isQuiet { output = before }
+        // With a level of its own some scripts expect silence, others all but the log.
+        if isQuiet, directive.expected == "ok" { output = before }
     }
 
     private func stabilizeOnce(_ nodes: [Node]) throws -> Bool {
