@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 static atomic_bool counting;
 static atomic_uint_fast64_t process_count;
 static atomic_uint_fast64_t process_bytes;
@@ -77,8 +81,14 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 
 void free(void *memory) { __libc_free(memory); }
 
+uint64_t stele_heap_bytes_in_use(void) {
+    struct mallinfo2 heap = mallinfo2();
+    return heap.uordblks + heap.hblkhd;
+}
+
 #else
 
+uint64_t stele_heap_bytes_in_use(void) { return 0; }
 int32_t stele_allocations_supported(void) { return 0; }
 
 #endif

@@ -22,3 +22,6 @@ uint64_t stele_allocations_of_thread(void);
 
 /// Bytes asked for by all threads since the start.
 uint64_t stele_allocated_bytes_of_process(void);
+
+/// Bytes of the heap that are in use now, with what the allocator adds to each piece.
+uint64_t stele_heap_bytes_in_use(void);
