@@ -33,6 +33,7 @@ private final class FuzzedReplica {
         configuration.preVote = kind & 8 != 0
         configuration.maxBytesPerMessage = kind & 16 != 0 ? 1 : .max
         configuration.maxCommittedBytesPerReady = kind & 32 != 0 ? 1 : .max
+        if kind & 12 == 12, kind & 64 != 0 { configuration.hibernationTicks = 1 }
         group = RaftGroup(configuration, storage: storage)
         guard kind & 3 != 0 else { return }
         group.campaign()
@@ -58,6 +59,7 @@ private final class FuzzedReplica {
         case 10:
             let change = ConfChange([MemberChange(.addVoter, ReplicaID(UInt64(action / 16)))])
             _ = try? group.proposeConfChange(change)
+        case 11: group.wake()
         default: break
         }
         settle()

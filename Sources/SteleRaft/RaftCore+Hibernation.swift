@@ -70,9 +70,11 @@ extension RaftCore {
 
     /// Whether a message leaves a sleeping replica asleep, and does not count as work for others.
     func isRestful(_ message: Message) -> Bool {
-        if message.from == id || message.from.isLocalTarget { return true }
+        if message.term > term { return false }
         if message.term > 0, message.term < term { return true }
         switch message.type {
+        case .storageAppendResponse, .storageApplyResponse: return true
+        case .appendResponse: return message.from == id
         case .heartbeat: return message.term == term && message.from == lead && message.index > 0
         case .heartbeatResponse:
             return !isHibernated

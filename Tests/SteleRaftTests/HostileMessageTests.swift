@@ -9,7 +9,9 @@ struct HostileMessageTests {
     @Test(arguments: UInt64(0)..<20)
     func anyMessageIsSurvived(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
-        let trio = OwnerControlTests.Trio(preVote: random.oneIn(2))
+        let preVote = random.oneIn(2)
+        let sleepy = preVote && random.oneIn(2)
+        let trio = OwnerControlTests.Trio(preVote: preVote) { $0.hibernationTicks = sleepy ? 1 : 0 }
         trio.elect(1)
         let edges: [UInt64] = [0, 1, 4, 5, 6, 7, 10, 11, 12, 1 << 62, .max - 1, .max]
         func number() -> UInt64 { edges[Int(random.below(UInt64(edges.count)))] }
