@@ -136,7 +136,7 @@ let package = Package(
         tests(
             "SteleTransportTests",
             [
-                "SteleBase", "SteleAPI", "SteleRaft", "SteleCluster", "SteleWire",
+                "SteleBase", "SteleAPI", "SteleRaft", "SteleTablet", "SteleCluster", "SteleWire",
                 "SteleTransport", nioCore, nioPosix, logging,
             ]),
         tests(

@@ -69,8 +69,33 @@ extension NodeCore {
         else {
             return answer(lastRequest, .failed(.init(.notLeader, "this node has no replica")))
         }
-        tablet.handle(request, origin: lastRequest)
+        evaluate(request, at: tablet, origin: lastRequest)
     }
+
+    /// Has a tablet of this node look at a request.
+    ///
+    /// A large one, with what comes after it, waits for the next turn: to read it took long already,
+    /// and the heartbeats of this turn leave first. All requests keep their order.
+    private func evaluate(_ request: TabletRequest, at tablet: Tablet, origin: UInt64) {
+        guard
+            !postponed.isEmpty || request.sizeHint > Self.largeRequestBytes
+                || faultPoint("cluster: postpone a request")
+        else { return tablet.handle(request, origin: origin) }
+        mark("cluster: a request waits for the next turn")
+        postponed.append((tablet, request, origin))
+    }
+
+    /// Has the requests that the last turn put off looked at, up to the first large one.
+    func evaluatePostponed() {
+        guard !postponed.isEmpty else { return }
+        let last = postponed.firstIndex { $0.request.sizeHint > Self.largeRequestBytes }
+        let count = last.map { $0 + 1 } ?? postponed.count
+        let due = Array(postponed[..<count])
+        postponed.removeFirst(count)
+        for (tablet, request, origin) in due { tablet.handle(request, origin: origin) }
+    }
+
+    private static let largeRequestBytes = 1 << 20
 
     /// Sends an answer to whoever asked: a client of this node, or another node.
     func answer(_ origin: UInt64, _ reply: TabletReply) {
@@ -189,7 +214,7 @@ extension NodeCore {
         if target == configuration.node, let local {
             request.target = target
             pending[id] = request
-            local.handle(request.request, origin: id)
+            evaluate(request.request, at: local, origin: id)
         } else if target != .none, target != configuration.node, isConnected(target),
             let peer = outgoing.firstIndex(where: { $0.node == target })
         {

@@ -67,6 +67,8 @@ package final class NodeCore {
     var remoteRequests: Set<RemoteRequest> = []
     var retries: [(due: UInt64, id: UInt64)] = []
     var leaderHints: [TabletID: NodeID] = [:]
+    /// Requests that this node's tablets look at in the next turn, in the order in which they came.
+    var postponed: [(tablet: Tablet, request: TabletRequest, origin: UInt64)] = []
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
     var effects = NodeEffects()
@@ -173,6 +175,7 @@ package final class NodeCore {
             nextTick = clock.monotonic + configuration.tickInterval
         }
         campaignWhereDue()
+        evaluatePostponed()
     }
 
     /// Ends a turn and returns what the host has to do.
@@ -204,7 +207,8 @@ package final class NodeCore {
                         upTo: tablet.log.lastIndex + 1, maxBytes: 4 << 20))
             }
         }
-        effects.needsAnotherTurn = tablets.contains {
+        for tablet in tablets { tablet.output.hasLargeProposal = false }
+        effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady
         }
         effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
@@ -236,7 +240,7 @@ package final class NodeCore {
                     }
                 }
                 tablet.runAwakened()
-                if tablet.group.hasReady {
+                if tablet.group.hasReady, !tablet.output.hasLargeProposal {
                     takeReady(index)
                     isBusy = true
                 }

@@ -33,7 +33,7 @@ struct InFlightWrites {
     private var commands: [Command] = []
     /// Commands before this one are applied; kept until the array is worth compacting.
     private var head = 0
-    private var byKey: [KeyBytes: LogIndex] = [:]
+    private var byKey: [DictionaryKey: LogIndex] = [:]
     private var spans: [(range: KeyRange, index: LogIndex)] = []
 
     var isEmpty: Bool { head == commands.count }
@@ -41,7 +41,7 @@ struct InFlightWrites {
 
     mutating func append(_ command: Command) {
         switch command.keys {
-        case .keys(let keys): for key in keys { byKey[key] = command.index }
+        case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = command.index }
         case .span(let range): spans.append((range, command.index))
         }
         commands.append(command)
@@ -50,7 +50,7 @@ struct InFlightWrites {
     /// The command in flight that writes `key`, at or below `timestamp`.
     func writer(of key: KeyBytes, at timestamp: Timestamp = .max) -> LogIndex? {
         if isEmpty { return nil }
-        if let index = byKey[key], isVisible(index, timestamp) { return index }
+        if !byKey.isEmpty, let index = byKey[DictionaryKey(key)], isVisible(index, timestamp) { return index }
         for span in spans where span.range.contains(key) && isVisible(span.index, timestamp) {
             return span.index
         }
@@ -79,7 +79,7 @@ struct InFlightWrites {
         guard head < commands.count, commands[head].index == index else { return nil }
         let command = commands[head]
         switch command.keys {
-        case .keys(let keys): for key in keys { byKey[key] = nil }
+        case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
         case .span: spans.removeAll { $0.index == index }
         }
         commands[head].keys = .keys([])

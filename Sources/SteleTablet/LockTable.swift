@@ -27,11 +27,11 @@ package struct LockTable: Sendable {
     private struct Owner: Sendable {
         /// The order in which transactions came to this table, which decides who is younger.
         var arrival: UInt64
-        var keys: [KeyBytes] = []
-        var waitsFor: KeyBytes?
+        var keys: [DictionaryKey] = []
+        var waitsFor: DictionaryKey?
     }
 
-    private var locks: [KeyBytes: Lock] = [:]
+    private var locks: [DictionaryKey: Lock] = [:]
     private var owners: [TransactionID: Owner] = [:]
     private var arrivals: UInt64 = 0
 
@@ -39,10 +39,16 @@ package struct LockTable: Sendable {
 
     package var isEmpty: Bool { locks.isEmpty }
 
+    /// Whether somebody else than `transaction` holds or awaits any lock.
+    package func isUsed(byOtherThan transaction: TransactionID) -> Bool {
+        owners.count > (owners[transaction] == nil ? 0 : 1)
+    }
+
     /// Locks `key` if nobody is in the way; true also if the transaction has the lock already.
     package mutating func acquire(
         _ key: KeyBytes, _ mode: LockMode, for transaction: TransactionID
     ) -> Bool {
+        let key = DictionaryKey(key)
         guard let lock = locks[key] else {
             locks[key] = Lock(mode: mode, holders: [transaction], queue: [])
             noteHeld(key, by: transaction)
@@ -62,12 +68,12 @@ package struct LockTable: Sendable {
 
     /// Whether somebody else than `transaction` holds `key`.
     package func isHeld(_ key: KeyBytes, byOtherThan transaction: TransactionID) -> Bool {
-        guard let lock = locks[key] else { return false }
+        guard let lock = locks[DictionaryKey(key)] else { return false }
         return lock.holders.contains { $0 != transaction }
     }
 
     package func holds(_ key: KeyBytes, _ transaction: TransactionID) -> Bool {
-        locks[key]?.holders.contains(transaction) ?? false
+        locks[DictionaryKey(key)]?.holders.contains(transaction) ?? false
     }
 
     /// Queues a transaction behind those who are in its way; `ticket` comes back when it is its turn.
@@ -76,6 +82,7 @@ package struct LockTable: Sendable {
     package mutating func wait(
         for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
     ) -> TransactionID? {
+        let key = DictionaryKey(key)
         let waiter = Waiter(transaction: transaction, mode: mode, ticket: ticket)
         if locks[key]?.holders.contains(transaction) ?? false {
             locks[key]?.queue.insert(waiter, at: 0)
@@ -109,8 +116,13 @@ package struct LockTable: Sendable {
         guard let owner = owners.removeValue(forKey: transaction) else { return [] }
         var granted: [UInt64] = []
         for key in owner.keys {
-            locks[key]?.holders.removeAll { $0 == transaction }
-            granted += grant(key)
+            guard let place = locks.index(forKey: key) else { continue }
+            if locks.values[place].queue.isEmpty, locks.values[place].holders.count == 1 {
+                locks.remove(at: place)
+            } else {
+                locks.values[place].holders.removeAll { $0 == transaction }
+                granted += grant(key)
+            }
         }
         return granted
     }
@@ -139,13 +151,13 @@ package struct LockTable: Sendable {
         }
     }
 
-    private mutating func noteHeld(_ key: KeyBytes, by transaction: TransactionID) {
+    private mutating func noteHeld(_ key: DictionaryKey, by transaction: TransactionID) {
         note(transaction)
         owners[transaction]?.keys.append(key)
     }
 
     /// Hands a key to those at the front of its queue who can have it now.
-    private mutating func grant(_ key: KeyBytes) -> [UInt64] {
+    private mutating func grant(_ key: DictionaryKey) -> [UInt64] {
         guard var lock = locks[key] else { return [] }
         var granted: [UInt64] = []
         while let next = lock.queue.first {

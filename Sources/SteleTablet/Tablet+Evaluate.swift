@@ -301,6 +301,8 @@ extension Tablet {
     ) throws -> Outcome {
         if let index = latchInTheWay(of: commit) { return .wait(.latch(index)) }
         try clock.hybrid.update(with: commit.begun, physical: clock.physical)
+        // Looked at first, since looking at the rest may take long.
+        if clock.hybrid.peek(physical: clock.physical) > leaseBound { return .wait(.lease) }
         if let first = commit.writes.first,
             let own = try engine.versions(of: first.key, above: commit.begun, limit: .max)
                 .first(where: { $0.transaction == transaction })
@@ -314,7 +316,7 @@ extension Tablet {
                 commit.locks.allSatisfy({ locks.holds($0, transaction) })
             else { return Self.lockLost }
         }
-        if !locks.isEmpty {
+        if locks.isUsed(byOtherThan: transaction) {
             for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {
                 if locks.acquire(write.key, .exclusive, for: transaction) { continue }
                 return .wait(.lock(write.key, .exclusive))
@@ -384,7 +386,9 @@ extension Tablet {
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
         at timestamp: Timestamp, origin: UInt64
     ) -> Outcome {
-        var mutations = MutationList(reserving: 64)
+        // A put costs 25 bytes beside its key and value.
+        var mutations = MutationList(
+            reserving: commit.writes.reduce(1) { $0 + 25 + $1.key.count + ($1.value?.count ?? 0) })
         for write in commit.writes {
             if let value = write.value {
                 mutations.put(write.key, value, at: timestamp, by: transaction)
@@ -395,6 +399,9 @@ extension Tablet {
         let command = TabletCommand(
             generation: descriptor.generation, transaction: transaction, timestamp: timestamp,
             mutations: mutations.bytes[...])
+        if command.mutations.count > Self.largeCommandBytes || faultPoint("tablet: a large command") {
+            output.hasLargeProposal = true
+        }
         do {
             try group.propose([command.payload])
         } catch {
@@ -412,6 +419,8 @@ extension Tablet {
                 transaction: transaction, origin: origin, keys: keys))
         return .proposed
     }
+
+    private static let largeCommandBytes = 1 << 20
 
     private static func span(of writes: [TabletRequest.CommitRequest.Write]) -> KeyRange {
         guard let first = writes.first, let last = writes.last else { return KeyRange(key: []) }

@@ -103,6 +103,9 @@ package struct TabletOutput {
     package var failure: EngineError?
     /// The engine is behind with its background work; applying has to go on later.
     package var isEngineBusy = false
+    /// A large command was proposed, which took long. The host leaves Raft's work on it, which takes
+    /// as long again, to the next turn: the heartbeats of this one leave first.
+    package var hasLargeProposal = false
 
     package init() {}
 }

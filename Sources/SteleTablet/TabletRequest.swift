@@ -147,6 +147,19 @@ package struct TabletRequest: Sendable {
         }
     }
 
+    /// About how many bytes the coding takes.
+    package var sizeHint: Int {
+        switch body {
+        case .read(let keys, _): keys.reduce(64) { $0 + 4 + $1.count }
+        case .lock(let lock): lock.keys.reduce(128) { $0 + 4 + $1.count }
+        case .commit(let commit):
+            commit.locks.reduce(commit.readKeys.reduce(256) { $0 + 4 + $1.count }) {
+                $0 + 4 + $1.count
+            } + commit.writes.reduce(0) { $0 + 8 + $1.key.count + ($1.value?.count ?? 0) }
+        case .scan, .release: 256
+        }
+    }
+
     package var isLock: Bool {
         if case .lock = body { return true }
         return false

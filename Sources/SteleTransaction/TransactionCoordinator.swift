@@ -251,7 +251,7 @@ package final class TransactionCoordinator: TransactionBackend {
     package func commit() async throws(SteleError) -> Timestamp {
         await turnstile.enter()
         defer { turnstile.leave() }
-        var final = try open { state throws(SteleError) in
+        let final = try open { state throws(SteleError) in
             state.isOpen = false
             return state
         }

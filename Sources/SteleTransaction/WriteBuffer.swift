@@ -9,7 +9,8 @@ import SteleTablet
 struct WriteBuffer {
     private var entries: [(key: KeyBytes, value: [UInt8]?)] = []
     /// The position of each key's newest write.
-    private var newest: [KeyBytes: Int] = [:]
+    private var newest: [DictionaryKey: Int] = [:]
+    /// All keys in order, each once; nil while the order is unknown.
     private var sortedKeys: [KeyBytes]? = []
     /// Bytes of all keys and values in `entries`.
     private(set) var bytes = 0
@@ -19,7 +20,7 @@ struct WriteBuffer {
     var position: Int { entries.count }
 
     mutating func write(_ key: KeyBytes, _ value: [UInt8]?) {
-        if newest.updateValue(entries.count, forKey: key) == nil {
+        if newest.updateValue(entries.count, forKey: DictionaryKey(key)) == nil {
             // Keys that come in order, as in a bulk load, need no sorting.
             if let last = sortedKeys?.last, !last.precedes(key) { sortedKeys = nil }
             sortedKeys?.append(key)
@@ -30,7 +31,7 @@ struct WriteBuffer {
 
     /// The buffered write of `key`: outer nil if there is none, inner nil if it is a deletion.
     func value(of key: KeyBytes) -> [UInt8]?? {
-        guard let position = newest[key] else { return nil }
+        guard let position = newest[DictionaryKey(key)] else { return nil }
         return .some(entries[position].value)
     }
 
@@ -43,9 +44,10 @@ struct WriteBuffer {
     }
 
     /// The newest write of each key, by ascending key.
-    mutating func allWrites() -> [TabletRequest.CommitRequest.Write] {
-        sorted().map { key in
-            TabletRequest.CommitRequest.Write(key: key, value: newest[key].flatMap { entries[$0].value })
+    func allWrites() -> [TabletRequest.CommitRequest.Write] {
+        positionsByKey().map { position in
+            TabletRequest.CommitRequest.Write(
+                key: entries[position].key, value: entries[position].value)
         }
     }
 
@@ -55,7 +57,7 @@ struct WriteBuffer {
         newest.removeAll(keepingCapacity: true)
         bytes = 0
         for (place, entry) in entries.enumerated() {
-            newest[entry.key] = place
+            newest[DictionaryKey(entry.key)] = place
             bytes += entry.key.count + (entry.value?.count ?? 0)
         }
         sortedKeys = nil
@@ -63,9 +65,27 @@ struct WriteBuffer {
 
     private mutating func sorted() -> [KeyBytes] {
         if let sortedKeys { return sortedKeys }
-        let keys = newest.keys.sorted { $0.precedes($1) }
+        let keys = positionsByKey().map { entries[$0].key }
         sortedKeys = keys
         return keys
+    }
+
+    /// The positions of the newest write of each key, by ascending key.
+    ///
+    /// Entries are sorted as they came, since most come in long ascending runs, and the sort is
+    /// stable: of equal keys the newest stands last.
+    private func positionsByKey() -> [Int] {
+        var positions = Array(entries.indices)
+        positions.sort { entries[$0].key.precedes(entries[$1].key) }
+        guard newest.count < entries.count else { return positions }
+        var kept = 0
+        for position in positions {
+            if kept > 0, entries[positions[kept - 1]].key == entries[position].key { kept -= 1 }
+            positions[kept] = position
+            kept += 1
+        }
+        positions.removeLast(positions.count - kept)
+        return positions
     }
 
     private static func lowerBound(_ keys: [KeyBytes], _ key: KeyBytes) -> Int {

@@ -45,7 +45,9 @@ final class PeerLink {
 
     func send(_ messages: [PeerMessage]) {
         guard let outbound, outbound.isWelcomed else { return }
-        outbound.send(PeerMessage.frames(of: messages))
+        var rest = messages[...]
+        // Each leaves before the next is made, which may take a while.
+        while !rest.isEmpty { outbound.send(PeerMessage.nextFrames(&rest)) }
     }
 
     private func dialNow() {

@@ -2,24 +2,22 @@ import SteleBase
 import SteleCluster
 import SteleWire
 
-// All messages of a turn travel as one wire message; only where that would grow very long they are
-// spread over several, because what waits behind a long message waits long.
+// All messages of a turn travel as one wire message; only a long one travels alone, because what
+// travels with it or waits behind it waits long.
 
 extension PeerMessage {
-    /// The frames that carry `messages`, of which each fits ``Limits/messageBytes``.
-    static func frames(of messages: [PeerMessage]) -> [UInt8] {
-        var rest = messages[...]
-        var bytes = nextFrames(&rest)
-        while !rest.isEmpty { bytes += nextFrames(&rest) }
-        return bytes
-    }
-
-    private static func nextFrames(_ rest: inout ArraySlice<PeerMessage>) -> [UInt8] {
-        Frame.encode(.peerMessages, reserving: rest.reduce(0) { $0 + $1.sizeHint }) { writer in
-            while let message = rest.first, writer.bytes.count < preferredBytes {
-                rest.removeFirst()
-                message.encode(into: &writer)
-            }
+    /// The frames of the first of `rest`, which are removed from it.
+    static func nextFrames(_ rest: inout ArraySlice<PeerMessage>) -> [UInt8] {
+        var count = 0
+        var hint = 0
+        for message in rest {
+            guard count == 0 || hint + message.sizeHint < preferredBytes else { break }
+            hint += message.sizeHint
+            count += 1
+        }
+        return Frame.encode(.peerMessages, reserving: hint) { writer in
+            for message in rest.prefix(count) { message.encode(into: &writer) }
+            rest.removeFirst(count)
         }
     }
 
@@ -40,9 +38,13 @@ extension PeerMessage {
 
     /// About how many bytes the coding takes.
     private var sizeHint: Int {
-        guard case .raft(_, let message, _) = self else { return 128 }
-        return message.entries.reduce(128) { $0 + 16 + $1.payload.count }
+        switch self {
+        case .raft(_, let message, _):
+            message.entries.reduce(128) { $0 + 16 + $1.payload.count }
+        case .request(_, let request): request.sizeHint
+        default: 128
+        }
     }
 
-    private static let preferredBytes = 8 << 20
+    private static let preferredBytes = 1 << 20
 }

@@ -10,10 +10,12 @@ import Testing
             "cluster: a grant to an earlier run is void",
             "cluster: a read is withheld because the lease ran out",
             "cluster: entries leave memory because of all tablets' together",
+            "cluster: a request waits for the next turn",
             "cluster: apply little",
             "cluster: flush early",
             "cluster: leadership is handed on because of the clock",
             "raft: a vote is withheld by the owner",
+            "tablet: a large command",
             "tablet: a repeated commit finds itself",
         ]
 
@@ -28,7 +30,7 @@ import Testing
 
         @Test func everyRarePathIsTakenWithinFewSeeds() throws {
             var missing = Set(Self.paths)
-            for seed in 1...60 as ClosedRange<UInt64> where !missing.isEmpty {
+            for seed in 1...120 as ClosedRange<UInt64> where !missing.isEmpty {
                 let probes = Probes(faultOdds: 8, seed: seed)
                 let result = try run(seed: seed, probes)
                 #expect(result.failure == nil, "seed \(seed)")

@@ -197,7 +197,7 @@ struct DefinitionRun {
     ) async throws(SQLError) {
         let all = old.columns.map { _ in true }
         // Nobody else writes to the new storage, and what this transaction writes is limited.
-        var keys: Set<KeyBytes> = []
+        var keys: Set<DictionaryKey> = []
         var range: KeyRange? = old.range
         while let next = range {
             let page = try await transaction.scan(next, limit: Self.batch, reverse: false)
@@ -212,7 +212,7 @@ struct DefinitionRun {
                         table: new.name, column: new.columns[column].name)
                 }
                 let key = new.key(of: row)
-                guard keys.insert(key).inserted else { throw new.duplicateOfNewKey(row) }
+                guard keys.insert(DictionaryKey(key)).inserted else { throw new.duplicateOfNewKey(row) }
                 try transaction.write(key, new.value(of: row))
             }
         }

@@ -55,17 +55,17 @@ struct RowWriter {
             return
         }
         // The first of several equal keys is locked; the others meet its row.
-        var places: [KeyBytes: Int] = [:]
+        var places: [DictionaryKey: Int] = [:]
         var distinct: [KeyBytes] = []
-        for key in keys where places[key] == nil {
-            places[key] = distinct.count
+        for key in keys where places[DictionaryKey(key)] == nil {
+            places[DictionaryKey(key)] = distinct.count
             distinct.append(key)
         }
         let locked = try await transaction.lock(table, distinct, .exclusive, .wait)
         var present = locked.map(\.value)
         var isOwn = [Bool](repeating: false, count: distinct.count)
         for (row, key) in zip(rows, keys) {
-            guard let place = places[key] else { continue }
+            guard let place = places[DictionaryKey(key)] else { continue }
             try settle(row, key, present[place], isOwn: isOwn[place])
             if present[place] == nil {
                 present[place] = []
