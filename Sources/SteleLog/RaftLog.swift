@@ -92,6 +92,7 @@ private final class LogThread: Sendable {
         let context = Unmanaged.passRetained(work).toOpaque()
         let code = pthread_create(&thread, nil, { context in
             guard let context else { return nil }
+            preferPromptness()
             Unmanaged<LogWork>.fromOpaque(context).takeRetainedValue().run()
             return nil
         }, context)

@@ -1,5 +1,6 @@
 import Glibc
 import SteleBase
+import Synchronization
 
 /// The operating system's files.
 package struct SystemFileSystem: FileSystem {
@@ -35,7 +36,9 @@ package struct SystemFileSystem: FileSystem {
     package func open(_ path: String, create: Bool) throws(FileError) -> any File {
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o644)
         guard descriptor >= 0 else { throw FileError(.open, path, code: errno) }
-        return SystemFile(descriptor: descriptor, path: path)
+        let file = SystemFile(descriptor: descriptor, path: path, direct: DirectWriter(path: path))
+        file.noteLength(try file.size())
+        return file
     }
 
     package func rename(_ path: String, to newPath: String) throws(FileError) {
@@ -70,10 +73,14 @@ package struct SystemFileSystem: FileSystem {
 private final class SystemFile: File, FileLock {
     private let descriptor: Int32
     private let path: String
+    private let direct: DirectWriter?
+    /// At most the file's length.
+    private let length = Atomic<Int>(0)
 
-    init(descriptor: Int32, path: String) {
+    init(descriptor: Int32, path: String, direct: DirectWriter? = nil) {
         self.descriptor = descriptor
         self.path = path
+        self.direct = direct
     }
 
     deinit { close(descriptor) }
@@ -101,6 +108,8 @@ private final class SystemFile: File, FileLock {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         guard let start = bytes.baseAddress else { return }
+        let known = length.load(ordering: .relaxed)
+        if let direct, try direct.write(bytes, at: offset, length: known) { return }
         var done = 0
         while done < bytes.count {
             let count = pwrite(descriptor, start + done, bytes.count - done, off_t(offset + done))
@@ -112,6 +121,12 @@ private final class SystemFile: File, FileLock {
                 throw FileError(.write, path, code: errno)
             }
         }
+        noteLength(offset + done)
+    }
+
+    /// Files of the log never shrink.
+    func noteLength(_ reached: Int) {
+        if reached > length.load(ordering: .relaxed) { length.store(reached, ordering: .relaxed) }
     }
 
     func sync() throws(FileError) {

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "lock.h"
+#include "thread.h"
 
 /// Whether this processor has instructions for CRC32C. The first call prepares tables; it must
 /// have returned before `stele_crc32c` is called, and not run twice at a time.

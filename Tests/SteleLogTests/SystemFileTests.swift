@@ -1,0 +1,63 @@
+import Glibc
+import SteleBase
+import Testing
+
+@testable import SteleLog
+
+@Suite struct SystemFileTests {
+    /// Whole sectors go past the page cache and other bytes through it; reads see all of them.
+    @Test func readsSeeWhatWasWrittenInEitherWay() throws {
+        var template = Array("/tmp/stele-file-XXXXXX".utf8CString)
+        let directory = String(cString: try #require(mkdtemp(&template)))
+        defer { removeDirectory(directory) }
+        let file = try SystemFileSystem().open(directory + "/file", create: true)
+        var model: [UInt8] = []
+        var random = SeededRandom(seed: 1)
+        for round in 0..<100 {
+            let isWhole = random.below(4) > 0
+            let unit = isWhole ? 512 : 1
+            let count = Int(1 + random.below(isWhole ? 40 : 5000)) * unit
+            // Mostly within the file, now and then beyond its end.
+            let offset = Int(random.below(UInt64(model.count / unit + 2))) * unit
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &+ round) }
+            if offset + count > 1 << 20 { continue }
+            try file.write(bytes[...], at: offset)
+            if offset + count > model.count {
+                model += [UInt8](repeating: 0, count: offset + count - model.count)
+            }
+            model.replaceSubrange(offset..<offset + count, with: bytes)
+            if round % 16 == 0 { try file.sync() }
+            let from = Int(random.below(UInt64(model.count)))
+            let read = try file.bytes(at: from, count: 10_000)
+            #expect(read == Array(model[from..<min(from + 10_000, model.count)]))
+        }
+        #expect(try file.size() == model.count)
+        let again = try SystemFileSystem().open(directory + "/file", create: false)
+        #expect(try again.bytes(at: 0, count: model.count + 1) == model)
+    }
+
+    @Test func onlyWholeSectorsWithinTheFileAreWrittenDirectly() throws {
+        var template = Array("/tmp/stele-file-XXXXXX".utf8CString)
+        let directory = String(cString: try #require(mkdtemp(&template)))
+        defer { removeDirectory(directory) }
+        let path = directory + "/file"
+        let file = try SystemFileSystem().open(path, create: true)
+        try file.write([UInt8](repeating: 1, count: 4096)[...], at: 0)
+        // Not every file system has such writes.
+        guard let direct = DirectWriter(path: path) else { return }
+        func write(_ count: Int, at offset: Int) throws -> Bool {
+            try [UInt8](repeating: 2, count: count).withUnsafeBytes {
+                try direct.write($0, at: offset, length: 4096)
+            }
+        }
+        #expect(try !write(100, at: 0))
+        #expect(try !write(512, at: 100))
+        #expect(try !write(0, at: 0))
+        #expect(try !write(512, at: 4096))
+        #expect(try !write(1024, at: 3584))
+        #expect(try file.bytes(at: 0, count: 5000) == [UInt8](repeating: 1, count: 4096))
+        if try write(512, at: 1024) {
+            #expect(try file.bytes(at: 1024, count: 512) == [UInt8](repeating: 2, count: 512))
+        }
+    }
+}
