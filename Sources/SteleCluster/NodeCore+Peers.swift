@@ -186,8 +186,14 @@ extension NodeCore {
                 clock.monotonic > heard + 3_000_000
             else { continue }
             outgoing[peer].isGivenUp = true
-            for tablet in tablets { tablet.releaseLocks(of: outgoing[peer].node) }
+            releaseLocks(of: outgoing[peer].node)
         }
+    }
+
+    private func releaseLocks(of node: NodeID) {
+        // A request of that node's, looked at later, would take locks that nobody gives up.
+        while !postponed.isEmpty { evaluatePostponed() }
+        for tablet in tablets { tablet.releaseLocks(of: node) }
     }
 
     private func noteBoot(_ boot: UInt64, of peer: Int) {
@@ -195,8 +201,8 @@ extension NodeCore {
         if outgoing[peer].boot != 0, outgoing[peer].boot != boot {
             let node = outgoing[peer].node
             clockMonitor.forget(node)
+            releaseLocks(of: node)
             for index in tablets.indices {
-                tablets[index].releaseLocks(of: node)
                 tablets[index].group.wake()
                 // The process that relied on this node is gone, and its leases with it.
                 if states[index].standsBy?.node == node { states[index].standsBy = nil }
