@@ -122,7 +122,12 @@ let package = Package(
             "SteleTabletTests",
             ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet"]),
         tests("SteleTransactionTests", core),
-        tests("SteleClusterTests", ["SteleBase", "SteleClock", "SteleTablet", "SteleCluster"]),
+        tests(
+            "SteleClusterTests",
+            [
+                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleTablet",
+                "SteleCluster",
+            ]),
         tests("SteleLogTests", ["SteleBase", "SteleRaft", "SteleLog"]),
         // A process to be killed, and the tests that kill it.
         .executableTarget(

@@ -77,6 +77,7 @@ Failure addVersion(stele_batch &batch, Reader &reader, VersionKind kind) {
     if (reader.isTruncated()) return truncated();
     Failure result = longKey(key);
     if (!result.isFailure()) result = longValue(value);
+    if (!result.isFailure()) result = batch.checkAboveCleared(key, timestamp);
     if (result.isFailure()) return result;
     return failureOf(batch.putVersion(key, timestamp, kind, transaction, value));
 }
@@ -132,6 +133,10 @@ Failure addResolution(stele_batch &batch, Reader &reader, bool isCommitted) {
     const uint64_t timestamp = isCommitted ? reader.integer<uint64_t>() : 0;
     const rocksdb::Slice key = reader.raw(keyCount);
     if (reader.isTruncated()) return truncated();
+    if (isCommitted) {
+        const Failure result = batch.checkAboveCleared(key, timestamp);
+        if (result.isFailure()) return result;
+    }
     return failureOf(
         isCommitted ? batch.resolveIntent(key, transaction, timestamp)
                     : batch.removeIntent(key, transaction));

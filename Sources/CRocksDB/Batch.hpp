@@ -17,6 +17,8 @@ struct stele_batch {
     rocksdb::Status putVersion(
         const rocksdb::Slice &user, uint64_t timestamp, stele::VersionKind kind,
         uint64_t transaction, const rocksdb::Slice &value);
+    // Fails, if the store was opened to check that, for a version that lies below a cleared one.
+    stele::Failure checkAboveCleared(const rocksdb::Slice &user, uint64_t timestamp) const;
     // Drops the versions of a key at or below `timestamp`.
     rocksdb::Status dropVersions(const rocksdb::Slice &user, uint64_t timestamp);
     // Drops all versions of a range of user keys.

@@ -24,6 +24,9 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         package var resources: RocksDBResources?
         /// Is told what happens, from threads of RocksDB too.
         package var observer: (@Sendable (EngineEvent) -> Void)?
+        /// Refuses versions that are not newer than cleared ones of their key, against which the
+        /// invariant of ``Watermark`` is: for tests, since it costs a read of each key written.
+        package var checksClears = false
         /// A disk in memory instead of the file system; for tests.
         package var disk: RocksDBDisk?
 
@@ -71,6 +74,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
                     path,
                     stele_options(
                         write_buffer_bytes: UInt64(max(options.writeBufferBytes, 1 << 20)),
+                        checks_clears: options.checksClears ? 1 : 0,
                         resources: resources.handle, disk: options.disk?.handle,
                         on_event: EngineMonitor.sink,
                         context: Unmanaged.passUnretained(monitor).toOpaque()),

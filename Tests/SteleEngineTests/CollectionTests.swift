@@ -118,6 +118,46 @@ import Testing
         }
     }
 
+    /// What a compaction would take for hidden behind a version that was cleared is refused.
+    @Test(arguments: [false, true])
+    func writesBelowClearedVersionsAreRefused(isFlushed: Bool) throws {
+        try withTemporaryDirectory { directory in
+            var options = RocksDBEngine.Options.small
+            options.checksClears = true
+            let engine = try RocksDBEngine(directory: directory + "/store", options: options)
+            defer { engine.close() }
+            try engine.apply { list in
+                list.put(key("a"), [1], at: time(100), by: writerID)
+                list.put(key("b"), [1], at: time(100), by: writerID)
+            }
+            if isFlushed { try engine.flush() }
+            try engine.apply { $0.clear(KeyRange(start: key("a"), end: key("b"))) }
+            try engine.apply { $0.put(intent([2]), at: key("a")) }
+            let refusals = [
+                mutations { $0.put(key("a"), [2], at: time(70), by: writerID) },
+                mutations { $0.delete(key("a"), at: time(100), by: writerID) },
+                mutations { $0.resolveIntent(at: key("a"), of: writerID, committedAt: time(90)) },
+            ]
+            for list in refusals {
+                let error = #expect(throws: EngineError.self) {
+                    try engine.apply([list], applied: nil)
+                }
+                #expect(error?.code == .invalidArgument && error?.isFatal == false)
+                #expect(error?.message.contains("was cleared") == true)
+            }
+            // Another key, and a newer version, are as good as ever.
+            try engine.apply { list in
+                list.removeIntent(at: key("a"), of: writerID)
+                list.put(key("b"), [2], at: time(70), by: writerID)
+                list.put(key("a"), [3], at: time(170), by: writerID)
+            }
+            try raise(150, .all, in: engine)
+            try engine.flush()
+            try engine.compact(.all)
+            #expect(try engine.page(at: .max).plainRows.map(\.value) == [[3], [1]])
+        }
+    }
+
     /// Compactions may use a watermark only once it is as durable as their result.
     @Test func unflushedWatermarkDropsNothing() throws {
         try withTemporaryDirectory { directory in

@@ -57,8 +57,12 @@ private struct MillionRun {
     }
 
     /// No memtable fills up, so that what a crash leaves is exactly what was flushed.
-    private static let options = RocksDBEngine.Options(
-        blockCacheBytes: 8 << 20, writeBufferBytes: 256 << 20)
+    private static let options = {
+        var options = RocksDBEngine.Options(
+            blockCacheBytes: 8 << 20, writeBufferBytes: 256 << 20)
+        options.checksClears = true
+        return options
+    }()
 
     func close() { rocksDB.close() }
 
