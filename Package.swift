@@ -55,7 +55,7 @@ let package = Package(
     ],
     targets: [
         // Values
-        // C because the CRC instructions and some system calls have no name in Swift.
+        // C because CRC instructions, a mutex and some system calls have no name in Swift.
         .target(name: "CSteleBase"),
         layer("SteleBase", ["CSteleBase"]),
         layer("SteleClock", ["SteleBase"]),
