@@ -7,7 +7,8 @@ import Testing
         for limit in LimitExceeded.Limit.allCases {
             let text = LimitExceeded(limit, count: limit.value + 1).description
             #expect(text.contains("\(limit.value + 1)"))
-            #expect(text.hasSuffix("exceeds the limit of \(limit.value) (Limits.\(limit.rawValue))"))
+            #expect(
+                text.hasSuffix("exceeds the limit of \(limit.value) (Limits.\(limit.rawValue))"))
         }
         let excess = LimitExceeded(.connections, count: 4, allowed: 3)
         #expect(excess.description.contains("the limit of 3 "))

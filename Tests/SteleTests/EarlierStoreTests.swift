@@ -17,7 +17,7 @@ import Testing
     }
 
     /// Where the records of a file in RocksDB's log format end: each has a header of seven bytes,
-    /// with a checksum (4), the length (2) and the type (1). None of this one reaches a block's end.
+    /// with a checksum (4), the length (2) and the type (1). This one ends within a block.
     private func recordEnds(_ bytes: [UInt8]) -> [Int] {
         var ends: [Int] = []
         var offset = 0
@@ -40,19 +40,21 @@ import Testing
         let name = try #require(
             FileManager.default.contentsOfDirectory(atPath: store)
                 .first { $0.hasPrefix("MANIFEST") })
-        let manifest = [UInt8](try #require(FileManager.default.contents(atPath: "\(store)/\(name)")))
+        let content = FileManager.default.contents(atPath: "\(store)/\(name)")
+        let manifest = [UInt8](try #require(content))
         let ends = recordEnds(manifest)
         #expect(ends.last == manifest.count && ends.count > 2)
         var replays = 0
         for end in ends.dropLast().suffix(6) {
             let copy = "\(end)"
             try FileManager.default.copyItem(atPath: "\(root)/whole", toPath: "\(root)/\(copy)")
-            FileManager.default.createFile(
+            let cut = FileManager.default.createFile(
                 atPath: "\(root)/\(copy)/store/\(name)", contents: Data(manifest[..<end]))
+            try #require(cut)
             let node: Node
             do {
                 node = try await start(copy)
-            } catch {
+            } catch let error as SteleError {
                 #expect(error.code == .storage, "\(error)")
                 continue
             }
