@@ -274,8 +274,10 @@ package final class NodeCore {
         judgeClock()
         for index in tablets.indices {
             let tablet = tablets[index]
-            tablet.group.tick()
             tablet.expireLockWaits()
+            // A leader that sleeps has told before how far all hold the log.
+            if tablet.group.isHibernated { continue }
+            tablet.group.tick()
             shareTruncation(index)
         }
         releaseLocksOfDeadNodes()

@@ -21,9 +21,8 @@ extension RaftCore {
 
     private mutating func tickElection() {
         electionElapsed += 1
-        guard electionElapsed >= randomizedElectionTimeout, isPromotable,
-            votesAllowedFor.allows(id)
-        else { return }
+        guard electionElapsed >= randomizedElectionTimeout else { return }
+        guard isPromotable, votesAllowedFor.allows(id) else { return remindLeader() }
         electionElapsed = 0
         request(Message(type: .hup, from: id))
     }

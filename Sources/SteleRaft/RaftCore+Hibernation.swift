@@ -33,9 +33,8 @@ extension RaftCore {
 
     /// Notes that a member sleeps at the end of the log; the last one takes the leader with it.
     mutating func noteSleep(ofSlot slot: Int, at index: LogIndex) {
-        guard index > 0, index == log.lastIndex, invitesToSleep else { return }
-        tracker.progress[slot].isAsleep = true
-        sleepIfAllDo()
+        tracker.progress[slot].isAsleep = index > 0 && index == log.lastIndex && invitesToSleep
+        if tracker.progress[slot].isAsleep { sleepIfAllDo() }
     }
 
     /// The leader falls asleep last.
@@ -66,6 +65,15 @@ extension RaftCore {
         if role == .follower, lead != sender {
             send(Message(type: .heartbeatResponse, to: lead))
         }
+    }
+
+    /// Tells a leader that does not let hear of itself, for it may sleep: what this replica said when
+    /// it woke may have been overtaken by what it said when it fell asleep. Others would campaign.
+    mutating func remindLeader() {
+        guard configuration.hibernationTicks > 0, role == .follower, lead != .none,
+            electionElapsed % configuration.electionTicks == 0
+        else { return }
+        send(Message(type: .heartbeatResponse, to: lead))
     }
 
     /// Whether a message leaves a sleeping replica asleep, and does not count as work for others.

@@ -150,6 +150,20 @@ struct HibernationTests {
     }
 
     @Test
+    func `a learner whose waking the leader missed reminds it`() {
+        let network = sleepingNetwork(learners: [4])
+        network.loses = { $0.from == ReplicaID(4) }
+        network[4].group.wake()
+        network.settle()
+        #expect(sleepers(network) == [1, 2, 3])
+        network.loses = { _ in false }
+        network.tick(20)
+        #expect(!network[1].group.isHibernated || network[4].group.isHibernated)
+        network.tick(5)
+        #expect(sleepers(network) == [1, 2, 3, 4])
+    }
+
+    @Test
     func `an old invitation finds a log that has grown`() {
         let network = sleepyNetwork()
         network.elect(1)
