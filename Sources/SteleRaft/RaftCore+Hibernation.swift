@@ -67,8 +67,8 @@ extension RaftCore {
         }
     }
 
-    /// Tells a leader that does not let hear of itself, for it may sleep: what this replica said when
-    /// it woke may have been overtaken by what it said when it fell asleep. Others would campaign.
+    /// Tells a leader that is not heard of that it must not sleep: what this replica said when it
+    /// woke may have been overtaken by what it said when it fell asleep. Others would campaign.
     mutating func remindLeader() {
         guard configuration.hibernationTicks > 0, role == .follower, lead != .none,
             electionElapsed % configuration.electionTicks == 0
