@@ -17,6 +17,10 @@ struct LogEnd {
 /// that this place had been synced; otherwise it is a write that a crash cut short, and the log
 /// ends before it. A newest file with a bad header is a segment whose creation was cut short,
 /// unless a record in it proves otherwise: records are written only behind a synced header.
+///
+/// A segment is given back only when the next one's header and checkpoint are synced. So the oldest
+/// segment that is left has both whole, unless it is the first one that there ever was: what
+/// nothing before it and nothing behind it vouches for is vouched for by that.
 struct LogRecovery {
     private let files: any FileSystem
     private let directory: String
@@ -43,6 +47,12 @@ struct LogRecovery {
         if let last = candidates.last, last.header == nil {
             abandonedFile = last
             candidates.removeLast()
+            // As long as a log holds nothing, its segment is the first one.
+            if candidates.isEmpty, last.sequence > 1 || !spares.isEmpty {
+                throw .corrupt(
+                    file: last.path, offset: 0,
+                    reason: "the header of the oldest segment is bad")
+            }
         }
         for (number, candidate) in candidates.enumerated() {
             let next = number + 1 < candidates.count ? candidates[number + 1].header : nil
@@ -56,7 +66,7 @@ struct LogRecovery {
                     reason: "the header is bad, but the record at \(offset) was written later")
             }
             abandoned = abandonedFile.path
-            end.sequence = max(end.sequence, abandonedFile.sequence)
+            if !candidates.isEmpty { end.sequence = max(end.sequence, abandonedFile.sequence) }
             state.fileBytes += abandonedFile.bytes
         }
         try expectNoHoles()
@@ -159,6 +169,12 @@ struct LogRecovery {
             state.segments.setEnd(end.position)
         }
         let offset = Int(end.position - header.base)
+        let isOldest = state.segments.segments.count == 1
+        if isOldest, header.base > 0, offset == LogFormat.segmentHeaderBytes {
+            throw .corrupt(
+                file: candidate.path, offset: offset,
+                reason: "the checkpoint of the oldest segment is bad")
+        }
         if next != nil, end.position != limit {
             throw .corrupt(
                 file: candidate.path, offset: offset,

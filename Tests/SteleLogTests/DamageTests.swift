@@ -86,6 +86,52 @@ import Testing
         #expect(errors > 500)
     }
 
+    /// Once older segments are gone, nothing but its own rules vouches for the checkpoint.
+    @Test func everyFlippedBitOfALogWhoseOldSegmentsAreGone() throws {
+        let disk = SimulatedFileSystem(seed: 9)
+        let (writer, _) = try openWriter(disk)
+        var batch = single(1, [1])
+        batch.nodeRecord = [42]
+        batch.parts[0].hardState = HardState(term: 7, vote: ReplicaID(3), commit: 1)
+        try writer.commit(batch)
+        try writer.commit(
+            LogBatch(parts: [
+                LogBatch.Part(
+                    tablet: TabletID(1), replica: ReplicaID(1),
+                    compacted: LogPosition(index: 1, term: 1))
+            ]))
+        disk.killProcess()
+        let (again, recovered) = try openWriter(disk)
+        let truth = try ModelLog(recovered, again)
+        disk.killProcess()
+        let segments = disk.paths.filter { $0.hasSuffix(".log") }
+        let path = try #require(segments.first)
+        #expect(segments == ["log/0000000000000002.log"] && truth.nodeRecord == [42])
+        // The header and the checkpoint, each a sector.
+        let written = 2 * LogFormat.alignment
+        func expect(_ what: String, _ change: (inout [UInt8]) -> Void) throws {
+            let copy = SimulatedFileSystem(seed: 1)
+            for name in disk.paths {
+                var bytes = disk.content(of: name) ?? []
+                if name == path { change(&bytes) }
+                copy.setContent(of: name, to: bytes)
+            }
+            do {
+                let (writer, recovered) = try openWriter(copy)
+                #expect(try ModelLog(recovered, writer) == truth, "\(what)")
+            } catch let error as LogError {
+                guard case .corrupt = error else {
+                    if case .unsupportedVersion = error { return }
+                    throw error
+                }
+            }
+        }
+        for bit in 0..<8 * written {
+            try expect("bit \(bit)") { $0[bit / 8] ^= 1 << UInt8(bit % 8) }
+        }
+        for length in 0..<written { try expect("\(length) bytes") { $0 = Array($0[..<length]) } }
+    }
+
     @Test func everyTruncation() throws {
         let log = try SmallLog(closes: false)
         let newest = try #require(log.segments.last)
