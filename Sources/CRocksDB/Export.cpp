@@ -1,4 +1,9 @@
 // Reading all pairs of a replica, page by page, as they were at one moment.
+//
+// Invariant: no version above the watermark that is exported has been collected from what is read.
+// Compactions take no notice of snapshots when they collect, but they cannot touch the files that an
+// open iterator holds. So all iterators are opened with the snapshot, and none is used if compactions
+// were given another watermark meanwhile.
 
 #include "Replica.hpp"
 
@@ -6,16 +11,17 @@ struct stele_export {
     stele_export(stele_engine &engine, const stele_replica &scope)
         : engine(engine), replica(scope), snapshot(engine.db->GetSnapshot()) {}
     ~stele_export() {
-        iterator.reset();
+        for (std::unique_ptr<rocksdb::Iterator> &iterator : iterators) iterator.reset();
         engine.db->ReleaseSnapshot(snapshot);
     }
 
     stele_engine &engine;
     const stele::Replica replica;
     const rocksdb::Snapshot *snapshot;
-    // How many families are done; then, within the next one.
+    // By place in kReplicaFamilies; those that were read to the end are gone.
+    std::array<std::unique_ptr<rocksdb::Iterator>, stele::kReplicaFamilies.size()> iterators;
+    // How many families are done.
     size_t done = 0;
-    std::unique_ptr<rocksdb::Iterator> iterator;
     std::string page;
 };
 
@@ -36,30 +42,45 @@ void appendPair(
     page.append(value.data(), value.size());
 }
 
+void openIterators(stele_export &from) {
+    rocksdb::ReadOptions reads = from.engine.latest.rangeReads();
+    reads.snapshot = from.snapshot;
+    // A copy of everything must not push out what is read often.
+    reads.fill_cache = false;
+    for (size_t place = 0; place < kReplicaFamilies.size(); ++place) {
+        const size_t family = kReplicaFamilies[place];
+        from.iterators[place].reset(
+            from.engine.db->NewIterator(reads, from.engine.families[family]));
+        from.iterators[place]->Seek(from.replica.first(family));
+    }
+}
+
+std::unique_ptr<stele_export> beginExport(stele_engine &engine, const stele_replica &scope) {
+    while (true) {
+        // Held, so that equal pointers mean the same watermarks.
+        const auto before = engine.watermarks.flushed();
+        auto from = std::make_unique<stele_export>(engine, scope);
+        openIterators(*from);
+        if (engine.watermarks.flushed() == before) return from;
+    }
+}
+
 Failure exportNext(stele_export &from, size_t maxBytes) {
     from.page.clear();
     while (from.done < kReplicaFamilies.size()) {
         const size_t family = kReplicaFamilies[from.done];
-        if (!from.iterator) {
-            rocksdb::ReadOptions reads = from.engine.latest.rangeReads();
-            reads.snapshot = from.snapshot;
-            // A copy of everything must not push out what is read often.
-            reads.fill_cache = false;
-            from.iterator.reset(
-                from.engine.db->NewIterator(reads, from.engine.families[family]));
-            from.iterator->Seek(from.replica.first(family));
-        }
-        for (; from.iterator->Valid(); from.iterator->Next()) {
-            rocksdb::Slice key = from.iterator->key();
+        rocksdb::Iterator &iterator = *from.iterators[from.done];
+        for (; iterator.Valid(); iterator.Next()) {
+            rocksdb::Slice key = iterator.key();
             if (!from.replica.contains(family, key)) break;
-            const rocksdb::Slice value = from.iterator->value();
+            const rocksdb::Slice value = iterator.value();
             if (family == kLocal) key.remove_prefix(from.replica.localPrefix().size());
             const size_t size = kPairHeaderBytes + key.size() + value.size();
             if (!from.page.empty() && from.page.size() + size > maxBytes) return Failure();
             appendPair(from.page, family, key, value);
         }
-        if (!from.iterator->status().ok()) return failureOf(from.iterator->status());
-        from.iterator.reset();
+        if (!iterator.status().ok()) return failureOf(iterator.status());
+        from.iterators[from.done].reset();
         ++from.done;
     }
     return Failure();
@@ -71,7 +92,7 @@ Failure exportNext(stele_export &from, size_t maxBytes) {
 stele_code stele_export_create(
     stele_engine *engine, const stele_replica *replica, stele_export **created, char **message) {
     return stele::guarded(message, [&]() -> stele::Failure {
-        *created = new stele_export(*engine, *replica);
+        *created = stele::beginExport(*engine, *replica).release();
         return stele::Failure();
     });
 }

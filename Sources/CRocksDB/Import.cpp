@@ -28,7 +28,8 @@ struct stele_import {
     size_t place = 0;
     std::unique_ptr<rocksdb::SstFileWriter> writer;
     std::string fileStart;
-    std::string last;
+    // The key added last to this family; it may be empty.
+    std::optional<std::string> last;
 };
 
 namespace stele {
@@ -71,7 +72,7 @@ Failure finishFamily(stele_import &to) {
         if (!to.writer) result = openFile(to, to.replica.first(family));
         if (!result.isFailure()) result = closeFile(to, end);
     }
-    to.last.clear();
+    to.last.reset();
     ++to.place;
     return result;
 }
@@ -110,7 +111,7 @@ Failure addPair(
     }
     if (excess.isFailure()) return excess;
     const rocksdb::Comparator &comparator = *to.engine.families[family]->GetComparator();
-    if (!to.last.empty() && comparator.Compare(to.last, stored) >= 0) {
+    if (to.last && comparator.Compare(*to.last, stored) >= 0) {
         return malformed("keys out of order");
     }
     if (!to.writer || to.writer->FileSize() > kFileBytes) {

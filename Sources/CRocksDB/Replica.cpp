@@ -52,7 +52,8 @@ bool Replica::contains(size_t family, const rocksdb::Slice &key) const {
 }
 
 Failure Replica::clearEnd(
-    stele_engine &engine, size_t family, const rocksdb::Slice &last, std::string *end) const {
+    stele_engine &engine, size_t family, const std::optional<std::string> &last,
+    std::string *end) const {
     const rocksdb::Comparator &comparator = comparatorOf(engine, family);
     std::unique_ptr<rocksdb::Iterator> iterator(
         engine.db->NewIterator(engine.latest.rangeReads(), engine.families[family]));
@@ -61,16 +62,16 @@ Failure Replica::clearEnd(
     if (!end->empty()) {
         iterator->Seek(first(family));
         const bool hasKeys = iterator->Valid() && contains(family, iterator->key());
-        if (!hasKeys && last.empty()) end->clear();
+        if (!hasKeys && !last) end->clear();
         return failureOf(iterator->status());
     }
     iterator->SeekToLast();
-    rocksdb::Slice greatest = last;
+    std::optional<std::string> greatest = last;
     if (iterator->Valid() && contains(family, iterator->key())
-        && (last.empty() || comparator.Compare(iterator->key(), last) > 0)) {
-        greatest = iterator->key();
+        && (!last || comparator.Compare(iterator->key(), *last) > 0)) {
+        greatest = iterator->key().ToString();
     }
-    if (!greatest.empty()) *end = justBehind(family, greatest);
+    if (greatest) *end = justBehind(family, *greatest);
     return failureOf(iterator->status());
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "CRocksDBReplica.h"
 #include "Engine.hpp"
@@ -29,10 +30,11 @@ public:
     bool contains(size_t family, const rocksdb::Slice &key) const;
 
     // An end for a range tombstone over all that the store has of the replica: behind() if there is
-    // one, else just behind the greater of `last`, which may be empty, and the family's last key.
-    // Empty if the store has nothing of it and `last` is empty.
+    // one, else just behind the greater of `last` and the family's last key. Empty if there is neither
+    // a `last` nor anything of the replica in the store.
     Failure clearEnd(
-        stele_engine &engine, size_t family, const rocksdb::Slice &last, std::string *end) const;
+        stele_engine &engine, size_t family, const std::optional<std::string> &last,
+        std::string *end) const;
 
 private:
     std::string start_;

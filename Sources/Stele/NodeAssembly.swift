@@ -343,9 +343,10 @@ final class NodeAssembly: @unchecked Sendable {
         guard isFirst else { return await stopped() }
         await transport?.shutdown()
         try? await loop.flatSubmit { self.host.stop() }.get()
+        // Its threads use both, also after a failure, when nothing is waited for above.
+        try? await pool.shutdownGracefully()
         log?.close()
         engine?.close()
-        try? await pool.shutdownGracefully()
         try? await group.shutdownGracefully()
         let waiters = ending.withLock { ending in
             ending.isStopped = true

@@ -212,18 +212,26 @@ private func replaceFile(
     close(descriptor)
     guard isSynced else { throw failure("cannot sync \(temporary)") }
     guard rename(temporary, path) == 0 else { throw failure("cannot rename \(temporary)") }
-    let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard parent >= 0 else { throw failure("cannot open \(directory)") }
-    defer { close(parent) }
-    guard fsync(parent) == 0 else { throw failure("cannot sync \(directory)") }
+    try syncDirectory(directory)
 }
 
-/// Creates a directory and those above it, as far as they do not exist.
+/// Makes durable which names a directory has.
+private func syncDirectory(_ path: String) throws(SteleError) {
+    let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { throw failure("cannot open \(path)") }
+    defer { close(directory) }
+    guard fsync(directory) == 0 else { throw failure("cannot sync \(path)") }
+}
+
+/// Creates a directory and those above it, as far as they do not exist, durably.
 func makeDirectory(_ path: String) throws(SteleError) {
     var prefix = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
+        let parent = prefix.isEmpty ? "." : prefix
         prefix += part + "/"
-        if mkdir(prefix, 0o700) != 0, errno != EEXIST {
+        if mkdir(prefix, 0o700) == 0 {
+            try syncDirectory(parent)
+        } else if errno != EEXIST {
             throw failure("cannot create the directory \(prefix)")
         }
     }

@@ -18,10 +18,13 @@ final class RocksDBSnapshot: ShimReader, @unchecked Sendable {
     // parallel.
     private let handle: OpaquePointer
     private let engine: RocksDBEngine
+    /// Keeps the store open behind the engine's back for as long as the handle refers to it.
+    private let store: OpenStore?
 
     init(_ handle: OpaquePointer, of engine: RocksDBEngine) {
         self.handle = handle
         self.engine = engine
+        store = engine.store
     }
 
     deinit { stele_snapshot_free(handle) }

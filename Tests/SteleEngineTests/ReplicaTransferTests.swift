@@ -115,6 +115,59 @@ import Testing
         }
     }
 
+    @Test(arguments: pairs) func emptyKeysComeAlong(from: EngineKind, to: EngineKind) throws {
+        for range in [KeyRange.all, KeyRange(start: [], end: key("m"))] {
+            let scope = ReplicaScope(tablet: TabletID(2), replica: ReplicaID(8), range: range)
+            try withEngine(from) { sender in
+                try target.apply(1...1, to: sender)
+                try sender.apply { list in
+                    list.put(intent([9]), at: [])
+                    list.put([], [5], in: .transactions)
+                    list.put(key("a"), [6], in: .transactions)
+                    list.put([], [1], at: time(7), by: writerID)
+                }
+                let chunks = try chunks(of: scope, in: sender, maxBytes: 1 << 20)
+                try withEngine(to) { receiver in
+                    _ = try bring(chunks, to: scope, of: receiver)
+                    #expect(try self.chunks(of: scope, in: receiver, maxBytes: 1 << 20) == chunks)
+                    _ = try bring(chunks, to: scope, of: receiver)
+                    #expect(try self.chunks(of: scope, in: receiver, maxBytes: 1 << 20) == chunks)
+                }
+            }
+        }
+    }
+
+    /// What is collected after an export began is still in it: its receiver answers reads there.
+    @Test(arguments: pairs) func anExportIsNotCollectedFrom(from: EngineKind, to: EngineKind) throws {
+        try withEngine(from) { sender in
+            try source.apply(1...1, to: sender)
+            let counter = key("a/counted")
+            try sender.apply { list in
+                for at in [5, 10] as [UInt64] {
+                    list.put(counter, [UInt8(at)], at: time(at), by: writerID)
+                }
+            }
+            try sender.flush()
+            let export = try sender.export(source.scope)
+            try sender.apply {
+                $0.raise(
+                    Watermark(timestamp: time(12), range: source.range),
+                    tablet: source.scope.tablet, replica: source.scope.replica)
+            }
+            try sender.flush()
+            if let sender = sender as? RocksDBEngine {
+                try sender.compact(.all)
+                #expect(try sender.storedVersions(of: counter).count == 1)
+            }
+            var chunks: [[UInt8]] = []
+            while let chunk = try export.nextChunk(maxBytes: 100) { chunks.append(chunk) }
+            try withEngine(to) { receiver in
+                _ = try bring(chunks, to: source.scope, of: receiver)
+                #expect(try receiver.newestVersion(of: counter, at: time(7))?.value == [5])
+            }
+        }
+    }
+
     @Test(arguments: EngineKind.allCases)
     func importIntoTheWholeKeyspaceClearsToItsEnd(kind: EngineKind) throws {
         let all = ReplicaScope(tablet: TabletID(2), replica: ReplicaID(1), range: .all)

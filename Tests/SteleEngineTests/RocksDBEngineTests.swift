@@ -256,6 +256,19 @@ import Testing
         }
     }
 
+    @Test func aSnapshotMayOutliveTheClosing() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/store"
+            let engine = try RocksDBEngine(directory: path)
+            try apply(1, to: engine)
+            var snapshot: (any EngineReader)? = try engine.snapshot()
+            engine.close()
+            #expect(throws: EngineError.self) { try snapshot?.page() }
+            snapshot = nil
+            try RocksDBEngine(directory: path).close()
+        }
+    }
+
     private func expectFailure(
         _ code: EngineError.Code, opening path: String,
         location: SourceLocation = #_sourceLocation
