@@ -19,11 +19,17 @@ bool endsWith(const std::string &text, const std::string &end) {
         && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+// Names of the Raft log's segments are longer, and other programs' logs are no numbers.
+bool isLogOfRocksDB(const std::string &name) {
+    return name.size() == 10 && endsWith(name, ".log")
+        && std::all_of(name.begin(), name.begin() + 6, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 // Whether RocksDB may have left this file when its creation of a database was cut short.
 bool isOfCreation(const std::string &name) {
-    return name == "LOCK" || name == "IDENTITY" || startsWith(name, "LOG")
+    return name == "LOCK" || name == "IDENTITY" || name == "LOG" || startsWith(name, "LOG.old.")
         || startsWith(name, "MANIFEST-") || startsWith(name, "OPTIONS-")
-        || endsWith(name, ".dbtmp") || endsWith(name, ".log");
+        || endsWith(name, ".dbtmp") || isLogOfRocksDB(name);
 }
 
 Failure inspectWithoutCurrent(const std::vector<std::string> &names) {

@@ -65,6 +65,15 @@ import Testing
         }
     }
 
+    /// Also where the files have names that RocksDB could mistake for its own.
+    @Test(arguments: ["0000000000000001.log", "server.log", "LOGBOOK", "notes"])
+    func aDirectoryOfSomethingElse(name: String) throws {
+        let disk = try closedStore()
+        for path in try disk.files().keys { try disk.remove(path) }
+        try disk.write([1, 2, 3], to: storePath + "/" + name)
+        try expectRefusal([.incompatible], opening: disk, "\(name)")
+    }
+
     @Test func missingFiles() throws {
         let base = try closedStore()
         var kinds: Set<String> = []
