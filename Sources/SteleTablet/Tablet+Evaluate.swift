@@ -93,7 +93,9 @@ extension Tablet {
                 output.failure = error.isFatal ? error : output.failure
                 return fail(waiter, .storage, error.message)
             } catch {
-                return fail(waiter, .invalid, "\(error)")
+                // This clock is behind that of whoever asks. It is tried again: they come together,
+                // or a replica whose clock is right takes over the leadership.
+                return fail(waiter, .notLeader, "\(error)")
             }
         } else {
             outcome = .wait(.lease)

@@ -28,7 +28,8 @@ package enum TabletReply: Sendable {
     /// Why a request was not carried out.
     package struct Failure: Sendable {
         package enum Reason: UInt8, Sendable {
-            /// This replica does not lead, or not safely; `leader` may name who does.
+            /// This replica does not lead, or not safely, or its clock is far behind the request's;
+            /// `leader` may name who does.
             case notLeader = 1
             /// The command was proposed and leadership was lost before its fate was known.
             case outcomeUnknown = 2
@@ -39,7 +40,7 @@ package enum TabletReply: Sendable {
             /// A lock that the transaction relies on was lost, though it may be held again by now.
             case lockLost = 6
             case overloaded = 7
-            /// The request itself cannot be served: keys of several tablets, a clock far ahead.
+            /// The request itself cannot be served: it has keys of several tablets.
             case invalid = 8
             case storage = 9
         }
