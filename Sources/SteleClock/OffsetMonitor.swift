@@ -14,6 +14,10 @@ import SteleBase
 /// for certain never agree, and clocks within 80 percent of it always do if the round trip is
 /// short; what is known too inexactly to tell is no claim at all.
 ///
+/// A reading counts for a short while only, as long as the grant that came with it: by then a node
+/// without new ones leads nothing anyway. So even a clock that runs away far faster than any drift
+/// that is allowed for is not confirmed by what a peer that is gone showed in better days.
+///
 /// Times are in microseconds; offsets are those of the other clock, so positive if it is ahead.
 package struct OffsetMonitor: Sendable {
     /// What is known of a peer's clock: its offset lay within the bounds at `at`.
@@ -27,8 +31,11 @@ package struct OffsetMonitor: Sendable {
     package enum Verdict: Hashable, Sendable {
         /// A majority agrees with the own clock; no clock of it is further off than `error`.
         case confirmed(error: UInt64)
-        /// Too few readings that are exact enough: just started, or the peers are gone.
+        /// Too few readings: just started, or the peers are gone.
         case unconfirmed
+        /// A majority has shown its clocks, and no majority agrees with the own one: they differ, or
+        /// what they showed is too inexact.
+        case disputed
         /// A majority cannot agree with the own clock, whatever unheard peers may show.
         case outOfBounds
     }
@@ -39,13 +46,18 @@ package struct OffsetMonitor: Sendable {
     /// How far two clocks may drift apart, in parts per million: each follows its wall clock with
     /// up to 1,000, on an oscillator that is off by up to 200.
     package let driftPerMillion: UInt64
+    /// How old the readings may be that the verdict counts, in microseconds.
+    package let maximumAge: UInt64
     /// One a peer.
     private var readings: [Reading] = []
 
-    package init(members: Int, maximumOffset: UInt64, driftPerMillion: UInt64 = 2_400) {
+    package init(
+        members: Int, maximumOffset: UInt64, maximumAge: UInt64, driftPerMillion: UInt64 = 2_400
+    ) {
         invariant(members > 0, "a cluster without members")
         self.members = members
         self.maximumOffset = maximumOffset
+        self.maximumAge = maximumAge
         self.driftPerMillion = driftPerMillion
     }
 
@@ -72,13 +84,14 @@ package struct OffsetMonitor: Sendable {
         guard let place = readings.firstIndex(where: { $0.peer == peer }) else {
             return readings.append(new)
         }
-        // The more exact one counts, whichever it is; but if they exclude each other, one of the
-        // clocks was set, and what was known of it is void.
+        // Both hold; but if they exclude each other, one of the clocks was set, and what was known
+        // of it is void.
         let old = bounds(of: readings[place], at: receivedAt)
         let isDisjoint = new.lowest > old.highest || new.highest < old.lowest
-        if isDisjoint || new.highest - new.lowest <= old.highest - old.lowest {
-            readings[place] = new
-        }
+        readings[place] = new
+        if isDisjoint { return }
+        readings[place].lowest = max(new.lowest, old.lowest)
+        readings[place].highest = min(new.highest, old.highest)
     }
 
     /// Drops what is known of a peer, because it started anew.
@@ -98,8 +111,10 @@ package struct OffsetMonitor: Sendable {
         let ownRadius = Int64(maximumOffset) * 4 / 10
         let own = Claim(lowest: -ownRadius, highest: ownRadius, error: 0)
         var claims = [own]
+        var heard = 1
         var contradicting = 0
-        for reading in readings {
+        for reading in readings where monotonic <= reading.at + maximumAge {
+            heard += 1
             let (lowest, highest) = bounds(of: reading, at: monotonic)
             if lowest > 2 * ownRadius || highest < -2 * ownRadius { contradicting += 1 }
             if let claim = claim(lowest, highest) { claims.append(claim) }
@@ -114,7 +129,8 @@ package struct OffsetMonitor: Sendable {
                 best = (count, agreeing.map(\.error).max() ?? 0)
             }
         }
-        return best.agreeing >= quorum ? .confirmed(error: best.error) : .unconfirmed
+        if best.agreeing >= quorum { return .confirmed(error: best.error) }
+        return heard >= quorum ? .disputed : .unconfirmed
     }
 
     /// Where true time is, by one clock, relative to the own one.

@@ -14,6 +14,11 @@ extension NodeCore {
         if case .confirmed = clockVerdict { true } else { false }
     }
 
+    /// Whether the peers have shown their clocks and do not agree with this node's.
+    private var isClockDoubtful: Bool {
+        clockVerdict == .disputed || clockVerdict == .outOfBounds
+    }
+
     /// Takes in the readings that came in this turn.
     ///
     /// - Parameter end: the time now, read anew: after all of them had arrived.
@@ -32,11 +37,14 @@ extension NodeCore {
     }
 
     /// Lets the verdict age, and hands on what a node with a doubtful clock must not lead.
+    ///
+    /// A leader that has heard of nobody for a while keeps its tablets: it serves nothing, and what
+    /// its peers show next decides.
     func judgeClock() {
         clockVerdict = clockMonitor.verdict(at: clock.monotonic)
         for index in tablets.indices where tablets[index].group.isLeader {
             let hasResigned = states[index].resignedTerm == tablets[index].group.term
-            if !isClockConfirmed || hasResigned { resign(index) }
+            if isClockDoubtful || hasResigned { resign(index) }
         }
     }
 

@@ -141,7 +141,8 @@ package final class NodeCore {
         turnBegan = monotonic
         clockMonitor = OffsetMonitor(
             members: max(configuration.members.count, 1),
-            maximumOffset: configuration.maximumClockOffset)
+            maximumOffset: configuration.maximumClockOffset,
+            maximumAge: configuration.grantDuration)
         clockVerdict = clockMonitor.verdict(at: monotonic)
         var random = SeededRandom(seed: configuration.seed)
         lastRequest = random.next() >> 1

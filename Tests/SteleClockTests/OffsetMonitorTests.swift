@@ -2,15 +2,16 @@ import SteleBase
 import SteleClock
 import Testing
 
-/// A monitor of a node among `members` with a maximum offset of 250 ms, whose own clock shows its
-/// monotonic clock plus one hour.
+/// A monitor of a node among `members` with a maximum offset of 250 ms and readings that count for
+/// 400 ms, whose own clock shows its monotonic clock plus one hour.
 private struct Observer {
     static let hour: UInt64 = 3_600_000_000
     var monitor: OffsetMonitor
     var now: UInt64 = 1_000_000
 
     init(members: Int = 3) {
-        monitor = OffsetMonitor(members: members, maximumOffset: 250_000)
+        monitor = OffsetMonitor(
+            members: members, maximumOffset: 250_000, maximumAge: 400_000)
     }
 
     /// An exchange with a peer whose clock is `offset` ahead; ends now.
@@ -77,7 +78,7 @@ private struct Observer {
     @Test func `one liar among three neither confirms nor convicts`() {
         var observer = Observer()
         observer.exchange(with: 2, offset: 5_000_000)
-        #expect(observer.verdict == .unconfirmed)
+        #expect(observer.verdict == .disputed)
         observer.exchange(with: 3, offset: 1_000)
         #expect(observer.isConfirmed)
         // The liar's offset is no part of the error.
@@ -106,12 +107,12 @@ private struct Observer {
         for (peer, offset) in [(2, -190_000), (3, 190_000)] as [(UInt64, Int64)] {
             observer.exchange(with: peer, offset: offset)
         }
-        #expect(observer.verdict == .unconfirmed)
+        #expect(observer.verdict == .disputed)
         observer.exchange(with: 4, offset: -180_000)
         #expect(observer.isConfirmed)
     }
 
-    @Test func `bounds widen with age until they say nothing, and a reading narrows them`() throws {
+    @Test func `bounds widen with age, and a reading narrows them`() throws {
         var observer = Observer()
         observer.exchange(with: 2, offset: 0)
         let fresh = try #require(observer.bounds(2))
@@ -119,12 +120,30 @@ private struct Observer {
         let aged = try #require(observer.bounds(2))
         #expect(aged.upperBound - fresh.upperBound == 24_000)
         #expect(fresh.lowerBound - aged.lowerBound == 24_000)
+        observer.exchange(with: 2, offset: 0)
+        #expect(observer.bounds(2) == fresh)
+    }
+
+    @Test func `what peers showed long ago says nothing about the clocks of now`() {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 0)
+        observer.now += 400_000
         #expect(observer.isConfirmed)
-        // All peers are gone: what they showed long ago says nothing about the clocks of now.
-        observer.now += 60_000_000
+        observer.now += 1
         #expect(observer.verdict == .unconfirmed)
+        // The one that is still there contradicts; the other cannot confirm any more.
+        observer.exchange(with: 3, offset: 290_000)
+        #expect(observer.verdict == .disputed)
         observer.exchange(with: 2, offset: 0)
         #expect(observer.isConfirmed)
+    }
+
+    @Test func `two exchanges say together more than each alone`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 1_000, there: 100_000, back: 0)
+        observer.exchange(with: 2, offset: 1_000, there: 0, back: 100_000)
+        let bounds = try #require(observer.bounds(2))
+        #expect(bounds.contains(1_000) && bounds.upperBound - bounds.lowerBound < 2_000)
     }
 
     @Test func `a slow exchange does not replace what is known better`() throws {
@@ -145,7 +164,7 @@ private struct Observer {
     @Test func `an exchange slower than the maximum offset confirms nobody`() {
         var observer = Observer()
         observer.exchange(with: 2, offset: 0, there: 140_000, back: 140_000)
-        #expect(observer.verdict == .unconfirmed)
+        #expect(observer.verdict == .disputed)
     }
 
     @Test func `nonsense is ignored`() {
@@ -162,7 +181,7 @@ private struct Observer {
     /// within the maximum offset of a majority, and one out of bounds is not within 80 percent.
     @Test func `verdicts are true of random clusters`() {
         var random = SeededRandom(seed: 11)
-        var counts: [Int] = [0, 0, 0]
+        var counts: [Int] = [0, 0, 0, 0]
         for _ in 0..<4_000 {
             let members = [3, 5, 7][Int(random.below(3))]
             var observer = Observer(members: members)
@@ -176,7 +195,7 @@ private struct Observer {
                     with: peer, offset: offset,
                     there: random.below(random.oneIn(3) ? 150_000 : 5_000),
                     back: random.below(random.oneIn(3) ? 150_000 : 5_000))
-                if random.oneIn(4) { observer.now += random.below(3_000_000) }
+                if random.oneIn(4) { observer.now += random.below(300_000) }
                 if let bounds = observer.bounds(peer) { #expect(bounds.contains(offset)) }
             }
             func isMajority(within limit: Int64) -> Bool {
@@ -187,8 +206,9 @@ private struct Observer {
                 counts[0] += 1
                 #expect(isMajority(within: 250_000))
             case .unconfirmed: counts[1] += 1
+            case .disputed: counts[2] += 1
             case .outOfBounds:
-                counts[2] += 1
+                counts[3] += 1
                 #expect(!isMajority(within: 200_000))
             }
         }

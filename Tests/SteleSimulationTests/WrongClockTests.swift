@@ -48,6 +48,35 @@ struct WrongClockTests {
         #expect((3_200_000...3_600_000).contains(try #require(resigned)))
     }
 
+    /// What the third node showed before it fell silent must not speak for the leader's clock.
+    @Test func aPeerThatIsGoneConfirmsNoClock() throws {
+        let cluster = SimulatedCluster(
+            seed: 6, scenario: try calm(seed: 6), defect: .none, observer: nil)
+        cluster.begin()
+        var wrong: SimulatedNode?
+        cluster.after(2_500_000) {
+            guard let leader = cluster.nodes.first(where: { isServing($0) }),
+                let silent = cluster.nodes.last(where: { $0.id != leader.id && !isServing($0) })
+            else { return }
+            wrong = leader
+            leader.clock.runAway(perMillion: 250_000, at: cluster.now)
+            silent.pausedUntil = cluster.now + 3_000_000
+            cluster.after(3_000_000) {
+                leader.clock.runAway(perMillion: 0, at: cluster.now)
+                cluster.scheduleTurn(silent, in: 0)
+            }
+        }
+        var verdict: OffsetMonitor.Verdict?
+        cluster.after(4_000_000) {
+            verdict = wrong?.core?.clockVerdict
+            if wrong.map(isServing) != false { cluster.fail("a wrong clock serves") }
+        }
+        cluster.runToEnd()
+        cluster.judge()
+        #expect(cluster.result.failure == nil)
+        #expect(verdict == .disputed)
+    }
+
     @Test func aNodeThatStartsWithAWrongClockNeverLeads() throws {
         let cluster = SimulatedCluster(
             seed: 4, scenario: try calm(seed: 4), defect: .none, observer: nil)
