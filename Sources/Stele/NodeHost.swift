@@ -111,6 +111,8 @@ final class NodeHost: @unchecked Sendable {
         self.onFailure = onFailure
         executor.setPump { [unowned self] in pump() }
         needsTurn = true
+        // What an earlier run made durable lets the log go, however little this one writes.
+        readFrontier()
         pump()
         return promise.futureResult
     }

@@ -44,7 +44,9 @@ extension NodeCore {
             step(message, of: index, from: node, acknowledgedUnder: epoch)
         case .truncation(let id, let position):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
-            states[index].heldByAll = max(states[index].heldByAll, position.index)
+            guard position.index > states[index].heldByAll else { return }
+            states[index].heldByAll = position.index
+            truncate(index)
         case .request(let id, let request):
             handleRemote(request, id: id, from: node)
         case .reply(let id, let reply):
@@ -221,6 +223,7 @@ extension NodeCore {
         else { return }
         let position = LogPosition(index: min(held, tablet.log.lastIndex), term: term)
         states[index].heldByAll = position.index
+        truncate(index)
         for replica in tablet.descriptor.replicas {
             if let peer = outgoing.firstIndex(where: { $0.node == replica.node }) {
                 outgoing[peer].messages.append(.truncation(tablet.descriptor.id, position))

@@ -517,15 +517,17 @@ package final class NodeCore {
         }
     }
 
-    /// Gives up entries that are flushed here and durable on all replicas.
+    /// Gives up entries that are flushed here and durable on all replicas: after each flush, or once
+    /// there are many, whichever of the two conditions is the one that was waited for.
     func truncate(_ index: Int) {
         let tablet = tablets[index]
         let position = min(states[index].flushedIndex, states[index].heldByAll)
         guard position >= tablet.log.firstIndex + configuration.minimumTruncation
-            || position == tablet.applied.index,
-            position >= tablet.log.firstIndex, position <= tablet.log.lastIndex,
-            let term = try? tablet.log.term(at: position)
+            || position == states[index].flushedIndex,
+            position >= tablet.log.firstIndex, position > states[index].truncatedTo,
+            position <= tablet.log.lastIndex, let term = try? tablet.log.term(at: position)
         else { return }
+        states[index].truncatedTo = position
         states[index].unwritten.append(
             PendingAppend.Part(
                 tablet: index, compacted: LogPosition(index: position, term: term)))

@@ -92,6 +92,8 @@ struct TabletState {
     var campaignAt: UInt64?
     /// The applied index that the last completed flush covers.
     var flushedIndex: LogIndex = 0
+    /// Up to where the log was given up, or will be by what waits to be written.
+    var truncatedTo: LogIndex = 0
     /// The term in which this node gave its lease up for good, to hand leadership on.
     var resignedTerm: Term = 0
     /// How often it tried to hand it on.

@@ -86,9 +86,10 @@ extension Tablet {
                     + "over several tablets is not supported by this version")
         }
         let outcome: Outcome
-        if isServing {
+        // The locks are this leader's own: to give some up needs no lease.
+        if isServing || waiter.request.isRelease {
             do {
-                outcome = try evaluateServing(waiter)
+                outcome = try perform(waiter)
             } catch let error as EngineError {
                 output.failure = error.isFatal ? error : output.failure
                 return fail(waiter, .storage, error.message)
@@ -122,7 +123,7 @@ extension Tablet {
         }
     }
 
-    private func evaluateServing(_ waiter: WaitingRequest) throws -> Outcome {
+    private func perform(_ waiter: WaitingRequest) throws -> Outcome {
         let request = waiter.request
         switch request.body {
         case .read(let keys, let timestamp): return try read(keys, at: timestamp)
@@ -132,7 +133,6 @@ extension Tablet {
             return try self.commit(commit, for: request.transaction, origin: waiter.origin)
         case .release:
             release(request.transaction)
-            cancelLockRequests(of: request.transaction)
             return .reply(.released, servedAt: nil)
         }
     }
@@ -273,7 +273,8 @@ extension Tablet {
         }
     }
 
-    private func release(_ transaction: TransactionID) {
+    /// Gives up a transaction's locks and all that may still take some.
+    func release(_ transaction: TransactionID) {
         if let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
             if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
@@ -281,6 +282,7 @@ extension Tablet {
             }
         }
         awakened += locks.release(transaction)
+        cancelLockRequests(of: transaction)
     }
 
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a

@@ -46,14 +46,13 @@ extension Tablet {
     /// Gives up the locks of all transactions that `node` coordinates, because it is gone.
     ///
     /// Should it still be there, its commits fail for want of their locks and nothing is harmed.
+    /// Nobody asks a second time, so this needs no lease, and it is done during a transfer of the
+    /// leadership too, which may fail.
     package func releaseLocks(of node: NodeID) {
         let requesting = waiting.values.lazy.filter { $0.request.isLock }
             .map(\.request.transaction).filter { $0.node == node }
         for transaction in Set(locks.transactions(of: node)).union(requesting).sorted() {
-            handle(
-                TabletRequest(
-                    transaction: transaction, body: .release(near: descriptor.range.start)),
-                origin: 0)
+            release(transaction)
         }
         runAwakened()
     }

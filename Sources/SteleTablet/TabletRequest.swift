@@ -165,6 +165,11 @@ package struct TabletRequest: Sendable {
         return false
     }
 
+    package var isRelease: Bool {
+        if case .release = body { return true }
+        return false
+    }
+
     package var isCommit: Bool {
         if case .commit = body { return true }
         return false
