@@ -33,6 +33,11 @@ final class LogCatalog: Sendable {
         var statistics = LogStatistics()
 
         mutating func apply(_ part: LogRecord.Part) {
+            if part.isRemoval {
+                // The record outlives the entries that it voids, for segments leave oldest first.
+                if var gone = replicas.removeValue(forKey: part.key) { gone.removeAll(&segments) }
+                return mark("log: a replica is removed")
+            }
             replicas[part.key, default: ReplicaIndex()].apply(part, &segments)
         }
     }

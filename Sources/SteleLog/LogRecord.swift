@@ -57,6 +57,8 @@ struct LogRecord: Sendable {
         var last: LogIndex?
         /// The entries were copied forward; they neither cut off nor extend anything.
         var moved = false
+        /// The replica is gone.
+        var isRemoval = false
         var first: LogIndex = 0
         var slots: [EntrySlot] = []
     }
@@ -80,7 +82,8 @@ enum RecordMetadata {
     private static let discards: UInt8 = 4
     private static let moved: UInt8 = 8
     private static let hasLast: UInt8 = 16
-    private static let allFlags: UInt8 = 31
+    private static let removed: UInt8 = 32
+    private static let allFlags: UInt8 = 63
 
     static func writeNodeRecord(_ record: [UInt8]?, to writer: inout ByteWriter) {
         writer.write(record != nil)
@@ -95,6 +98,7 @@ enum RecordMetadata {
         if outgoing.discards { flags |= discards }
         if outgoing.moved { flags |= moved }
         if outgoing.last != nil { flags |= hasLast }
+        if part.isRemoval { flags |= removed }
         writer.writeVarint(part.tablet.rawValue)
         writer.writeVarint(part.replica.rawValue)
         writer.write(flags)
@@ -146,6 +150,10 @@ enum RecordMetadata {
         guard flags & ~allFlags == 0 else { throw DecodingError("unknown flags \(flags)") }
         part.discards = flags & discards != 0
         part.moved = flags & moved != 0
+        part.isRemoval = flags & removed != 0
+        if part.isRemoval, flags != removed {
+            throw DecodingError("a removal with the flags \(flags)")
+        }
         if flags & hasHardState != 0 {
             part.hardState = HardState(
                 term: try reader.readVarint(), vote: ReplicaID(try reader.readVarint()),
@@ -165,6 +173,7 @@ enum RecordMetadata {
         }
         let count = try reader.readCount(ofAtLeast: 7)
         if count == 0 { return part }
+        if part.isRemoval { throw DecodingError("a removal with entries") }
         part.first = try reader.readVarint()
         guard part.first > 0, part.first <= UInt64.max - UInt64(count) else {
             throw DecodingError("entries from index \(part.first) on")
@@ -240,7 +249,7 @@ struct RecordEncoder {
             key: ReplicaKey(tablet: part.tablet, replica: part.replica),
             hardState: part.hardState, compacted: part.compacted,
             discards: outgoing.discards, last: outgoing.last, moved: outgoing.moved,
-            first: part.entries.first?.index ?? 0, slots: slots)
+            isRemoval: part.isRemoval, first: part.entries.first?.index ?? 0, slots: slots)
     }
 
     /// Completes the record begun last and returns its checksum.

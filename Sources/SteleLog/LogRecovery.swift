@@ -18,9 +18,9 @@ struct LogEnd {
 /// ends before it. A newest file with a bad header is a segment whose creation was cut short,
 /// unless a record in it proves otherwise: records are written only behind a synced header.
 ///
-/// A segment is given back only when the next one's header and checkpoint are synced. So the oldest
-/// segment that is left has both whole, unless it is the first one that there ever was: what
-/// nothing before it and nothing behind it vouches for is vouched for by that.
+/// Segments are given back only when the newest one's header and checkpoint are synced. So the last
+/// one that is left has both whole, unless it is the first one that there ever was: what nothing
+/// before it and nothing behind it vouches for is vouched for by that.
 struct LogRecovery {
     private let files: any FileSystem
     private let directory: String
@@ -169,11 +169,11 @@ struct LogRecovery {
             state.segments.setEnd(end.position)
         }
         let offset = Int(end.position - header.base)
-        let isOldest = state.segments.segments.count == 1
-        if isOldest, header.base > 0, offset == LogFormat.segmentHeaderBytes {
+        let isOnly = state.segments.segments.count == 1 && next == nil
+        if isOnly, header.base > 0, offset == LogFormat.segmentHeaderBytes {
             throw .corrupt(
                 file: candidate.path, offset: offset,
-                reason: "the checkpoint of the oldest segment is bad")
+                reason: "the checkpoint of the only segment is bad")
         }
         if next != nil, end.position != limit {
             throw .corrupt(

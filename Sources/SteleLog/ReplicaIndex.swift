@@ -77,6 +77,9 @@ struct ReplicaIndex: Sendable {
         }
     }
 
+    /// Gives all entries up, because the replica is gone.
+    mutating func removeAll(_ segments: inout SegmentTable) { removeSuffix(from: 0, &segments) }
+
     /// How many indices from `index` on are compacted already.
     private func below(_ index: LogIndex) -> UInt64 {
         compacted.index >= index ? compacted.index - index + 1 : 0

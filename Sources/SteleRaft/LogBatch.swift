@@ -14,6 +14,8 @@ package struct LogBatch: Sendable {
         package var entries: [Entry]
         /// Entries at or below this index are not needed any more; its term is kept.
         package var compacted: LogPosition?
+        /// The replica is gone, and all that the log holds of it; the part says nothing else.
+        package let isRemoval: Bool
 
         package init(
             tablet: TabletID, replica: ReplicaID, hardState: HardState? = nil,
@@ -24,6 +26,15 @@ package struct LogBatch: Sendable {
             self.hardState = hardState
             self.entries = entries
             self.compacted = compacted
+            self.isRemoval = false
+        }
+
+        /// Has the log forget a replica. Until the record is synced it may come back after a crash.
+        package init(removing replica: ReplicaID, of tablet: TabletID) {
+            self.tablet = tablet
+            self.replica = replica
+            self.entries = []
+            self.isRemoval = true
         }
     }
 

@@ -35,6 +35,10 @@ struct SimulatedLog {
         /// The log's own rules: entries replace everything from their first index on.
         mutating func take(_ batch: LogBatch) {
             for part in batch.parts {
+                if part.isRemoval {
+                    replicas.removeAll { $0.tablet == part.tablet && $0.replica == part.replica }
+                    continue
+                }
                 let place = place(of: part)
                 if let hardState = part.hardState { replicas[place].hardState = hardState }
                 if let first = part.entries.first {

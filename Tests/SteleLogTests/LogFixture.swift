@@ -33,7 +33,11 @@ struct ModelLog: Equatable {
         nodeRecord = batch.nodeRecord ?? nodeRecord
         for part in batch.parts {
             let key = ReplicaKey(tablet: part.tablet, replica: part.replica)
-            replicas[key, default: Replica()].apply(part)
+            if part.isRemoval {
+                replicas[key] = nil
+            } else {
+                replicas[key, default: Replica()].apply(part)
+            }
         }
     }
 
@@ -65,8 +69,6 @@ struct BatchSource {
     var model = ModelLog()
     var replicas: UInt64 = 3
     var payloadBytes: UInt64 = 200
-    /// A replica that is written once and never again.
-    var cold: ReplicaKey?
 
     init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
@@ -87,6 +89,9 @@ struct BatchSource {
     private mutating func nextPart() -> LogBatch.Part {
         let key = ReplicaKey(
             tablet: TabletID(1 + random.below(replicas)), replica: ReplicaID(1))
+        if random.oneIn(60) {
+            return LogBatch.Part(removing: key.replica, of: key.tablet)
+        }
         let replica = model.replicas[key] ?? ModelLog.Replica()
         var part = LogBatch.Part(tablet: key.tablet, replica: key.replica)
         var term = max(replica.hardState.term, 1)

@@ -102,6 +102,56 @@ import Testing
         #expect(recovered.replicas.first?.tail.map(\.index) == [2, 3])
     }
 
+    @Test func aRemovedReplicaIsForgottenOnceThatIsSynced() throws {
+        let removal = LogBatch(parts: [.init(removing: ReplicaID(1), of: TabletID(9))])
+        let other = LogBatch(parts: [
+            LogBatch.Part(
+                tablet: TabletID(9), replica: ReplicaID(1),
+                hardState: HardState(term: 3, vote: ReplicaID(1), commit: 1),
+                entries: [Entry(term: 1, index: 1, type: .normal, payload: [9])])
+        ])
+        for isSynced in [false, true] {
+            let disk = SimulatedFileSystem(seed: 1)
+            var (writer, recovered) = try openWriter(disk)
+            try writer.commit(single(1, [1]))
+            try writer.commit(other)
+            if isSynced { try writer.commit(removal) } else { try writer.encode(removal) }
+            // What it holds in memory is gone at once.
+            let left = try writer.entries(
+                of: TabletID(9), replica: ReplicaID(1), from: 1, upTo: 2, maxBytes: .max)
+            #expect(left.isEmpty)
+            disk.crash()
+            (writer, recovered) = try openWriter(disk)
+            #expect(recovered.replicas.map(\.tablet.rawValue) == (isSynced ? [1] : [1, 9]))
+            #expect(recovered.replicas.last?.hardState.term == (isSynced ? 0 : 3))
+        }
+    }
+
+    /// Neither the entries of replicas that are gone nor their names stay, whatever comes after.
+    @Test func replicasThatComeAndGoLeaveNothing() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        var (writer, recovered) = try openWriter(disk)
+        for number in 10...400 as ClosedRange<UInt64> {
+            let payload = [UInt8](repeating: 1, count: 200)
+            try writer.commit(
+                LogBatch(parts: [
+                    LogBatch.Part(
+                        tablet: TabletID(number), replica: ReplicaID(1),
+                        hardState: HardState(term: 1),
+                        entries: [Entry(term: 1, index: 1, type: .normal, payload: payload[...])])
+                ]))
+            if number > 12 {
+                try writer.commit(
+                    LogBatch(parts: [.init(removing: ReplicaID(1), of: TabletID(number - 3))]))
+            }
+            while try writer.upkeep() {}
+        }
+        #expect(writer.bytesOnDisk <= 4 * smallOptions().segmentBytes)
+        disk.crash()
+        (writer, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.map(\.tablet.rawValue) == [398, 399, 400])
+    }
+
     @Test func theOnlyHeaderIsVouchedFor() throws {
         let disk = SimulatedFileSystem(seed: 1)
         var (writer, _) = try openWriter(disk)

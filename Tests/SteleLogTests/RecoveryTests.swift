@@ -123,6 +123,42 @@ func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
         }
     }
 
+    /// A segment whose checkpoint was lost in a crash, with its header there, is no damage, not even
+    /// once it is the oldest one.
+    @Test func aSegmentWithoutCheckpointMayBecomeTheOldest() throws {
+        let disk = SimulatedFileSystem(seed: 6)
+        let first = "log/" + LogFormat.fileName(sequence: 1)
+        let second = "log/" + LogFormat.fileName(sequence: 2)
+        var (writer, _) = try openWriter(disk)
+        try writer.commit(single(1, [1]))
+        disk.killProcess()
+        disk.inject(.init(.sync, after: 1, code: EIO))
+        #expect(throws: LogError.self) { try openWriter(disk) }
+        disk.killProcess()
+        disk.clearFaults()
+        let written = try #require(disk.content(of: second))
+        #expect(written.count > LogFormat.segmentHeaderBytes)
+        disk.setContent(of: second, to: Array(written[..<LogFormat.segmentHeaderBytes]))
+
+        (writer, _) = try openWriter(disk)
+        // Nothing lives in the first two segments any more; the second one cannot be put aside.
+        try writer.encode(
+            LogBatch(parts: [
+                LogBatch.Part(
+                    tablet: TabletID(1), replica: ReplicaID(1),
+                    compacted: LogPosition(index: 1, term: 1))
+            ]))
+        try writer.write()
+        try writer.sync()
+        disk.inject(.init(.rename, after: 1, code: EIO))
+        #expect(throws: LogError.self) { while try writer.upkeep() {} }
+        #expect(disk.content(of: first) == nil && disk.content(of: second) != nil)
+        disk.crash()
+        disk.clearFaults()
+        let (_, recovered) = try openWriter(disk)
+        #expect(recovered.replicas.first?.compacted.index == 1)
+    }
+
     @Test func tailsAreLimited() throws {
         let disk = SimulatedFileSystem(seed: 5)
         let (writer, _) = try openWriter(disk)
