@@ -47,6 +47,18 @@ extension NodeCore {
             guard position.index > states[index].heldByAll else { return }
             states[index].heldByAll = position.index
             truncate(index)
+        case .standing(let id, let term):
+            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
+            let group = tablets[index].group
+            if group.term >= term, !(group.isLeader && group.term == term) {
+                outgoing[peer].messages.append(.notLeading(id, term))
+            }
+        case .notLeading(let id, let term):
+            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
+                let stand = states[index].standsBy, stand.node == node, stand.term == term
+            else { return }
+            mark("cluster: a node stops standing by one that does not lead any more")
+            states[index].standsBy = nil
         case .request(let id, let request):
             handleRemote(request, id: id, from: node)
         case .reply(let id, let reply):
@@ -60,6 +72,7 @@ extension NodeCore {
         let group = tablets[index].group
         setVotePermission(index)
         try? group.step(message)
+        if group.lead == message.from { states[index].leaderHeardAt = clock.monotonic }
         if let epoch, group.isLeader, message.term == group.term {
             states[index].acknowledge(node, term: message.term, epoch: epoch)
         }
@@ -79,7 +92,7 @@ extension NodeCore {
             tablet.group.lead == message.to, tablet.group.term == message.term
         {
             epoch = leases.standingEpoch(for: node, at: clock.monotonic)
-            if epoch != nil { states[index].standsBy = (node, message.term) }
+            if let epoch { states[index].standsBy = (node, message.term, epoch) }
         }
         outgoing[peer].messages.append(
             .raft(tablet.descriptor.id, message, acknowledgedUnder: epoch))
@@ -189,6 +202,23 @@ extension NodeCore {
             else { continue }
             outgoing[peer].isGivenUp = true
             releaseLocks(of: outgoing[peer].node)
+        }
+    }
+
+    /// Asks nodes that this one stands by, and that it has not heard from as leaders for long.
+    ///
+    /// The leader of a tablet that stepped down, because it heard of a later term or could not reach
+    /// a quorum, may go on being granted leases for its other tablets; those that stood by it would
+    /// then vote for nobody else for as long as nobody is elected. A node leads in a term once at
+    /// most, so once it says that it does not, there is no lease left to break.
+    func askWhetherTheyLead() {
+        let patience = UInt64(configuration.electionTicks) * configuration.tickInterval
+        for index in tablets.indices {
+            guard let stand = states[index].standsBy, !tablets[index].group.isHibernated,
+                clock.monotonic > states[index].leaderHeardAt + patience,
+                let peer = outgoing.firstIndex(where: { $0.node == stand.node })
+            else { continue }
+            outgoing[peer].messages.append(.standing(tablets[index].descriptor.id, stand.term))
         }
     }
 

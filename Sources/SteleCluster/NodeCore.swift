@@ -282,6 +282,7 @@ package final class NodeCore {
             shareTruncation(index)
         }
         releaseLocksOfDeadNodes()
+        askWhetherTheyLead()
         expireRequests()
     }
 
@@ -448,7 +449,6 @@ package final class NodeCore {
         } else if clock.monotonic < quietUntil || !isClockUsable {
             tablet.group.votesAllowedFor = .nobody
         } else if let leader = states[index].standsBy?.node,
-            leases.grantEnd(for: leader) > clock.monotonic,
             let replica = tablet.descriptor.replica(on: leader)
         {
             tablet.group.votesAllowedFor = .only(replica)
@@ -457,16 +457,21 @@ package final class NodeCore {
         }
     }
 
-    /// Stops standing by the leader of an earlier term than the one that is followed now.
+    /// Stops standing by a leader under a grant that has ended, or by that of an earlier term than
+    /// the one that is followed now.
     ///
-    /// A later leader was elected by voters of which none stands by the earlier one any more, and
-    /// they are a quorum: whatever this node does, the earlier one has no lease. Without this, nodes
-    /// that grant each other leases for other tablets could wait for one another for ever.
+    /// An acknowledgement counts only under the grant that it names; a later grant to the same node
+    /// says nothing for this tablet. A later leader was elected by voters of which none stands by
+    /// the earlier one any more, and they are a quorum: whatever this node does, the earlier one has
+    /// no lease. Without this, nodes that grant each other leases for other tablets could wait for
+    /// one another for ever; for what is left of that, see ``askWhetherTheyLead()``.
     func releaseStand(_ index: Int) {
-        guard let stand = states[index].standsBy, tablets[index].group.lead != .none,
-            tablets[index].group.term > stand.term
-        else { return }
-        states[index].standsBy = nil
+        guard let stand = states[index].standsBy else { return }
+        let isSuperseded =
+            tablets[index].group.lead != .none && tablets[index].group.term > stand.term
+        if isSuperseded || leases.standingEpoch(for: stand.node, at: clock.monotonic) != stand.epoch {
+            states[index].standsBy = nil
+        }
     }
 
     private func noteLeadership(_ index: Int) {

@@ -78,8 +78,10 @@ struct PendingAppend {
 struct TabletState {
     /// The node that was last known to lead.
     var leader = NodeID.none
-    /// The leader that this node last acknowledged under a grant, and its term.
-    var standsBy: (node: NodeID, term: Term)?
+    /// The leader that this node last acknowledged under a grant, its term, and the grant.
+    var standsBy: (node: NodeID, term: Term, epoch: GrantEpoch)?
+    /// When the leader's last Raft message came.
+    var leaderHeardAt: UInt64 = 0
     /// Who acknowledged this node's leadership, in which term, under which grant.
     var acknowledgements: [(node: NodeID, term: Term, epoch: GrantEpoch)] = []
     /// The newest hard state, as far as Raft has told.

@@ -11,6 +11,10 @@ package enum PeerMessage: Sendable {
     case raft(TabletID, Message, acknowledgedUnder: GrantEpoch?)
     /// All replicas hold the log durably up to here, so nobody will ask for these entries again.
     case truncation(TabletID, LogPosition)
+    /// "I stand by you as the leader of this term, but have not heard from you as such for long."
+    case standing(TabletID, Term)
+    /// "I do not lead in this term, and never will again": answers `standing`.
+    case notLeading(TabletID, Term)
     case request(UInt64, TabletRequest)
     case reply(UInt64, TabletReply)
 
@@ -85,6 +89,14 @@ extension PeerMessage {
             writer.writeVarint(tablet.rawValue)
             writer.writeVarint(position.index)
             writer.writeVarint(position.term)
+        case .standing(let tablet, let term):
+            writer.write(UInt8(7))
+            writer.writeVarint(tablet.rawValue)
+            writer.writeVarint(term)
+        case .notLeading(let tablet, let term):
+            writer.write(UInt8(8))
+            writer.writeVarint(tablet.rawValue)
+            writer.writeVarint(term)
         case .request(let id, let request):
             writer.write(UInt8(5))
             writer.write(id)
@@ -127,6 +139,12 @@ extension PeerMessage {
         case 6:
             let id = try reader.read(UInt64.self)
             self = .reply(id, try TabletReply(from: &reader))
+        case 7:
+            let tablet = TabletID(try reader.readVarint())
+            self = .standing(tablet, try reader.readVarint())
+        case 8:
+            let tablet = TabletID(try reader.readVarint())
+            self = .notLeading(tablet, try reader.readVarint())
         default: throw DecodingError("\(kind) is no kind of message between nodes")
         }
     }

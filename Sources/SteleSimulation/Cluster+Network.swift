@@ -221,7 +221,7 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation: false
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .standing, .notLeading: false
         }
     }
 
@@ -237,6 +237,8 @@ extension PeerMessage {
                 + (message.reject ? " reject" : "")
                 + (epoch.map { " under \($0.boot).\($0.counter)" } ?? "")
         case .truncation(let tablet, let position): "\(tablet) held by all to \(position.index)"
+        case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
+        case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
         case .request(let id, let request): "request \(id) of \(request.transaction)"
         case .reply(let id, _): "reply \(id)"
         }
