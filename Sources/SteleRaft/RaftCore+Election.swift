@@ -22,7 +22,8 @@ extension RaftCore {
     private mutating func tickElection() {
         electionElapsed += 1
         guard electionElapsed >= randomizedElectionTimeout else { return }
-        guard isPromotable, votesAllowedFor.allows(id) else { return remindLeader() }
+        // Who may not lead goes on counting, so that it refuses nobody else its vote any more.
+        guard isPromotable, mayLead, votesAllowedFor.allows(id) else { return remindLeader() }
         electionElapsed = 0
         request(Message(type: .hup, from: id))
     }

@@ -26,7 +26,7 @@ extension RaftCore {
     var invitesToSleep: Bool {
         configuration.hibernationTicks > 0 && idleTicks >= configuration.hibernationTicks
             && isSettled && leadTransferee == .none && !tracker.membership.autoLeave
-            && readQueue.newestRound == nil && postponedReads.isEmpty
+            && readQueue.newestRound == nil && postponedReads.isEmpty && tracker.isQuorumActive
             && tracker.slot(of: id) != nil
             && tracker.progress.allSatisfy { $0.match == log.lastIndex }
     }
@@ -65,6 +65,14 @@ extension RaftCore {
         if role == .follower, lead != sender {
             send(Message(type: .heartbeatResponse, to: lead))
         }
+    }
+
+    /// A leader that steps down because it hears of nobody may still be heard by those whom it
+    /// invited to sleep.
+    mutating func wakeFollowers() {
+        guard configuration.hibernationTicks > 0 else { return }
+        wake()
+        broadcastHeartbeat()
     }
 
     /// Tells a leader that is not heard of that it must not sleep: what this replica said when it

@@ -162,7 +162,10 @@ extension RaftCore {
 
     /// Steps down if no quorum was heard from since the last check.
     mutating func checkQuorum() {
-        if !tracker.isQuorumActive { becomeFollower(term: term, lead: .none) }
+        if !tracker.isQuorumActive {
+            wakeFollowers()
+            becomeFollower(term: term, lead: .none)
+        }
         for slot in tracker.progress.indices where tracker.progress[slot].id != id {
             tracker.progress[slot].recentlyActive = false
         }

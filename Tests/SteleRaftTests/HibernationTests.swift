@@ -103,6 +103,17 @@ struct HibernationTests {
         #expect(sleepers(network) == [1, 2, 3])
     }
 
+    /// It invites them until it notices, and then nobody but itself could tell them.
+    @Test
+    func `a leader that hears of nobody does not leave its followers asleep`() {
+        let network = sleepyNetwork()
+        network.elect(1)
+        network[1].group.mayLead = false
+        network.cuts = [(from: 2, to: 1), (from: 3, to: 1)]
+        network.tick(60)
+        #expect(network.leader.map { [2, 3].contains($0.id.rawValue) } == true)
+    }
+
     @Test
     func `a read wakes the group and hears from a quorum`() {
         let network = sleepingNetwork()

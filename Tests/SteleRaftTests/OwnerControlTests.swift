@@ -222,4 +222,21 @@ struct OwnerControlTests {
         group.advance(first)
         #expect(group.ready().readStates == [ReadState(index: 15, context: [1])])
     }
+
+    /// With the shortest timeout that there is, its time would begin anew before it ever ran out.
+    @Test
+    func `who may not lead votes for another once its leader is gone`() {
+        for seed in 1...40 as ClosedRange<UInt64> {
+            let network = TestNetwork {
+                $0.checkQuorum = true
+                $0.preVote = true
+                $0.seed = seed
+            }
+            network.elect(1)
+            network[2].group.mayLead = false
+            network.isolated = [1]
+            network.tick(80)
+            #expect(network[3].group.isLeader, "seed \(seed)")
+        }
+    }
 }
