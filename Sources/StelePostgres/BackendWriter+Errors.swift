@@ -33,6 +33,7 @@ extension BackendWriter {
         field("D", error.detail)
         field("H", error.hint)
         field("P", error.position.map(String.init))
+        field("W", error.context)
         field("s", error.table == nil ? nil : "public")
         field("t", error.table)
         field("c", error.column)

@@ -91,6 +91,11 @@ extension Scenario {
         case "swarm": scenario.drawSwarm(&random)
         default: break
         }
+        // A majority has to agree once some clocks are wrong: the others stay within 80 percent of
+        // the maximum offset of each other.
+        if scenario.wrongClockInterval > 0 {
+            scenario.clocks.offset = min(scenario.clocks.offset, 90_000)
+        }
         return scenario
     }
 

@@ -213,6 +213,17 @@ import Testing
             await session.failure("copy t from stdin", copy: ["8\tx\t1\t2\n"])
                 == "22P04 extra data after last expected column")
         #expect(await session.failure("copy t from stdin", copy: ["1\tx\t1\n"]).hasPrefix("23505"))
+        for (data, context) in [
+            ("8\tx\t1\nz\tx\t1\n", "line 2, column a: \"z\""),
+            ("8\tx\t1\r\n9\tx\r\n", "line 2: \"9\tx\""),
+            ("\\N\tx\t1", "line 1: \"\\N\tx\t1\""),
+            ("8\tx\t1\n" + String(repeating: "q", count: 200), "line 2: \"\(String(repeating: "q", count: 100))...\""),
+        ] {
+            let error = await #expect(throws: SQLError.self) {
+                try await session.run("copy t from stdin", copy: [data])
+            }
+            #expect(error?.context == "COPY t, \(context)")
+        }
         try await session.run(
             "copy t from stdin csv", copy: ["10,\"a \"\"q\"\", \nb\",1\n"])
         #expect(

@@ -12,6 +12,10 @@ struct CopyDecoder {
     /// A line `\.` was met: what follows does not count.
     private(set) var isFinished = false
     private var skipsHeader: Bool
+    /// How many lines were read, those within quotes included.
+    private(set) var lines = 0
+    /// Where the line read last lies in the buffer, until more data comes.
+    private var current = 0..<0
 
     /// The longest line.
     private static let lineLimit = 64 << 20
@@ -26,6 +30,7 @@ struct CopyDecoder {
             buffer.removeFirst(position)
             searched -= position
             position = 0
+            current = 0..<0
         }
         guard buffer.count + data.count <= Self.lineLimit else {
             throw SQLError("54000", "a line of COPY data exceeds \(Self.lineLimit >> 20) MiB")
@@ -51,6 +56,15 @@ struct CopyDecoder {
 
     // MARK: Lines
 
+    /// The line read last, as errors show it.
+    var shownLine: String { Self.shown(buffer[current]) }
+
+    /// The beginning of what a client sent, as errors show it.
+    static func shown(_ bytes: ArraySlice<UInt8>) -> String {
+        let text = String(decoding: bytes.prefix(400), as: UTF8.self)
+        return text.count > 100 ? text.prefix(100) + "..." : text
+    }
+
     private mutating func nextLine(isAtEnd: Bool) throws(SQLError) -> ArraySlice<UInt8>? {
         var index = max(searched, position)
         let end = buffer.count
@@ -65,22 +79,30 @@ struct CopyDecoder {
                 }
                 if byte == options.quote { isQuoted.toggle() }
             }
-            if byte == 10, !isQuoted {
-                var line = buffer[position..<index]
-                if line.last == 13 { line.removeLast() }
-                position = index + 1
-                searched = position
-                return line
+            if byte == 10 {
+                lines += 1
+                if !isQuoted {
+                    defer {
+                        position = index + 1
+                        searched = position
+                    }
+                    return lineRead(upTo: index)
+                }
             }
             index += 1
         }
         searched = min(index, end)
         guard isAtEnd, position < end else { return nil }
         guard !isQuoted else { throw SQLError("22P04", "unterminated CSV quoted field") }
-        var line = buffer[position..<end]
-        if line.last == 13 { line.removeLast() }
-        position = end
-        return line
+        lines += 1
+        defer { position = end }
+        return lineRead(upTo: end)
+    }
+
+    private mutating func lineRead(upTo end: Int) -> ArraySlice<UInt8> {
+        let isCut = end > position && buffer[end - 1] == 13
+        current = position..<(isCut ? end - 1 : end)
+        return buffer[current]
     }
 
     // MARK: Text

@@ -47,15 +47,28 @@ struct CopyRun {
         while let data = try await sink.nextCopyData() {
             guard !decoder.isFinished else { continue }
             try decoder.append(data)
-            while let fields = try decoder.next(isAtEnd: false) {
-                try await writer.add(try row(fields))
-            }
+            while let row = try nextRow(&decoder, isAtEnd: false) { try await writer.add(row) }
         }
-        while let fields = try decoder.next(isAtEnd: true) {
-            try await writer.add(try row(fields))
-        }
+        while let row = try nextRow(&decoder, isAtEnd: true) { try await writer.add(row) }
         try await writer.flush()
         return writer.count
+    }
+
+    /// The next row of the data, if it is there; errors say on which line.
+    private func nextRow(
+        _ decoder: inout CopyDecoder, isAtEnd: Bool
+    ) throws(SQLError) -> [Datum]? {
+        do {
+            guard let fields = try decoder.next(isAtEnd: isAtEnd) else { return nil }
+            let row = try row(fields)
+            try table.checkNotNull(row)
+            return row
+        } catch {
+            var error = error
+            let column = error.context ?? ": \"\(decoder.shownLine)\""
+            error.context = "COPY \(table.name), line \(decoder.lines)\(column)"
+            throw error
+        }
     }
 
     private func row(_ fields: [CopyDecoder.Field]) throws(SQLError) -> [Datum] {
@@ -79,8 +92,15 @@ struct CopyRun {
                 row[column] = .null
                 continue
             }
-            row[column] = try Datum.parse(
-                text: field, as: table.types[column], time: context.time)
+            do {
+                row[column] = try Datum.parse(
+                    text: field, as: table.types[column], time: context.time)
+            } catch {
+                var error = error
+                error.context =
+                    ", column \(table.columns[column].name): \"\(CopyDecoder.shown(field))\""
+                throw error
+            }
         }
         return row
     }

@@ -40,7 +40,7 @@ struct Parser {
             : message.contains("stack depth") || message.contains("memory exhausted")
                 ? "54001"
                 : message.contains("nicode escape") || message.contains("nicode surrogate")
-                    ? "22025" : "42601"
+                    ? "22025" : message.contains("invalid byte sequence") ? "22021" : "42601"
         let position = Int(error.cursorpos)
         return SQLError(state, message, position: position > 0 ? position : nil)
     }

@@ -146,6 +146,8 @@ extension SQLSession {
 
     private func portal(_ name: String) throws(SQLError) -> Portal {
         guard let portal = portals[name] else {
+            // Those of a failed block are gone with it.
+            if transaction?.isFailed == true { throw .failedBlock }
             throw SQLError("34000", "portal \"\(name)\" does not exist")
         }
         return portal
@@ -187,8 +189,12 @@ extension SQLSession {
 
     /// Ends the implicit transaction of extended messages by committing it.
     package func sync() async throws(SQLError) {
-        guard let transaction, !transaction.isExplicit else { return }
-        try await commit()
+        if let transaction {
+            guard !transaction.isExplicit else { return }
+            try await commit()
+        } else {
+            portals = [:]
+        }
     }
 
     /// A message failed: rolls the implicit transaction back, or fails the explicit one.

@@ -11,6 +11,8 @@ package struct SQLError: Error, Hashable, Sendable, CustomStringConvertible {
     package var table: String?
     package var column: String?
     package var constraint: String?
+    /// In what part of the work it happened, such as a line of `COPY`.
+    package var context: String?
 
     package init(
         _ state: String, _ message: String, detail: String? = nil, hint: String? = nil,
