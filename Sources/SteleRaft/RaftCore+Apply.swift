@@ -30,7 +30,7 @@ extension RaftCore {
         if let next = try? changer.apply(change) {
             switchMembership(to: next)
         } else {
-            refusals.membershipChanges += 1
+            refusals.membershipChanges.countUp()
         }
         checkInDebugBuilds()
         return tracker.membership.confState
@@ -42,14 +42,14 @@ extension RaftCore {
         guard role == .leader else { return }
         guard let own = tracker[id], !own.isLearner else {
             // Removed or demoted: lead on until another one is elected, or step down right away.
-            if configuration.stepDownOnRemoval {
-                becomeFollower(term: term, lead: .none)
-            } else {
-                commitByNewQuorums()
-            }
+            if configuration.stepDownOnRemoval { becomeFollower(term: term, lead: .none) }
             return
         }
-        if !commitByNewQuorums() {
+        // The new quorums may already hold more than was committed, and nothing else may tell them.
+        if advanceCommit() {
+            releasePostponedReads()
+            broadcastAppend()
+        } else {
             // Probe new members now instead of at the next heartbeat.
             for slot in tracker.progress.indices where tracker.progress[slot].id != id {
                 sendAppend(toSlot: slot, evenIfEmpty: false)
@@ -58,14 +58,5 @@ extension RaftCore {
         if leadTransferee != .none, !tracker.membership.voters.contains(leadTransferee) {
             leadTransferee = .none
         }
-    }
-
-    /// The new quorums may already hold more than was committed, and nothing else may tell them so.
-    @discardableResult
-    private mutating func commitByNewQuorums() -> Bool {
-        guard advanceCommit() else { return false }
-        releasePostponedReads()
-        broadcastAppend()
-        return true
     }
 }

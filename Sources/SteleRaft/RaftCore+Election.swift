@@ -19,11 +19,13 @@ extension RaftCore {
         checkInDebugBuilds()
     }
 
+    private var mayCampaign: Bool { isPromotable && mayLead && votesAllowedFor.allows(id) }
+
     private mutating func tickElection() {
         electionElapsed += 1
         guard electionElapsed >= randomizedElectionTimeout else { return }
-        // Who may not lead goes on counting, so that it refuses nobody else its vote any more.
-        guard isPromotable, mayLead, votesAllowedFor.allows(id) else { return remindLeader() }
+        // Begun anew for nothing, the timeout would keep up the lease of a leader that is gone.
+        guard mayCampaign else { return remindLeader() }
         electionElapsed = 0
         request(Message(type: .hup, from: id))
     }
@@ -54,7 +56,7 @@ extension RaftCore {
         wake()
         electionElapsed = configuration.electionTicks
         randomizedElectionTimeout = configuration.electionTicks + ticks
-        if ticks == 0, isPromotable, votesAllowedFor.allows(id) {
+        if ticks == 0, mayCampaign {
             electionElapsed = 0
             randomizeElectionTimeout()
             request(Message(type: .hup, from: id))

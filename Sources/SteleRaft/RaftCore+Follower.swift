@@ -28,7 +28,7 @@ extension RaftCore {
             if lead == .none || lead == message.from {
                 startElection(.transfer)
             } else {
-                refusals.forgedTransfers += 1
+                refusals.forgedTransfers.countUp()
             }
         default: break
         }
@@ -78,7 +78,7 @@ extension RaftCore {
         if message.commit <= log.lastIndex {
             log.commit(to: message.commit)
         } else {
-            refusals.beyondLog += 1
+            refusals.beyondLog.countUp()
         }
         if !followToSleep(message) { wake(by: message.from) }
         send(
@@ -100,7 +100,7 @@ extension RaftCore {
         // Members that are only in `learnersNext` are outgoing voters as well.
         let members = state.voters + state.learners + state.votersOutgoing
         guard members.contains(id) else {
-            refusals.foreignSnapshots += 1
+            refusals.foreignSnapshots.countUp()
             return false
         }
         if log.matches(snapshot.position) {

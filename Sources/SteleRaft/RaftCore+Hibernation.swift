@@ -23,12 +23,17 @@ extension RaftCore {
     }
 
     /// Whether this leader lets its group fall asleep.
+    ///
+    /// Not while somebody was silent since the last check of the quorum: those who hear it, but are
+    /// not heard, would sleep behind a leader that steps down.
     var invitesToSleep: Bool {
         configuration.hibernationTicks > 0 && idleTicks >= configuration.hibernationTicks
             && isSettled && leadTransferee == .none && !tracker.membership.autoLeave
-            && readQueue.newestRound == nil && postponedReads.isEmpty && tracker.isQuorumActive
+            && readQueue.newestRound == nil && postponedReads.isEmpty
             && tracker.slot(of: id) != nil
-            && tracker.progress.allSatisfy { $0.match == log.lastIndex }
+            && tracker.progress.allSatisfy {
+                $0.match == log.lastIndex && ($0.recentlyActive || $0.id == id)
+            }
     }
 
     /// Notes that a member sleeps at the end of the log; the last one takes the leader with it.

@@ -100,7 +100,7 @@ extension RaftCore {
         } else if message.index <= log.lastIndex {
             handleAcknowledgement(message, slot: slot)
         } else {
-            refusals.beyondLog += 1
+            refusals.beyondLog.countUp()
         }
     }
 

@@ -7,21 +7,21 @@ extension RaftCore {
     /// Messages that no correct replica would send are ignored, and counted in ``refusals``.
     mutating func step(_ message: Message) throws(RaftError) {
         if message.type.isLocal, !message.from.isLocalTarget {
-            refusals.local += 1
+            refusals.local.countUp()
             throw .localMessage
         }
         if message.type.isResponse, !message.from.isLocalTarget,
             tracker.slot(of: message.from) == nil
         {
-            refusals.fromStrangers += 1
+            refusals.fromStrangers.countUp()
             throw .peerNotFound
         }
         guard message.isWellFormed, message.term <= term + RaftCore.termLeap else {
-            refusals.malformed += 1
+            refusals.malformed.countUp()
             return
         }
         guard isAddressed(message) else {
-            refusals.misaddressed += 1
+            refusals.misaddressed.countUp()
             return
         }
         defer { checkInDebugBuilds() }

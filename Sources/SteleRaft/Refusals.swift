@@ -23,8 +23,18 @@ package struct Refusals: Hashable, Sendable {
     package init() {}
 
     /// All of them.
-    package var total: UInt32 {
-        local + fromStrangers + malformed + misaddressed + foreignSnapshots + beyondLog
-            + forgedTransfers + membershipChanges
+    package var total: UInt64 {
+        let counts = [
+            local, fromStrangers, malformed, misaddressed, foreignSnapshots, beyondLog,
+            forgedTransfers, membershipChanges,
+        ]
+        return counts.reduce(0) { $0 + UInt64($1) }
+    }
+}
+
+extension UInt32 {
+    /// Adds one where that is possible: whoever sends enough must not end the process.
+    mutating func countUp() {
+        if self < .max { self += 1 }
     }
 }

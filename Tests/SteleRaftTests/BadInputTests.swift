@@ -100,6 +100,20 @@ struct BadInputTests {
         #expect(leader.group.progress(of: ReplicaID(2))?.match == 12)
     }
 
+    @Test
+    func `more of it than can be counted`() {
+        let follower = network()[2]
+        follower.group.core.refusals.malformed = .max
+        follower.group.core.refusals.misaddressed = .max
+        for to: UInt64 in [2, 3] {
+            let term = follower.group.term * (to - 2)
+            let message = Message(
+                type: .vote, from: ReplicaID(1), to: ReplicaID(to), term: term)
+            try? follower.group.step(message)
+        }
+        #expect(follower.group.refusals.total / 2 == UInt32.max)
+    }
+
     @Test(arguments: [[2, 1], [1, 3], [0], [9]] as [[Term]])
     func `terms that fall, exceed the message's, or are 0`(terms: [Term]) {
         let follower = network()[2]

@@ -147,6 +147,29 @@ struct HibernationTests {
     }
 
     @Test
+    func `a leader that hears nobody does not put others to sleep and step down`() {
+        let network = sleepingNetwork()
+        network.cuts = [(2, 1), (3, 1)]
+        network[1].group.wake()
+        // Its owner hears nobody either, so it does not trust its clock.
+        network[1].group.mayLead = false
+        network.tick(100)
+        #expect([2, 3].contains { network[$0].group.isLeader })
+    }
+
+    @Test
+    func `a voter that may not lead, and whose waking the leader missed, reminds it`() {
+        let network = sleepingNetwork()
+        network.loses = { $0.from == ReplicaID(3) }
+        network[3].group.mayLead = false
+        network[3].group.wake()
+        network.settle()
+        network.loses = { _ in false }
+        network.tick(40)
+        #expect(sleepers(network) == [1, 2, 3])
+    }
+
+    @Test
     func `a candidate wakes a sleeping group and is taken in`() {
         let network = sleepingNetwork()
         // A replica that restarted knows of no leader.

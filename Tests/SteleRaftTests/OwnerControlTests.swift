@@ -239,4 +239,19 @@ struct OwnerControlTests {
             #expect(network[3].group.isLeader, "seed \(seed)")
         }
     }
+
+    @Test
+    func `an expired timeout ends the lease also of a voter that may not lead`() {
+        let network = TestNetwork {
+            $0.checkQuorum = true
+            $0.preVote = true
+        }
+        network.elect(1)
+        network.isolated = [1]
+        network[2].group.mayLead = false
+        network[2].group.expireElectionTimeout()
+        network[3].group.expireElectionTimeout()
+        network.settle()
+        #expect(network[3].group.isLeader)
+    }
 }

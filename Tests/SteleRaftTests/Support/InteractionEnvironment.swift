@@ -85,13 +85,16 @@ final class InteractionEnvironment {
                 let to = directive.value("to").flatMap({ UInt64($0) })
             else { throw Failure("from= and to= are needed") }
             try node(number: from).group.transferLeader(to: ReplicaID(to))
-        default: throw Failure("unknown command \(directive.command)")
+        default: throw Failure("unknown command")
         }
     }
 
     private func setLevel(_ name: String) throws {
         let levels = ["debug", "info", "warn", "error", "fatal", "none"]
-        guard levels.contains(name.lowercased()) else { throw Failure("no log level \(name)") }
+        guard levels.contains(name.lowercased()) else {
+            let known = levels.map { $0.uppercased() }.joined(separator: " ")
+            throw Failure("log levels must be either of [\(known)]")
+        }
         isQuiet = name.lowercased() == "none"
     }
 
@@ -160,17 +163,22 @@ final class InteractionEnvironment {
                 snapshot.index = UInt64(value) ?? 0
                 configuration.applied = snapshot.index
             case "content": snapshot.data = Array(value.utf8)[...]
-            case "inflight": configuration.maxInflightMessages = Int(value) ?? 0
-            case "prevote": configuration.preVote = value == "true"
-            case "checkquorum": configuration.checkQuorum = value == "true"
-            case "async-storage-writes": configuration.asyncStorageWrites = value == "true"
+            case "inflight":
+                guard let count = Int(value), count > 0 else {
+                    throw Failure("max inflight messages must be greater than 0")
+                }
+                configuration.maxInflightMessages = count
+            case "prevote": configuration.preVote = isTrue(value)
+            case "checkquorum": configuration.checkQuorum = isTrue(value)
+            case "async-storage-writes": configuration.asyncStorageWrites = isTrue(value)
             case "max-committed-size-per-ready":
-                configuration.maxCommittedBytesPerReady = Int(value) ?? .max
+                // 0 is no limit, as the limit of messages then counts, of which there is none.
+                configuration.maxCommittedBytesPerReady = Int(value).flatMap { $0 > 0 ? $0 : nil } ?? .max
             case "disable-conf-change-validation":
-                configuration.disableConfChangeValidation = value == "true"
+                configuration.disableConfChangeValidation = isTrue(value)
             case "read-only":
                 configuration.readOnlyOption = value == "safe" ? .safe : .leaseBased
-            case "step-down-on-removal": configuration.stepDownOnRemoval = value == "true"
+            case "step-down-on-removal": configuration.stepDownOnRemoval = isTrue(value)
             default: throw Failure("unknown option \(argument.key)")
             }
         }
@@ -368,7 +376,7 @@ final class InteractionEnvironment {
         case let other?: throw Failure("unknown transition \(other)")
         }
         let change = ConfChange(try memberChanges(directive.input), transition: transition)
-        let isV1 = directive.value("v1") == "true"
+        let isV1 = isTrue(directive.value("v1") ?? "false")
         guard !isV1 || (change.changes.count == 1 && transition == .auto) else {
             throw Failure("v1 conf change can only have one operation and no transition")
         }
@@ -409,6 +417,9 @@ final class InteractionEnvironment {
         }
     }
 }
+
+/// What the language of the scripts takes for true.
+func isTrue(_ word: String) -> Bool { ["1", "t", "T", "true", "TRUE", "True"].contains(word) }
 
 /// `v1 l2 r3 u4`
 func memberChanges(_ text: String) throws -> [MemberChange] {
