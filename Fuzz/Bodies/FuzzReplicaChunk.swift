@@ -47,7 +47,7 @@ private func pairs(_ input: inout FuzzInput) -> [UInt8] {
 }
 
 private let scope = ReplicaScope(
-    tablet: TabletID(1), replica: ReplicaID(2), range: KeyRange(start: [0x41], end: [0x7A]))
+    tablet: TabletID(1), replica: ReplicaID(2), range: KeyRange(start: [], end: [0x7A]))
 
 /// One store for all inputs, empty between them.
 private let emptied = Result { () throws(EngineError) in

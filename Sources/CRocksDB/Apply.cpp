@@ -90,6 +90,9 @@ Failure addPlain(stele_batch &batch, Reader &reader, bool isPut) {
     const rocksdb::Slice value = reader.raw(valueCount);
     if (reader.isTruncated()) return truncated();
     if (!isPlainFamily(family) || family == kLocks) return unknown("family", family);
+    Failure result = longKey(key);
+    if (!result.isFailure()) result = longValue(value);
+    if (result.isFailure()) return result;
     if (!isPut) return failureOf(batch.deletePlain(family, key));
     // What these items say is kept in memory too.
     if (family == kLocal && isWatermarkKey(key)) {

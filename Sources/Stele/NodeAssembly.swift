@@ -156,6 +156,7 @@ final class NodeAssembly: @unchecked Sendable {
     ) throws -> EventLoopFuture<Void> {
         log = opened.log
         engine = opened.engine
+        try SystemClocks.checkWall()
         var random = SystemRandomNumberGenerator()
         var clocks = SystemClocks()
         let now = clocks.read()

@@ -10,6 +10,12 @@ struct Storage: Sendable {
     var recovered: RecoveredLog
     var engine: RocksDBEngine
 
+    /// Unflushed bytes at which the store flushes by itself, in case the node does not ask it to:
+    /// several times what the node lets gather.
+    private static let writeBufferBytes = 256 << 20
+    /// What flushes and compactions write at most, so that they leave the log its share of a disk.
+    private static let backgroundBytesPerSecond = 256 << 20
+
     /// Opens both; blocks while the log is read.
     ///
     /// - Parameter observer: is told what happens in the store, from its own threads.
@@ -20,10 +26,12 @@ struct Storage: Sendable {
             directory: configuration.directory + "/log", fileSystem: SystemFileSystem(),
             options: LogOptions())
         do {
+            let resources = try RocksDBResources(
+                blockCacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,
+                backgroundBytesPerSecond: backgroundBytesPerSecond)
             let engine = try RocksDBEngine(
                 directory: configuration.directory + "/store",
-                options: RocksDBEngine.Options(
-                    blockCacheBytes: configuration.cacheBytes, observer: observer))
+                options: RocksDBEngine.Options(resources: resources, observer: observer))
             return Storage(log: log, recovered: recovered, engine: engine)
         } catch {
             log.close()

@@ -1,7 +1,8 @@
 /// Every limit of the kernel, in one place. Sizes are in bytes unless the name says otherwise.
 ///
-/// Each is reported by one error that names it, ``LimitExceeded``. What a queue or buffer may grow
-/// to is here too: overload is answered with a retryable error, never with memory growth.
+/// What a user or a peer may exceed is reported by one error that names it, ``LimitExceeded``. What a
+/// page, queue or cache of the kernel's own may grow to is here too, and nobody can exceed that: a
+/// page ends, a queue answers with a retryable error, a cache forgets.
 public enum Limits {
     /// The longest key that a user may write.
     public static let keyBytes = 8 << 10

@@ -6,7 +6,11 @@ import SteleClock
 /// Below the watermark of a tablet (see ``Watermark``) versions may be missing, so every read at a
 /// timestamp below it is refused with ``EngineError/Code/belowWatermark``.
 package protocol EngineReader: AnyObject, Sendable {
-    /// Reads one key; a value is appended to `buffer`, and nothing is allocated if it has room.
+    /// Reads one key; a value is appended to `buffer`.
+    ///
+    /// The kernel itself allocates nothing if it has room. RocksDB 7.8 allocates 32 bytes for each
+    /// block that it looks up in its cache (filter, index and data of each level that is searched),
+    /// and nothing for what lies in a memtable.
     func read(
         _ key: KeyBytes, at point: ReadPoint, into buffer: inout [UInt8]
     ) throws(EngineError) -> ReadOutcome

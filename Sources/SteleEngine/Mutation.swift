@@ -109,6 +109,8 @@ package struct MutationReader: Sendable {
         let key = try reader.readRaw(keyCount)
         let value = try reader.readRaw(valueCount)
         guard family != .locks else { throw DecodingError("unknown family \(family.rawValue)") }
+        try StoredLimits.checkKey(key.count)
+        try StoredLimits.checkValue(value.count)
         guard isPut else { return .deletePlain(family: family, key: key) }
         if family == .local, LocalKey(Array(key))?.item == .watermark {
             throw DecodingError("a watermark is not put but raised")

@@ -153,12 +153,15 @@ import Testing
             mutations { $0.put(intent([]), at: long) },
             mutations { $0.put(intent(big), at: []) },
             mutations { $0.put(intent([], anchor: long), at: []) },
+            mutations { $0.put(long, [], in: .transactions) },
+            mutations { $0.put([], big, in: .transactions) },
+            mutations { $0.delete(long, in: .transactions) },
         ]
         try withEngine(kind) { engine throws in
             for (index, list) in lists.enumerated() {
                 let error = #expect(throws: EngineError.self) { try engine.apply([list]) }
                 #expect(error?.code == .invalidArgument)
-                let name = [1, 4].contains(index) ? "Limits.valueBytes" : "Limits.storedKeyBytes"
+                let name = [1, 4, 7].contains(index) ? "Limits.valueBytes" : "Limits.storedKeyBytes"
                 #expect(error?.message.contains(name) == true)
             }
             #expect(try engine.page().count == 0)
