@@ -26,7 +26,7 @@ struct DefectTests {
     @Test(
         "found within so many seeds",
         arguments: [
-            (HostDefect.reportsSyncEarly, "crash", 25),
+            (HostDefect.reportsSyncEarly, "crash", 60),
             (.slowMonotonicClock, "partition", 20),
             (.endsTurnsWithOldTime, "pause", 15),
             (.neverFlushes, "crash", 10),

@@ -118,7 +118,7 @@ import Testing
     }
 
     @Test func `silence`() async throws {
-        let a = TestNode(1, settings: .init(handshakeTimeout: .seconds(1)))
+        let a = TestNode(1, settings: .init(handshakeTimeout: .seconds(3)))
         let atA = try await a.listen()
         let silent = try await RawSocket.connect(to: atA)
         let slow = try await RawSocket.connect(to: atA)

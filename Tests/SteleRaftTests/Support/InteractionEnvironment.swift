@@ -292,8 +292,7 @@ final class InteractionEnvironment {
         if let level = directive.value("log-level") { try setLevel(level) }
         let nodes = directive.words.isEmpty ? self.nodes : try selected(directive)
         while try stabilizeOnce(nodes) {}
-        // With a level of its own some scripts expect silence, others all but the log.
-        if isQuiet, directive.expected == "ok" { output = before }
+        if isQuiet { output = before }
     }
 
     private func stabilizeOnce(_ nodes: [Node]) throws -> Bool {
