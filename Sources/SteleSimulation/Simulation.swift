@@ -207,7 +207,7 @@ extension SimulatedCluster {
         case .notLinearizable(let example): return fail("not linearizable: \(example)")
         case .undecided(let key): return fail("the history of key \(key) is too long to check")
         }
-        if result.counts.commits < 10 || result.counts.commits + result.counts.reads < 12 {
+        if result.counts.commits < 5 || result.counts.commits + result.counts.reads < 12 {
             return fail("too little was acknowledged: \(result.counts)")
         }
         if scenario.hasFaults, result.counts.faults == 0 { return fail("no fault happened") }
