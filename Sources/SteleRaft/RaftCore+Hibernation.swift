@@ -81,9 +81,11 @@ extension RaftCore {
     }
 
     /// Tells a leader that is not heard of that it must not sleep: what this replica said when it
-    /// woke may have been overtaken by what it said when it fell asleep. Others would campaign.
+    /// woke may have been overtaken by what it said when it fell asleep. Others would campaign; who
+    /// is no member any more is told nothing and has nothing to say.
     mutating func remindLeader() {
         guard configuration.hibernationTicks > 0, role == .follower, lead != .none,
+            tracker.slot(of: id) != nil,
             electionElapsed % configuration.electionTicks == 0
         else { return }
         send(Message(type: .heartbeatResponse, to: lead))
