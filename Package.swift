@@ -34,6 +34,7 @@ let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", packag
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -50,6 +51,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -57,7 +59,7 @@ let package = Package(
         // Values
         // C because CRC instructions, a mutex and some system calls have no name in Swift.
         .target(name: "CSteleBase"),
-        layer("SteleBase", ["CSteleBase"]),
+        layer("SteleBase", ["CSteleBase", deque]),
         layer("SteleClock", ["SteleBase"]),
         layer("SteleAPI", ["SteleBase", "SteleClock"]),
 
@@ -65,7 +67,8 @@ let package = Package(
         layer("SteleRaft", ["SteleBase"]),
         layer("SteleEngine", ["SteleBase", "SteleClock"]),
         layer(
-            "SteleTablet", ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine"]),
+            "SteleTablet",
+            ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", deque]),
         layer(
             "SteleTransaction",
             ["SteleBase", "SteleClock", "SteleAPI", "SteleEngine", "SteleTablet"]),

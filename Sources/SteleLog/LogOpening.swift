@@ -33,6 +33,10 @@ extension LogWriter {
         if let foreign = foreignName(names) {
             throw .foreignDirectory(directory: directory, file: foreign)
         }
+        if !isNew, !names.contains(LogFormat.lockName) {
+            // A log that is refused gets no lock file either. It is read again under the lock.
+            _ = try LogRecovery(files: files, directory: directory)
+        }
         let lock = try reachingDisk { () throws(FileError) in
             // Not only when it is new: whoever created it may have been killed right after.
             do throws(FileError) {

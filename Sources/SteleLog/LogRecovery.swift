@@ -158,7 +158,7 @@ struct LogRecovery {
         state.segments.append(
             Segment(
                 sequence: header.sequence, base: header.base, end: end.position,
-                path: candidate.path, file: candidate.file))
+                path: candidate.path, file: candidate.file, fileBytes: candidate.bytes))
         state.fileBytes += candidate.bytes
         let bytes = try read(candidate)
         let limit = next?.base ?? .max

@@ -17,7 +17,8 @@ struct MoveList {
 /// the newest one. A segment without live entries goes at once. One with a few, say of a tablet
 /// that is hardly ever written, would hold up all those behind it; so when less than half of the
 /// log is live, what lives in the oldest segment is copied to the end. That costs at most one byte
-/// copied for each byte appended.
+/// copied for each byte by which files grew, be it records or, when a log is opened again and again,
+/// the zeros of segments that hardly anything was written to.
 extension LogWriter {
     /// Does one bounded piece of upkeep; returns whether more is due. Call it after `sync`.
     package func upkeep() throws(LogError) -> Bool {
@@ -88,7 +89,7 @@ extension LogWriter {
                 return nil
             }
             let live = closed.reduce(0) { $0 + $1.liveBytes }
-            let total = closed.reduce(0) { $0 + Int($1.end - $1.base) }
+            let total = closed.reduce(0) { $0 + $1.fileBytes }
             guard live < total / 2 else { return nil }
             var list = MoveList(end: oldest.end)
             for key in state.replicas.keys.sorted() {

@@ -210,7 +210,7 @@ package final class LogWriter {
             state.segments.append(
                 Segment(
                     sequence: header.sequence, base: header.base, end: header.base, path: path,
-                    file: file))
+                    file: file, fileBytes: bytes))
         }
         let checkpoint = catalog.checkpoint()
         _ = encode(checkpoint.parts, nodeRecord: checkpoint.nodeRecord)
@@ -260,7 +260,10 @@ package final class LogWriter {
     private func noteFileBytes(_ bytes: Int) {
         let growth = bytes - zeroed
         zeroed = bytes
-        catalog.state.withLock { $0.fileBytes += growth }
+        catalog.state.withLock { state in
+            state.fileBytes += growth
+            state.segments.growFile(by: growth)
+        }
     }
 
     /// Whether zeros should be written ahead when there is nothing better to do.

@@ -9,6 +9,8 @@ struct Segment: Sendable {
     var end: UInt64
     var path: String
     var file: any File
+    /// The file's length: what keeping it costs, however little of it is used.
+    var fileBytes: Int
     var liveEntries = 0
     var liveBytes = 0
     /// Reads under way, which forbid using the file again for something else.
@@ -30,6 +32,11 @@ struct SegmentTable: Sendable {
 
     mutating func setEnd(_ end: UInt64) {
         if !segments.isEmpty { segments[segments.count - 1].end = end }
+    }
+
+    /// Notes by how much the newest segment's file has grown.
+    mutating func growFile(by bytes: Int) {
+        if !segments.isEmpty { segments[segments.count - 1].fileBytes += bytes }
     }
 
     /// Counts an entry in the segment that it lies in.

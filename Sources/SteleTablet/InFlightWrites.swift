@@ -1,3 +1,4 @@
+import DequeModule
 import SteleBase
 import SteleClock
 import SteleRaft
@@ -30,14 +31,12 @@ struct InFlightWrites {
     /// A command with more keys than this latches the span from its first to its last.
     static let keysLatchedSingly = 256
 
-    private var commands: [Command] = []
-    /// Commands before this one are applied; kept until the array is worth compacting.
-    private var head = 0
+    private var commands: Deque<Command> = []
     private var byKey: [DictionaryKey: LogIndex] = [:]
     private var spans: [(range: KeyRange, index: LogIndex)] = []
 
-    var isEmpty: Bool { head == commands.count }
-    var first: Command? { isEmpty ? nil : commands[head] }
+    var isEmpty: Bool { commands.isEmpty }
+    var first: Command? { commands.first }
 
     mutating func append(_ command: Command) {
         switch command.keys {
@@ -59,7 +58,7 @@ struct InFlightWrites {
 
     /// A command in flight that writes within `range`, at or below `timestamp`.
     func writer(in range: KeyRange, at timestamp: Timestamp = .max) -> LogIndex? {
-        for command in commands[head...] where command.timestamp <= timestamp {
+        for command in commands where command.timestamp <= timestamp {
             switch command.keys {
             case .keys(let keys): if keys.contains(where: range.contains) { return command.index }
             case .span(let span): if span.overlaps(range) { return command.index }
@@ -76,24 +75,18 @@ struct InFlightWrites {
 
     /// Removes the first command if it stands at `index`.
     mutating func remove(at index: LogIndex) -> Command? {
-        guard head < commands.count, commands[head].index == index else { return nil }
-        let command = commands[head]
+        guard commands.first?.index == index else { return nil }
+        let command = commands.removeFirst()
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
         case .span: spans.removeAll { $0.index == index }
-        }
-        commands[head].keys = .keys([])
-        head += 1
-        if head == commands.count || head > 1_024 {
-            commands.removeFirst(head)
-            head = 0
         }
         return command
     }
 
     mutating func removeAll() -> [Command] {
         defer { self = InFlightWrites() }
-        return Array(commands[head...])
+        return Array(commands)
     }
 
     private func isVisible(_ index: LogIndex, _ timestamp: Timestamp) -> Bool {
@@ -102,7 +95,7 @@ struct InFlightWrites {
 
     private func place(of index: LogIndex) -> Int? {
         guard !isEmpty else { return nil }
-        var low = head
+        var low = 0
         var high = commands.count
         while low < high {
             let middle = (low + high) / 2

@@ -1,3 +1,4 @@
+import DequeModule
 import SteleBase
 import SteleRaft
 
@@ -17,9 +18,7 @@ package final class TabletLog: RaftStorage {
     /// The first index of each run of equal terms, ascending; covers (compacted, lastIndex].
     private var termRuns: [LogPosition]
     package private(set) var lastIndex: LogIndex
-    /// Begins at `cacheStart`; entries before `cacheOffset` have been given up already.
-    private var cache: [Entry]
-    private var cacheOffset = 0
+    private var cache: Deque<Entry>
     /// What the entries in memory take up.
     package private(set) var cachedBytes: Int
     private let cacheLimit: Int
@@ -36,12 +35,15 @@ package final class TabletLog: RaftStorage {
         compacted = recovered.compacted
         termRuns = recovered.termRuns
         lastIndex = recovered.lastIndex
-        cache = recovered.tail
+        cache = Deque(recovered.tail)
         cachedBytes = recovered.tail.reduce(0) { $0 + Self.cost($1) }
         self.cacheLimit = cacheLimit
     }
 
     package var firstIndex: LogIndex { compacted.index + 1 }
+
+    /// The index of the first entry in `cache`, or of the next one to come.
+    private var cacheStart: LogIndex { lastIndex + 1 - LogIndex(cache.count) }
 
     package func initialState() -> (HardState, ConfState) { (hardState, configuration) }
 
@@ -51,10 +53,8 @@ package final class TabletLog: RaftStorage {
         guard from >= firstIndex else { throw .compacted }
         guard end <= lastIndex + 1 else { throw .unavailable }
         guard from < end else { return }
-        let held = cache.count - cacheOffset
-        let cacheStart = lastIndex + 1 - LogIndex(held)
         if from >= cacheStart {
-            let first = cacheOffset + Int(from - cacheStart)
+            let first = Int(from - cacheStart)
             buffer += Self.limited(cache[first..<first + Int(end - from)], maxBytes)
             return
         }
@@ -110,8 +110,6 @@ package final class TabletLog: RaftStorage {
     package func compact(to position: LogPosition) {
         guard position.index > compacted.index else { return }
         invariant(position.index <= lastIndex, "the log is compacted beyond its end")
-        let held = LogIndex(cache.count - cacheOffset)
-        let cacheStart = lastIndex + 1 - held
         if position.index >= cacheStart { dropOldest(Int(position.index + 1 - cacheStart)) }
         while termRuns.count > 1, termRuns[1].index <= position.index + 1 { termRuns.removeFirst() }
         if position.index == lastIndex {
@@ -142,15 +140,13 @@ package final class TabletLog: RaftStorage {
     /// Lets entries up to `index` go from memory; returns how many bytes they took up.
     package func giveUp(through index: LogIndex) -> Int {
         let before = cachedBytes
-        let held = cache.count - cacheOffset
-        let cacheStart = lastIndex + 1 - LogIndex(held)
-        if index >= cacheStart { dropOldest(min(Int(index + 1 - cacheStart), held)) }
+        if index >= cacheStart { dropOldest(min(Int(index + 1 - cacheStart), cache.count)) }
         return before - cachedBytes
     }
 
     private func truncate(from index: LogIndex) {
         guard index <= lastIndex else { return }
-        let dropped = min(Int(lastIndex + 1 - index), cache.count - cacheOffset)
+        let dropped = min(Int(lastIndex + 1 - index), cache.count)
         for entry in cache.suffix(dropped) { cachedBytes -= Self.cost(entry) }
         cache.removeLast(dropped)
         while let run = termRuns.last, run.index >= index { termRuns.removeLast() }
@@ -161,37 +157,30 @@ package final class TabletLog: RaftStorage {
     private func trimCache() {
         var excess = 0
         var bytes = cachedBytes
-        while bytes > cacheLimit, cacheOffset + excess < cache.count - 1 {
-            bytes -= Self.cost(cache[cacheOffset + excess])
+        while bytes > cacheLimit, excess < cache.count - 1 {
+            bytes -= Self.cost(cache[excess])
             excess += 1
         }
         dropOldest(excess)
     }
 
     private func dropOldest(_ count: Int) {
-        for index in cacheOffset..<cacheOffset + count {
-            cachedBytes -= Self.cost(cache[index])
-            cache[index].payload = []
-        }
-        cacheOffset += count
-        if cacheOffset > 1_024 || cacheOffset == cache.count {
-            cache.removeFirst(cacheOffset)
-            cacheOffset = 0
-        }
+        for entry in cache.prefix(count) { cachedBytes -= Self.cost(entry) }
+        cache.removeFirst(count)
     }
 
     private static func cost(_ entry: Entry) -> Int { entry.payload.count + 64 }
 
     /// As many entries as fit `maxBytes`, but at least one.
-    private static func limited(
-        _ entries: ArraySlice<Entry>, _ maxBytes: Int
-    ) -> ArraySlice<Entry> {
+    private static func limited<Entries: RandomAccessCollection<Entry>>(
+        _ entries: Entries, _ maxBytes: Int
+    ) -> Entries.SubSequence {
         var bytes = 0
         var end = entries.startIndex
         while end < entries.endIndex {
             bytes += entries[end].payload.count
             if bytes > maxBytes, end > entries.startIndex { break }
-            end += 1
+            entries.formIndex(after: &end)
         }
         return entries[..<end]
     }

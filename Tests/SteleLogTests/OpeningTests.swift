@@ -45,6 +45,31 @@ import Testing
         #expect(disk.paths.contains("log/0000000000000001.spare"))
     }
 
+    @Test func aDamagedLogWithoutItsLockFileIsNotGivenOne() throws {
+        let (log, path) = try temporaryLog()
+        log.append(single(1, [1])) { _ in }
+        log.close()
+        defer { removeDirectory(path) }
+        let files = SystemFileSystem()
+        try files.remove(path + "/LOCK")
+        let names = try files.list(path)
+        let segment = path + "/" + (try #require(names.first))
+        let file = try files.open(segment, create: false)
+        let offset = LogFormat.segmentHeaderBytes
+        let byte = try file.bytes(at: offset, count: 1)
+        try file.write([byte[0] ^ 1], at: offset)
+        do {
+            _ = try RaftLog.open(directory: path)
+            Issue.record("a damaged log was opened")
+        } catch LogError.corrupt(let file, _, _) {
+            #expect(file == segment)
+        }
+        #expect(try files.list(path) == names)
+        try file.write(byte[...], at: offset)
+        try RaftLog.open(directory: path).log.close()
+        #expect(try files.list(path).contains("LOCK"))
+    }
+
     @Test func aFileInPlaceOfTheDirectory() {
         #expect(throws: LogError.file(FileError(.list, "/dev/null", code: ENOTDIR))) {
             try RaftLog.open(directory: "/dev/null")

@@ -71,6 +71,27 @@ import Testing
         #expect(after.replicas.last?.termRuns.map(\.term) == [4, 5])
     }
 
+    @Test func openingAgainAndAgainDoesNotFillTheDisk() throws {
+        let disk = SimulatedFileSystem(seed: 5)
+        var options = smallOptions(segmentBytes: 64 << 10)
+        options.zeroedBytes = 16 << 10
+        let (first, _) = try openWriter(disk, options)
+        let payload = [UInt8](repeating: 7, count: 500)
+        for index: LogIndex in 1...40 { try first.commit(single(index, payload)) }
+        first.close()
+        for round in 0..<60 {
+            let (writer, recovered) = try openWriter(disk, options)
+            #expect(recovered.replicas.first?.lastIndex == 40)
+            let entries = try writer.entries(
+                of: TabletID(1), replica: ReplicaID(1), from: 1, upTo: .max, maxBytes: .max)
+            #expect(entries.map(\.payload) == Array(repeating: payload[...], count: 40))
+            let segments = disk.paths.count { $0.hasSuffix(".log") }
+            #expect(segments <= 6, "opening \(round)")
+            // Killed as often as closed.
+            if round % 2 == 0 { writer.close() } else { disk.crash() }
+        }
+    }
+
     @Test func aSnapshotBeyondTheLogStartsItAgain() throws {
         let disk = SimulatedFileSystem(seed: 1)
         let (writer, _) = try openWriter(disk)
