@@ -165,10 +165,12 @@ Failure finishImport(stele_import &to) {
     stele_engine &engine = to.engine;
     const std::lock_guard<std::mutex> guard(engine.intentWrites);
     engine.intentEpoch.fetch_add(1);
+    engine.watermarks.beginRetreat();
     rocksdb::Status status = engine.db->IngestExternalFiles(args);
     engine.clears.fetch_add(1);
     engine.writes.fetch_add(1);
     if (status.ok()) status = engine.loadDerived();
+    engine.watermarks.endRetreat();
     engine.intentEpoch.fetch_add(1);
     return failureOf(status);
 }

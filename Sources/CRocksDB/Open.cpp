@@ -100,7 +100,7 @@ stele_code stele_engine_open(
         result = stele::failureOf(created->loadDerived());
         if (result.isFailure()) return result;
         // All that was read comes from files.
-        created->watermarks.setFlushed(created->watermarks.applied());
+        created->watermarks.endFlush(created->watermarks.beginFlush());
         *engine = created.release();
         return stele::Failure();
     });
@@ -114,9 +114,9 @@ stele_code stele_engine_flush(stele_engine *engine, char **message) {
         options.wait = true;
         // Waiting for compactions first would hold up the truncation of the log.
         options.allow_write_stall = true;
-        const auto watermarks = engine->watermarks.applied();
+        const auto watermarks = engine->watermarks.beginFlush();
         const rocksdb::Status status = engine->db->Flush(options, engine->families);
-        if (status.ok()) engine->watermarks.setFlushed(watermarks);
+        if (status.ok()) engine->watermarks.endFlush(watermarks);
         engine->latest.dropIterators();
         return stele::failureOf(status);
     });

@@ -133,10 +133,14 @@ uint64_t WatermarkSegments::greatest(
     return result;
 }
 
-std::shared_ptr<const WatermarkSegments> Watermarks::applied() const {
-    const std::lock_guard<std::mutex> guard(mutex_);
+const std::shared_ptr<const WatermarkSegments> &Watermarks::segments() const {
     if (!applied_) applied_ = std::make_shared<WatermarkSegments>(table_);
     return applied_;
+}
+
+std::shared_ptr<const WatermarkSegments> Watermarks::applied() const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return segments();
 }
 
 std::shared_ptr<const WatermarkSegments> Watermarks::flushed() const {
@@ -147,6 +151,7 @@ std::shared_ptr<const WatermarkSegments> Watermarks::flushed() const {
 void Watermarks::apply(const WatermarkChanges &changes) {
     const std::lock_guard<std::mutex> guard(mutex_);
     for (const auto &[key, mark] : changes) {
+        if (isRetreat(key, mark)) retreat(2);
         if (mark) {
             table_.insert_or_assign(key, *mark);
         } else {
@@ -156,9 +161,37 @@ void Watermarks::apply(const WatermarkChanges &changes) {
     if (!changes.empty()) tableChanged();
 }
 
-void Watermarks::setFlushed(std::shared_ptr<const WatermarkSegments> segments) {
+bool Watermarks::isRetreat(
+    const std::string &key, const std::optional<Watermark> &mark) const {
+    const auto before = table_.find(key);
+    if (before == table_.end()) return false;
+    return !mark || mark->timestamp < before->second.timestamp
+        || mark->start != before->second.start || mark->end != before->second.end;
+}
+
+void Watermarks::retreat(uint64_t steps) {
+    retreats_ += steps;
+    flushed_.reset();
+}
+
+Watermarks::Flush Watermarks::beginFlush() const {
     const std::lock_guard<std::mutex> guard(mutex_);
-    flushed_ = std::move(segments);
+    return {segments(), retreats_};
+}
+
+void Watermarks::endFlush(const Flush &flush) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (flush.retreats == retreats_ && retreats_ % 2 == 0) flushed_ = flush.segments;
+}
+
+void Watermarks::beginRetreat() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    retreat(1);
+}
+
+void Watermarks::endRetreat() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    retreat(1);
 }
 
 rocksdb::Status Watermarks::load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *local) {

@@ -67,9 +67,18 @@ private:
 // The applied watermarks of a store, and those of them that compactions may use.
 //
 // Compactions use what was flushed: versions that they drop stay dropped after a crash, so the
-// watermark that allowed it must come back too. Changed by the one writer alone.
+// watermark that allowed it must come back too. Where a watermark goes, sinks or leaves keys, with
+// its replica or when an import brings a lower one, what was flushed before counts no more: until
+// the next flush nothing is collected. Changed by the one writer alone; flushes may run on
+// another thread.
 class Watermarks {
 public:
+    // What a flush makes durable, noted before it begins.
+    struct Flush {
+        std::shared_ptr<const WatermarkSegments> segments;
+        uint64_t retreats;
+    };
+
     // The greatest of all; most reads are above it and need to know no more.
     uint64_t greatest() const { return greatest_.load(std::memory_order_acquire); }
 
@@ -80,18 +89,26 @@ public:
     const WatermarkTable &latest() const { return table_; }
 
     void apply(const WatermarkChanges &changes);
-    // To be called with what applied() gave before a flush began, once that has ended.
-    void setFlushed(std::shared_ptr<const WatermarkSegments> segments);
+    Flush beginFlush() const;
+    void endFlush(const Flush &flush);
+    // Around an ingestion, which shows files to compactions before their watermarks are known.
+    void beginRetreat();
+    void endRetreat();
     rocksdb::Status load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *local);
 
 private:
+    bool isRetreat(const std::string &key, const std::optional<Watermark> &mark) const;
+    void retreat(uint64_t steps);
     void tableChanged();
+    const std::shared_ptr<const WatermarkSegments> &segments() const;
 
     mutable std::mutex mutex_;
     WatermarkTable table_;
     // null after a change, until somebody asks.
     mutable std::shared_ptr<const WatermarkSegments> applied_;
     std::shared_ptr<const WatermarkSegments> flushed_;
+    // Odd during an ingestion. A flush that saw another number, or an odd one, says nothing.
+    uint64_t retreats_ = 0;
     std::atomic<uint64_t> greatest_{0};
 };
 

@@ -168,6 +168,38 @@ import Testing
         }
     }
 
+    /// What the replica that was there before allowed to be collected is not collected from what
+    /// an import brings with a lower watermark, or none.
+    @Test(arguments: pairs) func anImportIsCollectedFromUpToItsOwnWatermark(
+        from: EngineKind, to: EngineKind
+    ) throws {
+        try withEngine(from) { sender in
+            try source.apply(1...1, to: sender)
+            let counter = key("a/counted")
+            try sender.apply { list in
+                for at in [5, 10] as [UInt64] {
+                    list.put(counter, [UInt8(at)], at: time(at), by: writerID)
+                }
+            }
+            let chunks = try chunks(of: source.scope, in: sender)
+            for isRemoved in [false, true] {
+                try withEngine(to) { receiver in
+                    try source.apply(1...1, to: receiver)
+                    try receiver.apply {
+                        $0.raise(
+                            Watermark(timestamp: time(12), range: source.range),
+                            tablet: source.scope.tablet, replica: source.scope.replica)
+                    }
+                    try receiver.flush()
+                    if isRemoved { try receiver.remove(source.scope) }
+                    _ = try bring(chunks, to: source.scope, of: receiver)
+                    if let receiver = receiver as? RocksDBEngine { try receiver.compact(.all) }
+                    #expect(try receiver.newestVersion(of: counter, at: time(7))?.value == [5])
+                }
+            }
+        }
+    }
+
     @Test(arguments: EngineKind.allCases)
     func importIntoTheWholeKeyspaceClearsToItsEnd(kind: EngineKind) throws {
         let all = ReplicaScope(tablet: TabletID(2), replica: ReplicaID(1), range: .all)
