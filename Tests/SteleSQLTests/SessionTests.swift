@@ -68,6 +68,42 @@ import Testing
         #expect(try await other.run("select b from t") == ["SELECT 0"])
     }
 
+    /// Texts that differ only in the kind of their literals, and tables that come again with other
+    /// types, have nothing of each other's kept plans.
+    @Test func literalsAreOfTheTypesThatTheirTextGivesThem() async throws {
+        try await session.run("create table t (a numeric, b float8, c text)")
+        try await session.run("insert into t values ('1.5', '2.5', 'x')")
+        try await session.run("insert into t values (2, 3, 4)")
+        try await session.run("insert into t values (3, '4', 'y')")
+        let rows = ["1.5|2.5|x", "2|3|4", "3|4|y", "SELECT 3"]
+        #expect(try await session.run("select * from t order by a") == rows)
+        #expect(try await session.run("select 'a' || 'b'") == ["ab", "SELECT 1"])
+        #expect(try await session.run("select 1 || 'b'") == ["1b", "SELECT 1"])
+        #expect(try await session.run("select 'a' || 2") == ["a2", "SELECT 1"])
+    }
+
+    @Test(arguments: [false, true]) func plansOfATableThatAnotherNodeMadeAnew(
+        inBlock: Bool
+    ) async throws {
+        let remote = try TestSession(TestNode(node.backend, firstRowID: 1 << 40))
+        let types = [
+            ("numeric", "text"), ("text", "numeric"), ("date", "int"), ("float8", "varchar(10)"),
+            ("varchar(10)", "text"), ("int", "float8"),
+        ]
+        for (a, b) in types + types.reversed() {
+            try await session.run("drop table if exists t")
+            try await session.run("create table t (a \(a), b \(b), primary key (a, b))")
+            let value = a == "date" ? "2020-01-01" : "1"
+            if inBlock { try await remote.run("begin") }
+            try await remote.run("insert into t values ('\(value)', '2') on conflict do nothing")
+            #expect(try await remote.run("select * from t where b = '2'").count == 2)
+            #expect(try await remote.run("update t set a = '\(value)' where b = '2'") == ["UPDATE 1"])
+            if inBlock { try await remote.run("commit") }
+            #expect(try await session.run("select * from t") == ["\(value)|2", "SELECT 1"])
+            #expect(try await remote.run("delete from t where b = '2'") == ["DELETE 1"])
+        }
+    }
+
     @Test func savepoints() async throws {
         try await session.run("create table t (a int primary key)")
         try await session.run("begin; insert into t values (1); savepoint x")

@@ -101,8 +101,9 @@ struct Aggregate: Hashable, Sendable {
             count += 1
             switch aggregate.kind {
             case .count: break
-            case .minimum: if value.isNull || datum.compare(value) < 0 { value = datum }
-            case .maximum: if value.isNull || datum.compare(value) > 0 { value = datum }
+            // Of equal values, such as 1.0 and 1.00, the last one.
+            case .minimum: if value.isNull || datum.compare(value) <= 0 { value = datum }
+            case .maximum: if value.isNull || datum.compare(value) >= 0 { value = datum }
             case .every, .some:
                 guard case .bool(let new) = datum else { return }
                 if case .bool(let old) = value {

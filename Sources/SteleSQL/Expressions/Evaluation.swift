@@ -97,7 +97,9 @@ extension BoundExpression {
             for operand in operands {
                 let value = try operand.evaluate(row, context)
                 if value.isNull { continue }
-                if best.isNull || (value.compare(best) > 0) == isGreatest { best = value }
+                let order = best.isNull ? 0 : value.compare(best)
+                // Of equal values, such as 1.0 and 1.00, the first one.
+                if best.isNull || (isGreatest ? order > 0 : order < 0) { best = value }
             }
             return best
         default: return .null

@@ -95,7 +95,8 @@ extension Function {
         case (.magnitude, .double(let value)): return .double(value.magnitude)
         case (.magnitude, .numeric(let value)): return .numeric(value.magnitude)
         case (.sign, .double(let value)):
-            return .double(value.isNaN ? .nan : value > 0 ? 1 : value < 0 ? -1 : 0)
+            // 0 for NaN too, which is below and above nothing.
+            return .double(value > 0 ? 1 : value < 0 ? -1 : 0)
         case (.sign, .numeric(let value)):
             return .numeric(value.isNaN ? value : Numeric(Int64(value.signum)))
         case (.round, .double(let value)): return .double(value.rounded(.toNearestOrEven))

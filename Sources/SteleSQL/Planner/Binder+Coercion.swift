@@ -119,7 +119,7 @@ extension Binder {
                 common = type.withoutModifier
             } else if !present.isPreferred,
                 SQLType.castContext(from: present, to: type) == .implicit,
-                SQLType.castContext(from: type, to: present) != .implicit || type.isPreferred
+                SQLType.castContext(from: type, to: present) != .implicit
             {
                 common = type.withoutModifier
             } else {

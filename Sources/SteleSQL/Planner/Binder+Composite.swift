@@ -25,11 +25,28 @@ extension Binder {
             let one = try bind(left)
             let two = try bind(right)
             let (leftSide, rightSide) = try comparable(one, two, "=", at: at)
-            let value = one.type == .unknown ? Typed(expression: leftSide, type: .text) : one
-            return Typed(
-                expression: .nullIf(leftSide, rightSide, value: value.expression),
-                type: value.type)
+            let type = Self.comparedType(one.type, two.type)
+            let value =
+                one.type == .unknown
+                ? leftSide : try coerce(one, to: type, at: at).expression
+            return Typed(expression: .nullIf(leftSide, rightSide, value: value), type: type)
         default: throw unsupported("this kind of expression", at: expression.location)
+        }
+    }
+
+    /// The type that the left side of `=` has in PostgreSQL once its operator is chosen: there is one
+    /// for two kinds of integers, of floating-point numbers or of times, but for no other two types.
+    private static func comparedType(_ left: SQLType, _ right: SQLType) -> SQLType {
+        let other = right.withoutModifier
+        switch left.withoutModifier {
+        case .unknown: return other == .unknown ? .text : other
+        case .int2, .int4, .int8:
+            return other == .numeric(nil) ? other
+                : other == .float4 || other == .float8 ? .float8 : left
+        case .numeric: return other == .float4 || other == .float8 ? .float8 : left
+        case .varchar: return .text
+        case .char: return other == .text || other == .varchar(nil) ? .text : left
+        default: return left
         }
     }
 

@@ -145,7 +145,9 @@ struct Binder {
         case .string(let text): return Typed(expression: .constant(.text(text)), type: .unknown)
         case .decimal(let digits):
             if let value = Int64(digits) {
-                return Typed(expression: .constant(.int(value)), type: .int8)
+                // Also what follows a minus sign comes here, together with it.
+                let type: SQLType = Int32(exactly: value) == nil ? .int8 : .int4
+                return Typed(expression: .constant(.int(value)), type: type)
             }
             // The grammar lets only numbers through.
             let number = (try? Numeric(Array(digits.utf8)[...])) ?? .zero

@@ -16,16 +16,21 @@ final class PreparedStatement {
     let mayAddParameters: Bool
     /// Nobody was told which columns the result has.
     let mayChangeShape: Bool
+    /// Its parameters stand for the literals of a text, whose types depend on the tables.
+    let isTemplate: Bool
+    /// A table has changed, and a template with it: the text itself is to be run.
+    var isOutdated = false
 
     init(
         _ statement: Statement?, source: SourceText, declared: [SQLType?],
-        mayAddParameters: Bool = false, mayChangeShape: Bool = false
+        mayAddParameters: Bool = false, mayChangeShape: Bool = false, isTemplate: Bool = false
     ) {
         self.statement = statement
         self.source = source
         self.declared = declared
         self.mayAddParameters = mayAddParameters
         self.mayChangeShape = mayChangeShape
+        self.isTemplate = isTemplate
     }
 }
 

@@ -66,6 +66,7 @@ extension SQLSession {
                 let plan = try await currentPlan(of: portal.prepared)
                 return try await start(plan, portal, transaction)
             } catch {
+                if portal.prepared.isOutdated { throw error }
                 attempts += 1
                 try await replan(transaction, after: error, attempts)
             }
@@ -133,7 +134,13 @@ extension SQLSession {
     func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
         let transaction = try openTransaction()
         transaction.tables.used = prepared.plan?.tables ?? []
-        if let plan = prepared.plan, isCurrent(plan) { return plan }
+        if let plan = prepared.plan {
+            if isCurrent(plan) { return plan }
+            if prepared.isTemplate {
+                prepared.isOutdated = true
+                throw .changedShape
+            }
+        }
         let plan = try await makePlan(prepared, transaction)
         if !prepared.mayChangeShape, let old = prepared.plan,
             old.columns?.map(\.shape) != plan.columns?.map(\.shape)

@@ -109,10 +109,15 @@ package final class SQLSession {
         cancellation.reset()
         statements[""] = nil
         portals[""] = nil
-        do {
+        do throws(SQLError) {
             let isAlone = transaction == nil
             if let (prepared, values) = await cached(text) {
-                return try await run(prepared, values, sink, isLast: true, isAlone: isAlone)
+                do throws(SQLError) {
+                    return try await run(prepared, values, sink, isLast: true, isAlone: isAlone)
+                } catch {
+                    guard prepared.isOutdated else { throw error }
+                    if isAlone { abort() }
+                }
             }
             let parsed = try Parser.parse(text)
             if parsed.isEmpty { return sink.emptyQuery() }
@@ -210,7 +215,7 @@ package final class SQLSession {
             }
             let prepared = PreparedStatement(
                 parsed.first, source: SourceText(template.text), declared: declared,
-                mayChangeShape: true)
+                mayChangeShape: true, isTemplate: true)
             _ = try await currentPlan(of: prepared)
             cache.keep(prepared, for: template)
             return prepared

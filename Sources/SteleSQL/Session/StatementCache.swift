@@ -2,7 +2,7 @@
 /// so that a statement that comes again with other literals is not parsed again.
 ///
 /// Integers become parameters of type integer and strings parameters of unknown type, which is how
-/// PostgreSQL types them. Whatever could mean something else than a value is left as it is:
+/// PostgreSQL types them; so texts that differ in where they have which are kept apart. Whatever could mean something else than a value is left as it is:
 /// literals after `ORDER` or `GROUP` may be column numbers. If the changed text cannot be planned, or a
 /// literal does not fit, the statement goes the long way, whose errors have the right positions.
 struct StatementCache {
@@ -10,26 +10,36 @@ struct StatementCache {
     struct Template {
         var text: String
         var literals: [Literal]
+
+        /// What statements are kept by.
+        fileprivate var key: Key { Key(text: text, areIntegers: literals.map(\.isInteger)) }
+    }
+
+    fileprivate struct Key: Hashable {
+        var text: String
+        var areIntegers: [Bool]
     }
 
     enum Literal: Hashable {
         case integer(Int64)
         case string(String)
+
+        var isInteger: Bool { if case .integer = self { true } else { false } }
     }
 
     /// nil marks a text that cannot be treated like this.
-    private var entries: [String: PreparedStatement?] = [:]
+    private var entries: [Key: PreparedStatement?] = [:]
 
     private static let capacity = 256
     /// Longer texts are seldom repeated.
     private static let textLimit = 2_048
 
     /// The statement that was prepared for a template: outer nil if it has not been met yet.
-    func statement(_ template: Template) -> PreparedStatement?? { entries[template.text] }
+    func statement(_ template: Template) -> PreparedStatement?? { entries[template.key] }
 
     mutating func keep(_ statement: PreparedStatement?, for template: Template) {
         if entries.count >= Self.capacity { entries = [:] }
-        entries[template.text] = .some(statement)
+        entries[template.key] = .some(statement)
     }
 
     /// The template of a text; nil if it is not a single SELECT, INSERT, UPDATE or DELETE.
