@@ -44,8 +44,8 @@ extension Binder {
             return other == .numeric(nil) ? other
                 : other == .float4 || other == .float8 ? .float8 : left
         case .numeric: return other == .float4 || other == .float8 ? .float8 : left
-        case .varchar: return .text
-        case .char: return other == .text || other == .varchar(nil) ? .text : left
+        case .varchar: return other == .char(nil) ? other : .text
+        case .char: return other == .text ? other : left
         default: return left
         }
     }

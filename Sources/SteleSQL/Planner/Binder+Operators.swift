@@ -97,6 +97,12 @@ extension Binder {
             left = try coerce(left, to: .timestamptz, at: at)
             right = try coerce(right, to: .timestamptz, at: at)
         }
+        // Blanks at the end count between char and text, but not between char and varchar.
+        switch (left.type.withoutModifier, right.type.withoutModifier) {
+        case (.char, .varchar): right = try coerce(right, to: .char(nil), at: at)
+        case (.varchar, .char): left = try coerce(left, to: .char(nil), at: at)
+        default: break
+        }
         return (left.expression, right.expression)
     }
 
