@@ -12,7 +12,7 @@ func engineWork(_ directory: String) throws -> [Row] {
     let engine = try bench.filledEngine()
     defer { engine.close() }
     _ = try bench.rival.run("fillseq", "compact", "readseq", options: ["--disable_wal=1"])
-    return [try bench.pointReads(engine), try bench.scans(engine), applies]
+    return try bench.pointReads(engine) + [try bench.scans(engine), applies]
 }
 
 /// Keys of 16 bytes and values of 100 on both sides, half of which can be compressed.
@@ -87,29 +87,47 @@ private struct EngineBench {
         }
     }
 
-    func pointReads(_ engine: RocksDBEngine) throws -> Row {
+    /// Gets of keys that were read before, and of keys whose blocks alone were: reads of a snapshot
+    /// keep no rows.
+    func pointReads(_ engine: RocksDBEngine) throws -> [Row] {
         let count = 500_000
         let point = ReadPoint(.max)
         var random = SeededRandom(seed: 2)
         var key = KeyBytes(repeating: 0x30, count: 16)
         var buffer: [UInt8] = []
         buffer.reserveCapacity(4096)
-        func read(_: Int) throws {
-            Self.fill(&key, random.below(UInt64(Self.keys)))
+        func read<Reader: EngineReader>(_ index: UInt64, _ reader: Reader) throws {
+            Self.fill(&key, index)
             buffer.removeAll(keepingCapacity: true)
-            guard case .value = try engine.read(key, at: point, into: &buffer) else {
+            guard case .value = try reader.read(key, at: point, into: &buffer) else {
                 throw DbBench.Failure(description: "a key is missing")
             }
         }
-        return try contest(
-            "cached point get at a timestamp, 1 M keys", floor: 0.65, rounds: Self.rounds,
-            rivalName: "readrandom",
-            rival: {
-                try rival.run(
-                    "readseq", "readrandom", "readrandom",
-                    options: ["--use_existing_db=1", "--reads=\(count)"])
-            },
-            ours: { try measure(count: count, rounds: 1, read) })
+        func contest(_ name: String, _ reader: some EngineReader) throws -> Row {
+            try SteleBenchmarks.contest(
+                name, floor: 0.65, rounds: Self.rounds, rivalName: "readrandom",
+                rival: {
+                    try rival.run(
+                        "readseq", "readrandom", "readrandom",
+                        options: ["--use_existing_db=1", "--reads=\(count)"])
+                },
+                ours: {
+                    try measure(count: count, rounds: 1) { _ in
+                        try read(random.below(UInt64(Self.keys)), reader)
+                    }
+                })
+        }
+        for index in 0..<UInt64(Self.keys) { try read(index, engine) }
+        let allocations = try countAllocations {
+            for index in 0..<UInt64(count) { try read(index, engine) }
+        }
+        guard allocations == 0 else {
+            throw DbBench.Failure(description: "\(allocations) allocations in \(count) cached gets")
+        }
+        return [
+            try contest("cached point get at a timestamp, 1 M keys", engine),
+            try contest("the same of a snapshot, from blocks", engine.snapshot()),
+        ]
     }
 
     func scans(_ engine: RocksDBEngine) throws -> Row {

@@ -93,6 +93,7 @@ Status stele_batch::putVersion(
     const Slice key[] = {user, Slice(time, sizeof time)};
     const Slice stored[] = {Slice(header, sizeof header), value};
     if (puts) (*puts)[user.ToString()].push_back(timestamp);
+    stripes.push_back(stele::Rows::stripe(user));
     return writes.Put(
         engine->families[stele::kData], rocksdb::SliceParts(key, 2),
         rocksdb::SliceParts(stored, 2));
@@ -102,6 +103,7 @@ Status stele_batch::putVersion(
 Status stele_batch::dropVersions(const Slice &user, uint64_t timestamp) {
     rocksdb::ColumnFamilyHandle *data = engine->families[stele::kData];
     Status status;
+    stripes.push_back(stele::Rows::stripe(user));
     if (!puts) {
         puts.emplace();
         stele::Puts collect(data->GetID(), [this](const Slice &key) {
@@ -268,8 +270,12 @@ Status stele_batch::write() {
     options.disableWAL = true;
     options.no_slowdown = true;
     const Status status = engine->db->Write(options, &writes);
-    if (clears > 0) engine->clears.fetch_add(1);
+    if (clears > 0) {
+        engine->clears.fetch_add(1);
+        engine->rows->touchAll();
+    }
     engine->writes.fetch_add(1);
+    engine->rows->touch(stripes);
     if (status.ok() && !watermarks.empty()) engine->watermarks.apply(watermarks);
     return status;
 }
@@ -293,7 +299,9 @@ void stele_batch::clear() {
     versions.reset();
     if (writes.GetDataSize() > stele::kKeptBatchBytes) {
         writes = rocksdb::WriteBatch();
+        stripes = std::vector<uint32_t>();
     } else {
         writes.Clear();
+        stripes.clear();
     }
 }

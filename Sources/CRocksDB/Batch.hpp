@@ -57,6 +57,8 @@ private:
     stele::IntentChanges intents;
     stele::WatermarkChanges watermarks;
     uint64_t clears = 0;
+    // Of the keys whose versions the batch changes, other than by clearing ranges.
+    std::vector<uint32_t> stripes;
     // Timestamps of the versions that the batch puts, by user key; collected once one is dropped.
     std::optional<std::unordered_map<std::string, std::vector<uint64_t>>> puts;
     std::unique_ptr<rocksdb::Iterator> versions;

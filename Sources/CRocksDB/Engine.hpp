@@ -18,6 +18,7 @@
 #include "Failure.hpp"
 #include "Intents.hpp"
 #include "Resources.hpp"
+#include "Rows.hpp"
 #include "VersionKey.hpp"
 #include "Watermarks.hpp"
 
@@ -123,8 +124,9 @@ struct stele_reader {
     void dropIterators();
 };
 
-// Invariant: `writes` and `clears` are raised after a write is visible and before its caller is
-// told, so a reader that sees an old number only misses writes that run at the same time.
+// Invariant: `writes`, `clears` and the stamps of `rows` are raised after a write is visible and
+// before its caller is told, so a reader that sees an old number only misses writes that run at the
+// same time.
 struct stele_engine {
     stele::VersionComparator comparator;
     std::shared_ptr<const rocksdb::SliceTransform> prefix;
@@ -135,6 +137,7 @@ struct stele_engine {
     std::shared_ptr<stele::Events> events;
     stele::Intents intents;
     stele::Watermarks watermarks;
+    std::unique_ptr<stele::Rows> rows;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle *> families;
 
@@ -144,6 +147,7 @@ struct stele_engine {
     std::atomic<uint64_t> imports{0};
     std::atomic<uint64_t> cacheHits{0};
     std::atomic<uint64_t> cacheMisses{0};
+    std::atomic<uint64_t> rowHits{0};
     // Held by writes that change intents, so that nobody sees them without their versions. The
     // epoch is odd meanwhile.
     std::mutex intentWrites;

@@ -169,6 +169,7 @@ Failure finishImport(stele_import &to) {
     rocksdb::Status status = engine.db->IngestExternalFiles(args);
     engine.clears.fetch_add(1);
     engine.writes.fetch_add(1);
+    engine.rows->touchAll();
     if (status.ok()) status = engine.loadDerived();
     engine.watermarks.endRetreat();
     engine.intentEpoch.fetch_add(1);

@@ -34,6 +34,7 @@ Failure readStatistics(stele_engine &engine, stele_statistics *result) {
     result->cache_capacity = engine.resources.cache->GetCapacity();
     result->cache_hits = engine.cacheHits.load(std::memory_order_relaxed);
     result->cache_misses = engine.cacheMisses.load(std::memory_order_relaxed);
+    result->row_hits = engine.rowHits.load(std::memory_order_relaxed);
     result->writes = engine.events->writes();
     return Failure();
 }

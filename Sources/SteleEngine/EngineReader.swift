@@ -8,9 +8,9 @@ import SteleClock
 package protocol EngineReader: AnyObject, Sendable {
     /// Reads one key; a value is appended to `buffer`.
     ///
-    /// The kernel itself allocates nothing if it has room. RocksDB 7.8 allocates 32 bytes for each
-    /// block that it looks up in its cache (filter, index and data of each level that is searched),
-    /// and nothing for what lies in a memtable.
+    /// If that has room, and the key was read since it was written last, nothing is allocated.
+    /// Otherwise the engine on RocksDB allocates 32 bytes for each block that is looked up in the
+    /// cache, and keeps the newest version for the next read.
     func read(
         _ key: KeyBytes, at point: ReadPoint, into buffer: inout [UInt8]
     ) throws(EngineError) -> ReadOutcome

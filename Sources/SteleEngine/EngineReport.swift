@@ -49,6 +49,8 @@ package struct EngineStatistics: Hashable, Sendable {
     /// Blocks that reads of this engine found in the cache, and had to fetch.
     package var cacheHits = 0
     package var cacheMisses = 0
+    /// Reads of one key that were answered without looking into blocks.
+    package var rowHits = 0
     package var pressure = WritePressure.normal
 
     package init() {}

@@ -15,8 +15,8 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
 
     /// What can be set when a store is opened.
     package struct Options: Sendable {
-        /// What the cache of uncompressed blocks, with indexes and filters, may take up. Counts
-        /// only without `resources`.
+        /// What the cache of uncompressed blocks, with indexes and filters, and of rows that were
+        /// read may take up. Counts only without `resources`.
         package var blockCacheBytes: Int
         /// Unflushed bytes of versions at which RocksDB flushes without being told to.
         package var writeBufferBytes: Int

@@ -31,6 +31,7 @@ extension RocksDBEngine {
         statistics.cacheCapacity = Int(found.cache_capacity)
         statistics.cacheHits = Int(found.cache_hits)
         statistics.cacheMisses = Int(found.cache_misses)
+        statistics.rowHits = Int(found.row_hits)
         statistics.pressure = WritePressure(shim: found.writes)
         return statistics
     }

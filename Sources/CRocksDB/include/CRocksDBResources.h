@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-// A cache of blocks, a budget of unflushed writes, a limit of background writing. Engines opened
+// A cache of blocks and of rows that were read, a budget of unflushed writes, a limit of background writing. Engines opened
 // with it keep it alive; it is freed with the last of them.
 typedef struct stele_resources stele_resources;
 
@@ -65,6 +65,8 @@ typedef struct {
     // Blocks that reads of this engine found in the cache, and had to fetch.
     uint64_t cache_hits;
     uint64_t cache_misses;
+    // Reads of one key that were answered without looking into blocks.
+    uint64_t row_hits;
     uint8_t writes;
 } stele_statistics;
 
