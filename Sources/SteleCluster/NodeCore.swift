@@ -391,10 +391,14 @@ package final class NodeCore {
     }
 
     /// Keeps the record on disk ahead of what the clock and the numbering of transactions will need.
+    ///
+    /// As long as physical time has not passed the bound of an earlier run, the hybrid clock stands at
+    /// that bound and gives nothing, so it needs nothing above: otherwise each of several short runs
+    /// would put off the next one for another second.
     private func renewRecord() {
-        let clockNeed = max(
-            Timestamp(microseconds: clock.physical), clock.hybrid.last
-        ).advanced(byMicroseconds: 700_000)
+        var clockNeed = Timestamp(microseconds: clock.physical)
+        if clock.physical >= physicalFloor { clockNeed = max(clockNeed, clock.hybrid.last) }
+        clockNeed = clockNeed.advanced(byMicroseconds: 700_000)
         let transactionNeed = transactionsUsed + 1 << 21
         guard requestedRecord.clockBound < clockNeed
             || requestedRecord.transactionBound < transactionNeed
@@ -406,11 +410,12 @@ package final class NodeCore {
         effects.record = requestedRecord
     }
 
-    /// The record of a node that stops in good order: its next run need not wait for its clock.
+    /// The record of a node that stops in good order: its next run waits only until its clock has
+    /// passed what this one granted to its peers, and not at all if it has none.
     package func finalRecord() -> NodeRecord {
         NodeRecord(
             boot: boot,
-            clockBound: max(clock.hybrid.last, leases.highestBound),
+            clockBound: max(clock.hybrid.last, peers.isEmpty ? .zero : leases.highestBound),
             transactionBound: max(transactionsUsed, firstTransaction))
     }
 

@@ -32,7 +32,7 @@ struct DefectTests {
             (.neverFlushes, "crash", 10),
             (.forgetsLockGrants, "crash", 20),
             (.losesNodeRecord, "crash", 5),
-            (.hidesPeerClocks, "clocks", 10),
+            (.hidesPeerClocks, "clocks", 60),
         ] as [(HostDefect, String, UInt64)])
     func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
         let found = try find(defect, in: scenario, seeds: seeds)
