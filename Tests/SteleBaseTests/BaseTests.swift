@@ -81,12 +81,41 @@ import Testing
             #expect(second.uniform(10...19) == value)
         }
     }
+
+    @Test func `the numbers are those of the reference implementations`() {
+        // xoshiro256** whose state SplitMix64 filled from the seed 0 (prng.di.unimi.it).
+        var random = SeededRandom(seed: 0)
+        let expected: [UInt64] = [
+            0x99EC_5F36_CB75_F2B4, 0xBF6E_1F78_4956_452A, 0x1A5F_849D_4933_E6E0,
+            0x6AA5_94F1_262D_2D2C, 0xBBA5_AD4A_1F84_2E59, 0xFFEF_8375_D9EB_CACA,
+        ]
+        for number in expected { #expect(random.next() == number) }
+    }
+
+    @Test func `every number of a range comes up about equally often, its ends too`() {
+        var random = SeededRandom(seed: 9)
+        var counts = [UInt64: Int]()
+        for _ in 0..<10_000 { counts[random.uniform(10...19), default: 0] += 1 }
+        #expect(counts.keys.sorted() == Array(10...19))
+        #expect(counts.values.allSatisfy { (850...1_150).contains($0) })
+        #expect(random.below(0) == 0 && random.below(1) == 0)
+        #expect(random.uniform(7...7) == 7)
+        let whole = (0..<100).map { _ in random.uniform(0 ... .max) }
+        #expect(Set(whole).count == 100)
+    }
 }
 
 #if os(Linux) || os(macOS)
     @Suite struct InvariantTests {
-        @Test func `a broken invariant ends the process`() async {
-            await #expect(processExitsWith: .failure) { invariant(false, "for the test") }
+        @Test func `a broken invariant ends the process and says why, optimised or not`() async {
+            let result = await #expect(
+                processExitsWith: .failure, observing: [\.standardErrorContent]
+            ) {
+                let number = 7
+                invariant(number == 8, "seven is \(number)")
+            }
+            let told = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+            #expect(told.contains("invariant violated: seven is 7"))
         }
     }
 #endif

@@ -215,3 +215,49 @@ private struct Observer {
         #expect(counts.allSatisfy { $0 > 100 }, "\(counts)")
     }
 }
+
+/// Clocks that drift as far as is allowed for, read with the resolution that they have.
+@Suite struct DriftingClockTests {
+    /// A clock that shows `start` at true time 0 and gains so many parts per billion. Times are in
+    /// nanoseconds; readings are whole microseconds, rounded down, as those of the system are.
+    private struct Oscillator {
+        var start: Int64
+        var gain: Int64
+
+        func exact(_ time: Int64) -> Int64 {
+            start + time + Int64((Int128(time) * Int128(gain)) / 1_000_000_000)
+        }
+        func read(_ time: Int64) -> UInt64 { UInt64(exact(time) / 1_000) }
+    }
+
+    @Test func `bounds hold the offset of drifting clocks, whatever their phase`() {
+        var random = SeededRandom(seed: 4)
+        for _ in 0..<4_000 {
+            func gain() -> Int64 { Int64(random.below(2_400_001)) - 1_200_000 }
+            let ownGain = gain()
+            // Monotonic and physical time come from one oscillator; slewing is at most 1,000 ppm.
+            let oscillator = max(-200_000, min(200_000, ownGain))
+            let monotonic = Oscillator(start: 5_000_000_000, gain: oscillator)
+            let own = Oscillator(
+                start: 3_600_000_000_000 + Int64(random.below(1_000)), gain: ownGain)
+            let peer = Oscillator(
+                start: own.start + Int64(random.below(200_000_000)) - 100_000_000, gain: gain())
+            var monitor = OffsetMonitor(members: 3, maximumOffset: 250_000, maximumAge: 400_000)
+            var time: Int64 = 1_000_000_000
+            for _ in 0..<8 {
+                time += Int64(random.below(200_000_000))
+                let sentAt = time
+                time += Int64(random.below(random.oneIn(3) ? 100_000_000 : 1_000))
+                let reading = peer.read(time)
+                time += Int64(random.below(random.oneIn(3) ? 100_000_000 : 1_000))
+                monitor.receive(
+                    reading, from: NodeID(2), sentAt: monotonic.read(sentAt),
+                    receivedAt: monotonic.read(time), ownAtSending: own.read(sentAt))
+                let later = time + Int64(random.below(300_000_000))
+                let offset = Int64(peer.read(later)) - Int64(own.read(later))
+                let bounds = monitor.offset(of: NodeID(2), at: monotonic.read(later))
+                #expect(bounds?.contains(offset) == true)
+            }
+        }
+    }
+}
