@@ -5,7 +5,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
     /// What is limited; the raw value is the name in ``Limits``.
     package enum Limit: String, CaseIterable, Hashable, Sendable {
         case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes, frameBytes
-        case messageBytes, connections, openTransactions, queuedSteps
+        case messageBytes, logInFlightBytes, connections, openRequests, openTransactions, queuedSteps
 
         /// The limit itself.
         package var value: Int {
@@ -17,7 +17,9 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .transactionBytes: Limits.transactionBytes
             case .frameBytes: Limits.frameBytes
             case .messageBytes: Limits.messageBytes
+            case .logInFlightBytes: Limits.logInFlightBytes
             case .connections: Limits.connections
+            case .openRequests: Limits.openRequests
             case .openTransactions: Limits.openTransactions
             case .queuedSteps: Limits.queuedSteps
             }
@@ -26,7 +28,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
         /// Whether less load, rather than a smaller request, is what helps.
         package var isOfLoad: Bool {
             switch self {
-            case .connections, .openTransactions, .queuedSteps: true
+            case .logInFlightBytes, .connections, .openRequests, .openTransactions, .queuedSteps: true
             case .keyBytes, .storedKeyBytes, .valueBytes, .keyNesting, .transactionBytes,
                 .frameBytes, .messageBytes:
                 false
@@ -41,7 +43,9 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .transactionBytes: "a transaction of \(count) bytes"
             case .frameBytes: "a request of \(count) bytes"
             case .messageBytes: "a message of \(count) bytes"
+            case .logInFlightBytes: "a log with \(count) bytes that are not committed"
             case .connections: "the number of \(count) connections"
+            case .openRequests: "the number of \(count) requests of one connection without an answer"
             case .openTransactions: "the number of \(count) transactions open on one connection"
             case .queuedSteps: "the number of \(count) steps of a transaction that wait"
             }

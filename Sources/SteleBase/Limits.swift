@@ -26,6 +26,9 @@ public enum Limits {
     package static let logCacheBytes = 64 << 20
     /// Connections that a node accepts.
     package static let connections = 10_000
+    /// Requests of one connection of a client that wait for their answers. Steps of transactions may
+    /// be eight times as many: the end of a transaction must get through.
+    package static let openRequests = 1_024
     /// Transactions that one connection of a client has open at a time.
     package static let openTransactions = 4_096
     /// Steps of one transaction that wait for the one before.

@@ -150,6 +150,8 @@ package final class NodeCore {
         startedAt = monotonic
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
+        let inFlight = InFlightBytes()
+        for tablet in tablets { tablet.nodeInFlight = inFlight }
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
         logCaches = LogCaches(limit: configuration.logCacheBytes)
         for index in tablets.indices {
@@ -245,6 +247,7 @@ package final class NodeCore {
                     takeReady(index)
                     isBusy = true
                 }
+                tablet.countInFlight()
                 if let failure = tablet.output.failure { effects.failure = failure }
             }
             if routeDue() { isBusy = true }

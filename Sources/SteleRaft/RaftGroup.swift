@@ -42,6 +42,8 @@ extension RaftGroup {
     package var isLeader: Bool { core.role == .leader }
     /// To whom this leader is handing leadership, if to anyone.
     package var leadTransferee: ReplicaID { core.leadTransferee }
+    /// Payloads that a leader has proposed and not seen committed, in bytes.
+    package var uncommittedBytes: Int { core.uncommittedBytes }
     /// The highest bound named by the votes, the own among them, that elected this leader.
     package var electionBound: UInt64 { core.electionBound }
     /// What was refused since the start.

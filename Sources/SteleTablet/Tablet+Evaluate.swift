@@ -406,14 +406,17 @@ extension Tablet {
         if command.mutations.count > Self.largeCommandBytes || faultPoint("tablet: a large command") {
             output.hasLargeProposal = true
         }
-        do {
-            try group.propose([command.payload])
-        } catch {
+        let payload = command.payload
+        countInFlight()
+        // Nothing else is refused to a leader that hands its leadership to nobody.
+        guard nodeInFlight.hasRoom(for: payload.count), (try? group.propose([payload])) != nil else {
             releaseLocksTaken(by: commit, transaction)
-            return .reply(
-                .failed(.init(.overloaded, "the tablet has too many uncommitted writes")),
-                servedAt: nil)
+            let excess = LimitExceeded(
+                .logInFlightBytes, count: nodeInFlight.total + payload.count,
+                allowed: nodeInFlight.limit)
+            return .reply(.failed(.init(.overloaded, excess.description)), servedAt: nil)
         }
+        countInFlight()
         let keys: InFlightWrites.LatchedKeys =
             commit.writes.count > InFlightWrites.keysLatchedSingly
             ? .span(Self.span(of: commit.writes)) : .keys(commit.writes.map(\.key))

@@ -39,6 +39,10 @@ package final class Tablet {
 
     var locks = LockTable()
     var inFlight = InFlightWrites()
+    /// What all tablets of the node have in flight; set once, where the node makes its tablets.
+    package var nodeInFlight = InFlightBytes()
+    /// This tablet's part of it.
+    var countedInFlight = 0
     /// Requests that wait for a lock or a latch, by ticket.
     var waiting: [UInt64: WaitingRequest] = [:]
     /// Tickets of requests that wait for the lease, or for the clock, in order of arrival.

@@ -10,9 +10,9 @@ import SteleWire
 /// Until the hello is accepted nothing but a small hello is read, and only for a limited time.
 final class AcceptedConnection: ConnectionOwner {
     /// Unanswered requests of one client before more are refused with a retryable error.
-    private static let requestLimit = 1_024
+    private static let requestLimit = Limits.openRequests
     /// Unanswered requests, steps of transactions included, before the connection is given up.
-    private static let hardRequestLimit = 8_192
+    private static let hardRequestLimit = 8 * Limits.openRequests
 
     private let transport: Transport
     private var state = State.opening(timeout: nil)
@@ -119,13 +119,13 @@ final class AcceptedConnection: ConnectionOwner {
             throw ConnectionFailure("a request cannot be read: \(error)")
         }
         guard unanswered < Self.hardRequestLimit else {
-            throw ConnectionFailure("more than \(Self.hardRequestLimit) requests wait for answers")
+            let excess = LimitExceeded(
+                .openRequests, count: unanswered + 1, allowed: Self.hardRequestLimit)
+            throw ConnectionFailure(excess.description)
         }
         unanswered += 1
         if unanswered > Self.requestLimit, !request.isTransactionStep {
-            let error = SteleError(
-                .overloaded,
-                "more than \(Self.requestLimit) requests of one connection wait for answers")
+            let error = SteleError(LimitExceeded(.openRequests, count: unanswered))
             return client.send(ClientReply(id: request.id, body: .failed(error)))
         }
         transport.delegate?.request(request, from: client)

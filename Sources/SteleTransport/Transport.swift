@@ -164,8 +164,10 @@ package final class Transport: @unchecked Sendable {
     /// Takes a new connection in, or tells why not.
     func admit(_ connection: AcceptedConnection) -> String? {
         if isStopped { return Self.stopping }
-        guard accepted.count < settings.connections + Self.spareConnections else {
-            return "the node has too many connections"
+        let allowed = settings.connections + Self.spareConnections
+        guard accepted.count < allowed else {
+            return LimitExceeded(.connections, count: accepted.count + 1, allowed: allowed)
+                .description
         }
         accepted[ObjectIdentifier(connection)] = connection
         return nil
