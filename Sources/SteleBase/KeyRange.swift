@@ -40,9 +40,10 @@ public struct KeyRange: Hashable, Sendable, CustomStringConvertible {
         return !other.end.isEmpty && !end.precedes(other.end)
     }
 
+    /// Whether some key lies in both.
     public func overlaps(_ other: KeyRange) -> Bool {
         (other.end.isEmpty || start.precedes(other.end))
-            && (end.isEmpty || other.start.precedes(end))
+            && (end.isEmpty || other.start.precedes(end)) && !isEmpty && !other.isEmpty
     }
 
     /// The part that both ranges share; empty ranges come out as `start ..< start`.

@@ -26,7 +26,8 @@ package struct HybridClock: Sendable {
         self.tolerance = toleranceMicroseconds
     }
 
-    /// The next timestamp; nil while it would exceed the bound, which only a stalled disk causes.
+    /// The next timestamp; nil while it would exceed the bound: before the first one of a run is on
+    /// disk, while the disk is stalled, or shortly after a timestamp from far ahead was taken in.
     package mutating func now(physical: UInt64) -> Timestamp? {
         let next = peek(physical: physical)
         guard next <= bound else { return nil }

@@ -33,6 +33,16 @@ import Testing
         #expect(low.intersection(KeyRange(start: [3], end: [])) == KeyRange(start: [3], end: [5]))
         #expect(low.intersection(high).isEmpty)
     }
+
+    @Test func `ranges overlap if their intersection holds a key, also where one is empty`() {
+        let bounds: [KeyBytes] = [[], [1], [1, 0], [2], [3]]
+        let ranges = bounds.flatMap { start in bounds.map { KeyRange(start: start, end: $0) } }
+        for left in ranges {
+            for right in ranges {
+                #expect(left.overlaps(right) == !left.intersection(right).isEmpty)
+            }
+        }
+    }
 }
 
 @Suite struct ByteCodingTests {
