@@ -110,6 +110,11 @@ final class NodeHost: @unchecked Sendable {
         self.transport = transport
         self.onFailure = onFailure
         executor.setPump { [unowned self] in pump() }
+        if core.clockWait > 1_000_000 {
+            logger.warning(
+                "the clock was set back: nothing is served until it has passed the last run's",
+                metadata: ["milliseconds": "\(core.clockWait / 1000)"])
+        }
         needsTurn = true
         // What an earlier run made durable lets the log go, however little this one writes.
         readFrontier()

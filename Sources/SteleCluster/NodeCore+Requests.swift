@@ -167,8 +167,14 @@ extension NodeCore {
                 .failed(
                     mayBeInEffect
                         ? .init(.outcomeUnknown, "no answer came before the timeout")
-                        : .init(.notLeader, "no leader with a majority could be reached in time")))
+                        : .init(.notLeader, whyNoLeader)))
         }
+    }
+
+    private var whyNoLeader: String {
+        let text = "no leader with a majority could be reached in time"
+        guard clockWait > 0 else { return text }
+        return text + "; this node's clock is \(clockWait / 1000) ms behind its last run's"
     }
 
     /// A leader is known again: whoever still waits for another one is sent there.

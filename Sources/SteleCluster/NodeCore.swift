@@ -425,9 +425,11 @@ package final class NodeCore {
     // MARK: Leases and leadership
 
     /// Whether timestamps of this run cannot collide with those of an earlier one.
-    package var isClockUsable: Bool {
-        durableRecord != nil && clock.physical >= physicalFloor
-    }
+    package var isClockUsable: Bool { durableRecord != nil && clockWait == 0 }
+
+    /// Microseconds until physical time passes what an earlier run may have given. Usually less than
+    /// a second; more where the wall clock was set back between the runs.
+    package var clockWait: UInt64 { physicalFloor - min(physicalFloor, clock.physical) }
 
     func refreshLease(_ index: Int) {
         let tablet = tablets[index]

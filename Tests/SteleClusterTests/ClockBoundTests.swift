@@ -57,6 +57,7 @@ import Testing
         for (elapsed, isUsable) in [(0, false), (wait - 1, false), (wait, true)] {
             turn(second, monotonic: 1_000_000 + elapsed, physical: Self.start + elapsed)
             #expect(second.isClockUsable == isUsable)
+            #expect(second.clockWait == wait - elapsed)
         }
         // The bound was raised meanwhile, so there is no further wait for the disk.
         let given = second.clock.now()
