@@ -285,8 +285,10 @@ extension LogCatalog.State {
             let index = replicas[part.key] ?? ReplicaIndex()
             let compacted = max(index.compacted.index, part.compacted?.index ?? 0)
             let last = part.first + UInt64(part.slots.count)
+            // What a snapshot ahead of the log leaves of it is nothing to be far from.
+            let isVoid = index.isEmpty || part.discards || compacted >= index.lastIndex
             let isFar =
-                !part.slots.isEmpty && !index.isEmpty
+                !part.slots.isEmpty && !isVoid
                 && (part.first > index.lastIndex &+ most
                     || last < index.firstIndex &- min(index.firstIndex, most))
             let expectsFar = part.last ?? 0 > max(compacted, index.lastIndex) &+ most

@@ -159,6 +159,21 @@ func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
         #expect(recovered.replicas.first?.compacted.index == 1)
     }
 
+    /// In one part, far beyond what was written to the log so far.
+    @Test func aSnapshotFarAheadWithTheEntriesBehindIt() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        try writer.commit(single(1, [1]))
+        var batch = single(1_000_001, term: 7, [2])
+        batch.parts[0].compacted = LogPosition(index: 1_000_000, term: 7)
+        try writer.commit(batch)
+        disk.crash()
+        let (_, recovered) = try openWriter(disk)
+        let replica = try #require(recovered.replicas.first)
+        #expect(replica.compacted == LogPosition(index: 1_000_000, term: 7))
+        #expect(replica.tail.map(\.index) == [1_000_001])
+    }
+
     @Test func tailsAreLimited() throws {
         let disk = SimulatedFileSystem(seed: 5)
         let (writer, _) = try openWriter(disk)
