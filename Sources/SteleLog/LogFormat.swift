@@ -149,9 +149,18 @@ struct RecordHeader: Equatable, Sendable {
         return header
     }
 
-    /// The position that a header at `offset`, valid or not, says was synced.
-    static func claim(in file: UnsafeRawBufferPointer, at offset: Int) -> UInt64 {
-        load(UnsafeRawBufferPointer(rebasing: file[offset...]), 24)
+    /// Whether a header at `offset`, valid or not, says that it lies at `position`, has a salt, and
+    /// knows more than `synced` to be synced.
+    ///
+    /// To be asked first: payloads look like headers often enough that the checksum of whatever
+    /// they claim to be the head of, over and over again, would take minutes.
+    static func claims(
+        in file: UnsafeRawBufferPointer, at offset: Int, position: UInt64, salt: UInt64?,
+        syncedBeyond synced: UInt64
+    ) -> Bool {
+        let bytes = UnsafeRawBufferPointer(rebasing: file[offset...])
+        return load(bytes, 16) == position && load(bytes, 24) > synced
+            && (salt == nil || load(bytes, 8) == salt)
     }
 
     /// The sum over the header behind its checksum and over the metadata behind the payloads.

@@ -60,7 +60,9 @@ struct LogRecovery {
         }
         if let abandonedFile {
             let bytes = try read(abandonedFile)
-            if let offset = Self.evidence(in: bytes, from: 0, after: end.position, as: nil) {
+            if let offset = Self.evidence(
+                in: bytes, from: 0, after: end.position, base: end.position, salt: nil)
+            {
                 throw .corrupt(
                     file: abandonedFile.path, offset: 0,
                     reason: "the header is bad, but the record at \(offset) was written later")
@@ -222,7 +224,9 @@ struct LogRecovery {
     private mutating func checkEnd(
         _ bytes: [UInt8], _ candidate: Candidate, _ header: SegmentHeader, _ offset: Int
     ) throws(LogError) {
-        if let later = Self.evidence(in: bytes, from: offset, after: end.position, as: header) {
+        if let later = Self.evidence(
+            in: bytes, from: offset, after: end.position, base: header.base, salt: header.salt)
+        {
             throw .corrupt(
                 file: candidate.path, offset: offset,
                 reason: "the record is bad, but the one at \(later) says it had been synced")
@@ -233,22 +237,22 @@ struct LogRecovery {
         unproven = (candidate.file, start, bytes[start..<stop])
     }
 
-    /// The offset of a record that was written after everything below `position` was synced.
+    /// The offset of a record that was written after everything below `position` was synced, in a
+    /// file whose first byte has the position `base`.
     ///
     /// What a file held in an earlier use has lower positions, so it cannot be mistaken for one.
+    /// Neither can a payload be: whoever made it did not know the salt; nor, where the header with
+    /// the salt is bad, at which position the file would be used again.
     private static func evidence(
-        in bytes: [UInt8], from start: Int, after position: UInt64, as segment: SegmentHeader?
+        in bytes: [UInt8], from start: Int, after position: UInt64, base: UInt64, salt: UInt64?
     ) -> Int? {
         bytes.withUnsafeBytes { bytes in
             for offset in stride(from: start, to: bytes.count, by: LogFormat.alignment) {
-                guard
-                    bytes.count - offset >= LogFormat.recordHeaderBytes,
-                    RecordHeader.claim(in: bytes, at: offset) > position,
-                    let header = RecordHeader.decode(bytes, at: offset)
-                else { continue }
-                guard let segment else { return offset }
-                if header.salt == segment.salt,
-                    header.position == segment.base + UInt64(offset)
+                guard bytes.count - offset >= LogFormat.recordHeaderBytes else { break }
+                if RecordHeader.claims(
+                    in: bytes, at: offset, position: base + UInt64(offset), salt: salt,
+                    syncedBeyond: position),
+                    RecordHeader.decode(bytes, at: offset) != nil
                 {
                     return offset
                 }

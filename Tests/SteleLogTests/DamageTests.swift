@@ -189,6 +189,51 @@ import Testing
         #expect(CRC32C.of(bytes) == 0x267E_B889)
     }
 
+    /// What a file that is used again still holds of values is no evidence, whatever they say.
+    @Test func aPayloadIsNoEvidenceOfDamage() throws {
+        var encoder = RecordEncoder()
+        encoder.begin(position: 1 << 40, parts: 0, nodeRecord: nil)
+        _ = encoder.finish(salt: 1, synced: 1 << 40, previous: 0)
+        // A record of a log that has come far, at each place within a sector.
+        let record = Array(encoder.output.bytes[..<LogFormat.alignment]) + [0]
+        let payload = Array(repeatElement(record, count: LogFormat.alignment).joined())
+        let disk = SimulatedFileSystem(seed: 1)
+        let options = smallOptions(segmentBytes: 512 << 10)
+        let (writer, _) = try openWriter(disk, options)
+        disk.record()
+        for index in 1...6 as ClosedRange<LogIndex> {
+            var batch = single(index, payload)
+            if index > 1 { batch.parts[0].compacted = LogPosition(index: index - 1, term: 1) }
+            try writer.commit(batch)
+        }
+        for seed in 0..<4 as Range<UInt64> {
+            for (number, disk) in disk.crashPoints(seed: seed) {
+                disk.crash()
+                #expect(throws: Never.self, "seed \(seed), change \(number)") {
+                    try openWriter(disk, options)
+                }
+            }
+        }
+    }
+
+    /// Values that look like the heads of long records do not make opening slow.
+    @Test func theEndOfASegmentUsedAgainIsFoundSoon() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let options = smallOptions(segmentBytes: 16 << 20)
+        let (writer, _) = try openWriter(disk, options)
+        // As lengths of payloads and metadata: 2 MiB each.
+        let payload = Array(repeatElement([0, 0, 32, 0] as [UInt8], count: 256 << 10).joined())
+        for index in 1...40 as ClosedRange<LogIndex> {
+            var batch = single(index, payload)
+            if index > 1 { batch.parts[0].compacted = LogPosition(index: index - 1, term: 1) }
+            try writer.commit(batch)
+        }
+        #expect(writer.statistics.reclaimedSegments >= 2)
+        writer.close()
+        let duration = try ContinuousClock().measure { _ = try openWriter(disk, options) }
+        #expect(duration < .seconds(2))
+    }
+
     @Test func aMissingSegmentIsFound() throws {
         let disk = SimulatedFileSystem(seed: 2)
         var options = smallOptions(segmentBytes: 2 << 10)
