@@ -181,11 +181,13 @@ final class SimulatedFile: File {
     }
 }
 
-/// A held lock of a simulated file.
-final class SimulatedLock: FileLock {
+/// A held lock of a simulated file. Safety: `isReleased` is touched under the disk's lock only.
+final class SimulatedLock: FileLock, @unchecked Sendable {
     private let disk: SimulatedFileSystem
     private let path: String
     private let life: Int
+    /// Then it may be somebody else's.
+    private var isReleased = false
 
     init(disk: SimulatedFileSystem, path: String, life: Int) {
         self.disk = disk
@@ -197,6 +199,8 @@ final class SimulatedLock: FileLock {
 
     func release() {
         disk.state.withLock { state in
+            guard !isReleased else { return }
+            isReleased = true
             if state.life == life { state.locks.remove(path) }
         }
     }

@@ -16,18 +16,19 @@ import Testing
         /// What ended the run early, which only a defect may.
         var failure: LogError?
 
-        init(_ disk: SimulatedFileSystem, on files: any FileSystem) {
+        init(_ disk: SimulatedFileSystem, on files: any FileSystem, spares: Int = 2) {
             do throws(LogError) {
-                try write(disk, files)
+                try write(disk, files, spares)
             } catch {
                 failure = error
             }
         }
 
         private mutating func write(
-            _ disk: SimulatedFileSystem, _ files: any FileSystem
+            _ disk: SimulatedFileSystem, _ files: any FileSystem, _ spares: Int
         ) throws(LogError) {
             var options = smallOptions(segmentBytes: 3 << 10)
+            options.spareSegments = spares
             options.zeroedBytes = 1 << 10
             options.movedBytes = 200
             let (writer, _) = try LogWriter.open(
@@ -108,6 +109,21 @@ import Testing
             }
         }
         #expect(points >= 600)
+    }
+
+    /// The same where no file is kept to be used again: all are removed, several at once.
+    @Test func everyChangeWhenFilesAreRemoved() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        disk.record()
+        let run = Run(disk, on: disk, spares: 0)
+        #expect(run.failure == nil)
+        #expect(run.statistics.reclaimedSegments >= 6)
+        for seed in 0..<4 as Range<UInt64> {
+            for (number, disk) in disk.crashPoints(seed: seed) {
+                let fault = Self.fault(of: disk, run, atLeast: run.acknowledged(before: number))
+                #expect(fault == nil, "seed \(seed), change \(number)")
+            }
+        }
     }
 
     @Test func everyChangeOfARecovery() throws {

@@ -63,6 +63,34 @@ import Testing
         #expect(recovered.replicas.first?.lastIndex == 100)
     }
 
+    /// Batches that share a record are as one after the other: the newest of each thing counts.
+    @Test func batchesThatShareARecordKeepTheirOrder() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (log, _) = try RaftLog.open(
+            directory: "log", fileSystem: disk, options: smallOptions(segmentBytes: 1 << 20))
+        let gate = Locked(())
+        let records = log.statistics.records
+        gate.withLock { _ in
+            log.append(single(1, [0])) { _ in gate.withLock { _ in } }
+            while log.statistics.appends == 0 { sched_yield() }
+            for number in 1...9 as ClosedRange<UInt8> {
+                var batch = single(2, term: UInt64(number), [number])
+                batch.parts[0].hardState = HardState(term: UInt64(number))
+                // The last one says nothing of the node.
+                if number < 9 { batch.nodeRecord = [number] }
+                log.append(batch) { _ in }
+            }
+        }
+        log.close()
+        // One for the first batch, one for the others, and one for the end.
+        #expect(log.statistics.records - records == 3)
+        disk.crash()
+        let (_, recovered) = try openWriter(disk)
+        #expect(recovered.nodeRecord == [8])
+        #expect(recovered.replicas.first?.hardState.term == 9)
+        #expect(recovered.replicas.first?.tail.map(\.payload) == [[0], [9]])
+    }
+
     @Test func theFirstFailedSyncIsFinal() throws {
         for operation in [FileError.Operation.sync, .write] {
             let disk = SimulatedFileSystem(seed: 1)
@@ -80,7 +108,10 @@ import Testing
             let failures = outcomes.failures
             #expect(failures.count > 40)
             #expect(Set(failures.dropLast()).count == 1)
-            guard case .file(let error) = failures[0] else { return }
+            guard case .file(let error) = try #require(failures.first) else {
+                Issue.record("not a file error")
+                return
+            }
             #expect(error.code == EIO)
             #expect(failures.last == .closed)
             disk.crash()
@@ -113,10 +144,14 @@ import Testing
 
     @Test func aDirectoryIsOpenedOnce() throws {
         let disk = SimulatedFileSystem(seed: 1)
-        let (writer, _) = try openWriter(disk)
+        var writer: LogWriter? = try openWriter(disk).writer
         #expect(throws: LogError.locked(directory: "log")) { try openWriter(disk) }
-        writer.close()
-        _ = try openWriter(disk)
+        writer?.close()
+        let again = try openWriter(disk).writer
+        // What was given back is not given back once more.
+        writer = nil
+        #expect(throws: LogError.locked(directory: "log")) { try openWriter(disk) }
+        again.close()
     }
 
     @Test func realFiles() throws {

@@ -71,6 +71,40 @@ import Testing
         #expect(after.replicas.last?.termRuns.map(\.term) == [4, 5])
     }
 
+    /// Their originals are gone, so damage to the copies is no write that was cut short.
+    @Test func damageToTheLastCopyIsFound() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        let marker = [UInt8](repeating: 0xC7, count: 9)
+        try writer.commit(
+            LogBatch(parts: [
+                LogBatch.Part(
+                    tablet: TabletID(9), replica: ReplicaID(1),
+                    hardState: HardState(term: 4, vote: ReplicaID(1), commit: 1),
+                    entries: [Entry(term: 4, index: 1, payload: marker[...])])
+            ]))
+        var index: LogIndex = 0
+        while writer.statistics.movedEntries == 0 {
+            index += 1
+            try writer.commit(single(index, [UInt8](repeating: 1, count: 300)))
+            if index % 10 == 0 { try writer.commit(compaction(index - 3)) }
+        }
+        disk.killProcess()
+        // Behind the copy lies only what vouches for it.
+        let newest = try #require(disk.paths.last { $0.hasSuffix(".log") })
+        let content = try #require(disk.content(of: newest))
+        let copy = try #require(
+            content.indices.last { content[$0...].prefix(9).elementsEqual(marker) })
+        disk.rot(newest, at: copy, mask: 1)
+        let offset = copy - LogFormat.recordHeaderBytes
+        do {
+            _ = try openWriter(disk)
+            Issue.record("damage was taken for the end of the log")
+        } catch LogError.corrupt(let file, let place, _) {
+            #expect(file == newest && place == offset)
+        }
+    }
+
     @Test func openingAgainAndAgainDoesNotFillTheDisk() throws {
         let disk = SimulatedFileSystem(seed: 5)
         var options = smallOptions(segmentBytes: 64 << 10)

@@ -36,6 +36,20 @@ import Testing
         #expect(try again.bytes(at: 0, count: model.count + 1) == model)
     }
 
+    /// A sync really asks the kernel: it refuses to sync a pipe, and a directory of its own.
+    @Test func whatCannotBeSyncedIsNotCalledSynced() throws {
+        var template = Array("/tmp/stele-file-XXXXXX".utf8CString)
+        let directory = String(cString: try #require(mkdtemp(&template)))
+        defer { removeDirectory(directory) }
+        let path = directory + "/pipe"
+        #expect(mkfifo(path, 0o600) == 0)
+        let pipe = try SystemFileSystem().open(path, create: false)
+        #expect(throws: FileError(.sync, path, code: EINVAL)) { try pipe.sync() }
+        #expect(throws: FileError(.syncDirectory, "/proc", code: EINVAL)) {
+            try SystemFileSystem().syncDirectory("/proc")
+        }
+    }
+
     @Test func onlyWholeSectorsWithinTheFileAreWrittenDirectly() throws {
         var template = Array("/tmp/stele-file-XXXXXX".utf8CString)
         let directory = String(cString: try #require(mkdtemp(&template)))
