@@ -216,24 +216,31 @@ private func replaceFile(
 }
 
 /// Makes durable which names a directory has.
-private func syncDirectory(_ path: String) throws(SteleError) {
+///
+/// - Parameter tolerated: error codes that count as success.
+private func syncDirectory(_ path: String, tolerating tolerated: [Int32] = []) throws(SteleError) {
     let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw failure("cannot open \(path)") }
+    if directory < 0, !tolerated.contains(errno) { throw failure("cannot open \(path)") }
+    guard directory >= 0 else { return }
     defer { close(directory) }
-    guard fsync(directory) == 0 else { throw failure("cannot sync \(path)") }
+    if fsync(directory) != 0, !tolerated.contains(errno) { throw failure("cannot sync \(path)") }
 }
 
 /// Creates a directory and those above it, as far as they do not exist, durably.
+///
+/// What leads to one that exists is synced too: whoever created it may have been killed right after.
 func makeDirectory(_ path: String) throws(SteleError) {
     var prefix = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
         let parent = prefix.isEmpty ? "." : prefix
         prefix += part + "/"
-        if mkdir(prefix, 0o700) == 0 {
-            try syncDirectory(parent)
-        } else if errno != EEXIST {
+        let isNew = mkdir(prefix, 0o700) == 0
+        guard isNew || errno == EEXIST else {
             throw failure("cannot create the directory \(prefix)")
         }
+        // One that was made for us may lie below one that we may not read or that nothing keeps.
+        try syncDirectory(
+            parent, tolerating: isNew ? [] : [EACCES, EPERM, EINVAL, EROFS])
     }
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
