@@ -204,7 +204,11 @@ bool Scan::takeOldestFirst() {
     const size_t rowStart = cursor_.rows.size();
     uint64_t newest = 0;
     for (int step = 0; isOnCurrentKey() && isVisible(); ++step) {
-        if (step == kSteps) seek(current(), newest_);
+        if (step == kSteps) {
+            seek(current(), newest_);
+            // There is such a version; only a failed read does not find it.
+            if (!isOnCurrentKey()) return false;
+        }
         newest = timestamp();
         if (!takeVersion(rowStart)) return false;
         if (step == kSteps) break;

@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleEngine
 import SteleRocksDB
 import Testing
@@ -153,5 +154,62 @@ import Testing
                 }
             }
         }
+    }
+
+    /// A read that fails at any one of its operations is an error, and never an end or an answer.
+    @Test(arguments: [0, 1, 2, 3, 4, 5, 6])
+    func failedReadIsAnError(kind: Int) throws {
+        let base = try RocksDBDisk()
+        let first = try RocksDBEngine(directory: storePath, options: .on(base))
+        let workload = Workload()
+        try workload.apply(1...1, to: first)
+        for at: UInt64 in 2...30 {
+            try first.apply { list in
+                for name in ["a/b", "a/c"] {
+                    list.put(
+                        key(name), [UInt8](repeating: UInt8(at), count: 9000), at: time(at),
+                        by: writerID)
+                }
+            }
+            if at % 10 == 0 { try first.flush() }
+        }
+        first.close()
+        let range = KeyRange(start: key("a/b"), end: key("a/d"))
+        var number = 0
+        while true {
+            let disk = try base.afterCrash()
+            let engine = try RocksDBEngine(
+                directory: storePath, options: .init(blockCacheBytes: 0, disk: disk))
+            defer { engine.close() }
+            disk.fail([.read], with: .ioError, after: number, permanently: false)
+            do {
+                switch kind {
+                case 0, 1:
+                    for at: UInt64 in [5, 15, 28] {
+                        let page = try engine.page(range, at: time(at), reverse: kind == 1)
+                        #expect(page.plainRows.map(\.timestamp) == [time(at), time(at)])
+                    }
+                case 2:
+                    #expect(try engine.read(key("a/b"), at: ReadPoint(time(12))).1.first == 12)
+                case 3:
+                    #expect(try engine.versions(of: key("a/b"), above: time(1), limit: 99).count == 29)
+                case 4:
+                    #expect(try engine.firstChange(in: range, above: time(29)) == key("a/b"))
+                case 5:
+                    let export = try engine.export(workload.scope)
+                    var bytes = 0
+                    while let chunk = try export.nextChunk(maxBytes: 10_000) { bytes += chunk.count }
+                    #expect(bytes > 58 * 9000)
+                default:
+                    try engine.compact(.all)
+                    #expect(try engine.versions(of: key("a/b"), above: time(1), limit: 99).count == 29)
+                }
+            } catch let error as EngineError {
+                #expect(error.code == .io && error.isFatal, "\(error)")
+            }
+            if disk.failures == 0 { break }
+            number += 1
+        }
+        #expect(number > 0)
     }
 }
