@@ -1,5 +1,10 @@
 #include "DeferredErrors.hpp"
 
+#include <algorithm>
+#include <cstring>
+
+#include "Engine.hpp"
+
 namespace stele {
 namespace {
 
@@ -61,12 +66,44 @@ private:
     IOStatus first_;
 };
 
+// A file that was read as a whole when it was opened.
+class LoadedFile final : public rocksdb::FSRandomAccessFile {
+public:
+    explicit LoadedFile(std::string bytes) : bytes_(std::move(bytes)) {}
+
+    IOStatus Read(
+        uint64_t offset, size_t count, const IOOptions &, rocksdb::Slice *result, char *scratch,
+        IODebugContext *) const override {
+        const size_t start = std::min<uint64_t>(offset, bytes_.size());
+        const size_t length = std::min(count, bytes_.size() - start);
+        std::memcpy(scratch, bytes_.data() + start, length);
+        *result = rocksdb::Slice(scratch, length);
+        return IOStatus::OK();
+    }
+
+private:
+    const std::string bytes_;
+};
+
+bool isOfImport(const std::string &path) {
+    const size_t name = path.find_last_of('/');
+    const size_t length = std::strlen(kImportFolder);
+    return name != std::string::npos && name >= length
+        && path.compare(name - length, length, kImportFolder) == 0;
+}
+
 class DeferringFileSystem final : public rocksdb::FileSystemWrapper {
 public:
     using rocksdb::FileSystemWrapper::FileSystemWrapper;
 
     const char *Name() const override { return "stele.deferred-errors"; }
 
+    IOStatus NewRandomAccessFile(
+        const std::string &path, const FileOptions &options,
+        std::unique_ptr<rocksdb::FSRandomAccessFile> *result, IODebugContext *context) override {
+        const IOStatus status = target()->NewRandomAccessFile(path, options, result, context);
+        return status.ok() && isOfImport(path) ? load(path, result, context) : status;
+    }
     IOStatus NewWritableFile(
         const std::string &path, const FileOptions &options,
         std::unique_ptr<rocksdb::FSWritableFile> *result, IODebugContext *context) override {
@@ -85,6 +122,26 @@ public:
     }
 
 private:
+    IOStatus load(
+        const std::string &path, std::unique_ptr<rocksdb::FSRandomAccessFile> *file,
+        IODebugContext *context) {
+        uint64_t size = 0;
+        IOStatus status = target()->GetFileSize(path, IOOptions(), &size, context);
+        std::string bytes(status.ok() ? size : 0, '\0');
+        size_t filled = 0;
+        while (status.ok() && filled < bytes.size()) {
+            rocksdb::Slice read;
+            status = (*file)->Read(
+                filled, bytes.size() - filled, IOOptions(), &read, &bytes[filled], context);
+            if (!status.ok() || read.empty()) break;
+            if (read.data() != &bytes[filled]) std::memmove(&bytes[filled], read.data(), read.size());
+            filled += read.size();
+        }
+        if (status.ok() && filled < bytes.size()) status = IOStatus::Corruption(path, "cut short");
+        if (status.ok()) file->reset(new LoadedFile(std::move(bytes)));
+        return status;
+    }
+
     static IOStatus wrap(
         IOStatus status, std::unique_ptr<rocksdb::FSWritableFile> *result) {
         if (status.ok()) result->reset(new DeferringFile(std::move(*result)));

@@ -4,6 +4,9 @@
 // a file after a failed append, and its table builder does go on. Here a file that failed takes
 // and drops all further bytes, and the error comes where RocksDB can bear it: no file counts for
 // anything before its sync has succeeded.
+//
+// The other way round, it ends the process when it ingests a file whose last block cannot be read.
+// A file of an import is therefore read as a whole when it is opened, where a failure is an error.
 
 #pragma once
 

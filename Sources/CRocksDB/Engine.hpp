@@ -46,6 +46,9 @@ enum Family : size_t {
 
 constexpr const char *kFamilyNames[kFamilyCount] = {"default", "locks", "txns", "local", "data"};
 
+// Where files are prepared that a store takes in, within its directory.
+constexpr const char *kImportFolder = "/import";
+
 inline bool isPlainFamily(uint8_t family) { return family >= kLocks && family <= kLocal; }
 
 // The item of a replica's applied state: the last byte of its key in `local`, behind tablet and
@@ -158,7 +161,7 @@ struct stele_engine {
     ~stele_engine();
 
     // Where files are prepared that the store takes in.
-    std::string importDirectory() const { return directory + "/import"; }
+    std::string importDirectory() const { return directory + stele::kImportFolder; }
     // Reads what is kept in memory of `locks` and `local`: at opening, and again after files were
     // ingested into them, with `intentWrites` held. No write may run meanwhile.
     rocksdb::Status loadDerived();

@@ -212,4 +212,42 @@ import Testing
         }
         #expect(number > 0)
     }
+
+    /// An import that cannot read its own files fails, and the process goes on.
+    @Test func failedReadOfAnImportIsAnError() throws {
+        let workload = Workload()
+        let sender = MemoryEngine()
+        try workload.apply(1...3, to: sender)
+        try sender.apply { list in
+            list.put(key("a/x"), [2], at: time(9), by: writerID)
+            // Several blocks of them.
+            for number: UInt8 in 0..<9 {
+                list.put(
+                    intent([UInt8](repeating: number, count: 20_000)), at: key("a/lock/") + [number])
+            }
+        }
+        var chunks: [[UInt8]] = []
+        let export = try sender.export(workload.scope)
+        while let chunk = try export.nextChunk(maxBytes: 100_000) { chunks.append(chunk) }
+        var number = 0
+        while true {
+            let disk = try RocksDBDisk()
+            let engine = try RocksDBEngine(directory: storePath, options: .on(disk))
+            defer { engine.close() }
+            try workload.apply(1...1, to: engine)
+            try engine.apply { $0.put(intent([1], by: TransactionID(99), at: time(5)), at: key("a/x")) }
+            let build = try engine.makeImport(of: workload.scope)
+            for chunk in chunks { try build.add(chunk[...]) }
+            disk.fail([.read], with: .ioError, after: number, permanently: true)
+            do {
+                _ = try build.finish()
+            } catch {
+                #expect(error.code == .io && error.isFatal, "\(error)")
+            }
+            let failures = disk.failures
+            if failures == 0 { break }
+            number += 1
+        }
+        #expect(number > 5)
+    }
 }
