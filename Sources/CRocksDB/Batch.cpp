@@ -29,29 +29,6 @@ private:
     const Visit visit_;
 };
 
-bool isWithin(
-    const rocksdb::Slice &key, const rocksdb::Slice &start, const rocksdb::Slice &end) {
-    return key.compare(start) >= 0 && (end.empty() || key.compare(end) < 0);
-}
-
-// Adds "none" to the changes of each key of a range, among those stored and those changed.
-template <typename Stored, typename Changes>
-std::vector<std::string> removeWithin(
-    const Stored &stored, Changes &changes, const rocksdb::Slice &start,
-    const rocksdb::Slice &end) {
-    std::vector<std::string> keys;
-    for (auto at = changes.lower_bound(start); at != changes.end(); ++at) {
-        if (!isWithin(at->first, start, end)) break;
-        if (at->second) keys.push_back(at->first);
-    }
-    for (auto at = stored.lower_bound(start); at != stored.end(); ++at) {
-        if (!isWithin(at->first, start, end)) break;
-        if (changes.find(at->first) == changes.end()) keys.push_back(at->first);
-    }
-    for (const std::string &key : keys) changes.insert_or_assign(key, std::nullopt);
-    return keys;
-}
-
 }  // namespace
 }  // namespace stele
 

@@ -162,7 +162,6 @@ struct stele_engine {
 
     // Where files are prepared that the store takes in.
     std::string importDirectory() const { return directory + stele::kImportFolder; }
-    // Reads what is kept in memory of `locks` and `local`: at opening, and again after files were
-    // ingested into them, with `intentWrites` held. No write may run meanwhile.
+    // Reads what is kept in memory of `locks` and `local`, when the store is opened.
     rocksdb::Status loadDerived();
 };

@@ -30,6 +30,10 @@ struct stele_import {
     std::string fileStart;
     // The key added last to this family; it may be empty.
     std::optional<std::string> last;
+
+    // What of it is kept in memory.
+    stele::IntentMap intents;
+    stele::WatermarkTable watermarks;
 };
 
 namespace stele {
@@ -97,8 +101,10 @@ Failure addPair(
     if (family == kLocks && !decodeIntent(value, &intent)) {
         return malformed("an intent has an unknown form");
     }
-    if (family == kLocal && isWatermarkKey(stored) && !Watermark::decode(value)) {
-        return malformed("a watermark has an unknown form");
+    std::optional<Watermark> watermark;
+    if (family == kLocal && isWatermarkKey(stored)) {
+        watermark = Watermark::decode(value);
+        if (!watermark) return malformed("a watermark has an unknown form");
     }
     Failure excess;
     if (family == kData) {
@@ -121,6 +127,8 @@ Failure addPair(
         if (result.isFailure()) return result;
     }
     to.last = stored;
+    if (family == kLocks) to.intents.insert_or_assign(stored, value.ToString());
+    if (watermark) to.watermarks.insert_or_assign(stored, std::move(*watermark));
     return failureOf(to.writer->Put(stored, value));
 }
 
@@ -145,6 +153,16 @@ Failure addPairs(stele_import &to, rocksdb::Slice pairs) {
     return Failure();
 }
 
+// What the import changes of what is kept in memory: known before anything is ingested, since a store
+// that has taken the files in must not fail to show them.
+template <typename Changes, typename Stored>
+Changes changesOf(const stele_import &to, size_t family, const Stored &stored, const Stored &added) {
+    Changes changes;
+    removeWithin(stored, changes, to.replica.first(family), to.replica.behind(family));
+    for (const auto &[key, item] : added) changes.insert_or_assign(key, item);
+    return changes;
+}
+
 Failure finishImport(stele_import &to) {
     while (to.place < kReplicaFamilies.size()) {
         const Failure result = finishFamily(to);
@@ -164,13 +182,20 @@ Failure finishImport(stele_import &to) {
     // As for a write that changes intents: nobody sees the one without the other.
     stele_engine &engine = to.engine;
     const std::lock_guard<std::mutex> guard(engine.intentWrites);
+    const auto intents =
+        changesOf<IntentChanges>(to, kLocks, engine.intents.latest(), to.intents);
+    const auto watermarks =
+        changesOf<WatermarkChanges>(to, kLocal, engine.watermarks.latest(), to.watermarks);
     engine.intentEpoch.fetch_add(1);
     engine.watermarks.beginRetreat();
-    rocksdb::Status status = engine.db->IngestExternalFiles(args);
+    const rocksdb::Status status = engine.db->IngestExternalFiles(args);
     engine.clears.fetch_add(1);
     engine.writes.fetch_add(1);
     engine.rows->touchAll();
-    if (status.ok()) status = engine.loadDerived();
+    if (status.ok()) {
+        engine.intents.apply(intents);
+        engine.watermarks.apply(watermarks);
+    }
     engine.watermarks.endRetreat();
     engine.intentEpoch.fetch_add(1);
     return failureOf(status);

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <rocksdb/db.h>
 
@@ -51,6 +52,29 @@ using IntentMap = std::map<std::string, std::string, ByteOrder>;
 
 // What a batch changes: the new intent of a key, or none.
 using IntentChanges = std::map<std::string, std::optional<std::string>, ByteOrder>;
+
+inline bool isWithin(
+    const rocksdb::Slice &key, const rocksdb::Slice &start, const rocksdb::Slice &end) {
+    return key.compare(start) >= 0 && (end.empty() || key.compare(end) < 0);
+}
+
+// Adds "none" to the changes of each key of a range, among those stored and those changed.
+template <typename Stored, typename Changes>
+std::vector<std::string> removeWithin(
+    const Stored &stored, Changes &changes, const rocksdb::Slice &start,
+    const rocksdb::Slice &end) {
+    std::vector<std::string> keys;
+    for (auto at = changes.lower_bound(start); at != changes.end(); ++at) {
+        if (!isWithin(at->first, start, end)) break;
+        if (at->second) keys.push_back(at->first);
+    }
+    for (auto at = stored.lower_bound(start); at != stored.end(); ++at) {
+        if (!isWithin(at->first, start, end)) break;
+        if (changes.find(at->first) == changes.end()) keys.push_back(at->first);
+    }
+    for (const std::string &key : keys) changes.insert_or_assign(key, std::nullopt);
+    return keys;
+}
 
 // The intents of a store. Invariants: equal to the family `locks` after every write; changed by
 // the one writer alone. A view that a reader holds never changes.
