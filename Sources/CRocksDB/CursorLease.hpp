@@ -11,12 +11,14 @@
 namespace stele {
 
 // Holds one of a reader's cursors for the duration of a read, with the intents of the same moment.
-// A read that finds the cursor taken by another thread gets one of its own instead of waiting.
+// A read of the latest state that finds the cursor taken by another thread gets one of its own
+// instead of waiting. One of a snapshot waits: only the iterators made with it show all of it.
 class CursorLease {
 public:
     CursorLease(stele_reader &reader, Cursor &shared)
         : reader_(reader), engine_(*reader.engine), isKey_(&shared == &reader.keyCursor),
           lock_(shared.mutex, std::try_to_lock) {
+        if (reader.snapshot != nullptr && !lock_.owns_lock()) lock_.lock();
         cursor_ = lock_.owns_lock() ? &shared : &own_.emplace();
         const rocksdb::PerfContext &counts = *rocksdb::get_perf_context();
         hits_ = counts.block_cache_hit_count;
@@ -45,7 +47,7 @@ public:
     Failure open() {
         if (reader_.snapshot != nullptr) {
             intents_ = reader_.intents;
-            return failureOf(cursor_->iterator ? rocksdb::Status::OK() : create());
+            return Failure();
         }
         const uint64_t epoch = engine_.intentEpoch.load();
         if (epoch % 2 == 0) {

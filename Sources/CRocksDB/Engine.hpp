@@ -121,6 +121,8 @@ struct stele_reader {
     explicit stele_reader(stele_engine *engine) : engine(engine) {}
     ~stele_reader();
 
+    // Makes both iterators of a snapshot, which are the only ones it ever reads through.
+    rocksdb::Status openSnapshot();
     rocksdb::ReadOptions keyReads() const;
     rocksdb::ReadOptions rangeReads() const;
     // Lets go of the memtables and files that reused iterators pin.

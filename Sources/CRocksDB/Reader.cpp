@@ -18,6 +18,14 @@ rocksdb::ReadOptions stele_reader::rangeReads() const {
     return options;
 }
 
+rocksdb::Status stele_reader::openSnapshot() {
+    rocksdb::ColumnFamilyHandle *data = engine->families[stele::kData];
+    keyCursor.iterator.reset(engine->db->NewIterator(keyReads(), data));
+    rangeCursor.iterator.reset(engine->db->NewIterator(rangeReads(), data));
+    const rocksdb::Status status = keyCursor.iterator->status();
+    return status.ok() ? rangeCursor.iterator->status() : status;
+}
+
 void stele_reader::dropIterators() {
     for (stele::Cursor *cursor : {&keyCursor, &rangeCursor}) {
         const std::lock_guard<std::mutex> guard(cursor->mutex);
@@ -35,12 +43,23 @@ stele_reader *stele_engine_latest(stele_engine *engine) { return &engine->latest
 stele_code stele_snapshot_create(
     stele_engine *engine, stele_reader **snapshot, char **message) {
     return stele::guarded(message, [&]() -> stele::Failure {
-        auto created = std::make_unique<stele_reader>(engine);
-        const std::lock_guard<std::mutex> guard(engine->intentWrites);
-        created->intents = engine->intents.view();
-        created->snapshot = engine->db->GetSnapshot();
-        *snapshot = created.release();
-        return stele::Failure();
+        // Compactions take no notice of snapshots when they collect: one that is given a later
+        // watermark than there was at the snapshot could take what only that still sees. They cannot
+        // touch the files that an open iterator holds; see Export.cpp.
+        while (true) {
+            const auto before = engine->watermarks.flushed();
+            auto created = std::make_unique<stele_reader>(engine);
+            {
+                const std::lock_guard<std::mutex> guard(engine->intentWrites);
+                created->intents = engine->intents.view();
+                created->snapshot = engine->db->GetSnapshot();
+            }
+            const rocksdb::Status status = created->openSnapshot();
+            if (!status.ok()) return stele::failureOf(status);
+            if (engine->watermarks.flushed() != before) continue;
+            *snapshot = created.release();
+            return stele::Failure();
+        }
     });
 }
 

@@ -30,7 +30,7 @@ package protocol StorageEngine: EngineReader {
     ) throws(EngineError) -> Int
 
     /// A reader that keeps showing the present state, as long as it lives. To be given up before
-    /// the engine is closed; old versions below the watermark are not kept for it.
+    /// the engine is closed. Reads below a watermark that was raised since are refused here too.
     func snapshot() throws(EngineError) -> any EngineReader
 
     /// Bytes that were applied and not flushed, as far as the engine knows.

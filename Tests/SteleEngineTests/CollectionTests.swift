@@ -244,4 +244,22 @@ import Testing
             #expect(all == (try engine.page(range, at: time(2), reverse: reverse).plainRows))
         }
     }
+
+    /// A snapshot answers reads that the watermark allows as if nothing had been collected since.
+    @Test(arguments: EngineKind.allCases)
+    func snapshotIsNotCollectedFrom(_ kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            try engine.apply { $0.put(key("a"), [5], at: time(5), by: writerID) }
+            let snapshot = try engine.snapshot()
+            try engine.apply { $0.put(key("a"), [8], at: time(8), by: writerID) }
+            try engine.apply { list in
+                list.raise(
+                    Watermark(timestamp: time(10), range: .all), tablet: tablet, replica: replica)
+            }
+            try engine.flush()
+            if let engine = engine as? RocksDBEngine { try engine.compact(.all) }
+            #expect(try snapshot.newestVersion(of: key("a"), at: time(10))?.value == [5])
+            #expect(try snapshot.page(at: time(10)).plainRows.map(\.value) == [[5]])
+        }
+    }
 }
