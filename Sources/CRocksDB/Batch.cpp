@@ -259,7 +259,7 @@ Status stele_batch::write() {
 
 Status stele_batch::commit() {
     if (writes.Count() == 0) return Status::OK();
-    if (intents.empty()) return write();
+    if (intents.empty() && watermarks.empty()) return write();
     const std::lock_guard<std::mutex> guard(engine->intentWrites);
     engine->intentEpoch.fetch_add(1);
     const Status status = write();

@@ -153,8 +153,8 @@ struct stele_engine {
     std::atomic<uint64_t> cacheHits{0};
     std::atomic<uint64_t> cacheMisses{0};
     std::atomic<uint64_t> rowHits{0};
-    // Held by writes that change intents, so that nobody sees them without their versions. The
-    // epoch is odd meanwhile.
+    // Held by writes that change intents or watermarks, so that nobody sees what is kept in memory
+    // without what is stored. The epoch is odd meanwhile.
     std::mutex intentWrites;
     std::atomic<uint64_t> intentEpoch{0};
 

@@ -1,3 +1,4 @@
+import Foundation
 import SteleBase
 import SteleClock
 import SteleEngine
@@ -260,6 +261,60 @@ import Testing
             if let engine = engine as? RocksDBEngine { try engine.compact(.all) }
             #expect(try snapshot.newestVersion(of: key("a"), at: time(10))?.value == [5])
             #expect(try snapshot.page(at: time(10)).plainRows.map(\.value) == [[5]])
+        }
+    }
+
+    /// Who does not see a watermark yet sees what it allows to drop.
+    @Test(arguments: EngineKind.allCases)
+    func aWatermarkComesWithItsDrops(_ kind: EngineKind) async throws {
+        let directory = FileManager.default.temporaryDirectory
+            .appendingPathComponent("stele-engine-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let engine: any StorageEngine =
+            kind == .memory
+            ? MemoryEngine() : try RocksDBEngine(directory: directory, options: .small)
+        defer { engine.close() }
+        final class Shared: Sendable {
+            let base = Locked<UInt64>(0)
+        }
+        let shared = Shared()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for step in 1...3000 as ClosedRange<UInt64> {
+                    let base = step * 100
+                    try engine.apply { $0.put(key("a"), [1], at: time(base + 5), by: writerID) }
+                    shared.base.withLock { $0 = base }
+                    try engine.apply { list in
+                        list.raise(
+                            Watermark(timestamp: time(base + 10), range: .all), tablet: tablet,
+                            replica: replica)
+                        list.dropVersions(of: key("a"), upTo: time(base + 10))
+                        for name: UInt8 in 0..<40 {
+                            list.put([name], [], at: time(base + 20), by: writerID)
+                        }
+                    }
+                    shared.base.withLock { $0 = 0 }
+                }
+                shared.base.withLock { $0 = .max }
+            }
+            group.addTask {
+                var wrong = 0
+                while true {
+                    let base = shared.base.withLock { $0 }
+                    if base == .max { break }
+                    if base == 0 { continue }
+                    var buffer: [UInt8] = []
+                    do throws(EngineError) {
+                        let found = try engine.read(
+                            key("a"), at: ReadPoint(time(base + 7)), into: &buffer)
+                        if found == .none { wrong += 1 }
+                    } catch {
+                        if error.code != .belowWatermark { throw error }
+                    }
+                }
+                #expect(wrong == 0)
+            }
+            try await group.waitForAll()
         }
     }
 }
