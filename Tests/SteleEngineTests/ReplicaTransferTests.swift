@@ -350,4 +350,18 @@ import Testing
             #expect(throws: EngineError.self) { try engine.export(stranger) }
         }
     }
+
+    /// What a crash would bring back is in the frontier, so that its log is kept.
+    @Test(arguments: EngineKind.allCases)
+    func frontierNamesAReplicaUntilItsRemovalIsDurable(_ kind: EngineKind) throws {
+        try withEngine(kind) { engine in
+            let workload = Workload()
+            try workload.apply(1...5, to: engine)
+            try engine.flush()
+            try engine.remove(workload.scope)
+            #expect(try engine.persistedFrontier().map(\.index) == [5])
+            try engine.flush()
+            #expect(try engine.persistedFrontier().isEmpty)
+        }
+    }
 }
