@@ -2,6 +2,8 @@
 //
 // It is looked at before it is touched; see Inspect.hpp.
 
+#include <cstdlib>
+
 #include "DeferredErrors.hpp"
 #include "Engine.hpp"
 #include "Events.hpp"
@@ -25,6 +27,27 @@ rocksdb::Status syncParent(const std::string &directory, rocksdb::Env *env) {
     std::unique_ptr<rocksdb::Directory> opened;
     const rocksdb::Status status = env->NewDirectory(parent, &opened);
     return status.ok() ? opened->Fsync() : status;
+}
+
+std::string realPath(const std::string &path) {
+    const std::unique_ptr<char, decltype(&std::free)> found(
+        realpath(path.c_str(), nullptr), &std::free);
+    return found ? found.get() : std::string();
+}
+
+// The one name of a directory, which may have to be made first. RocksDB tells the stores of a
+// process apart by their names alone: its locks of files hold only between processes.
+std::string canonical(const std::string &directory) {
+    std::string path = realPath(directory);
+    if (!path.empty()) return path;
+    path = directory;
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    const size_t slash = path.find_last_of('/');
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    const std::string parent =
+        realPath(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+    if (parent.empty() || name.empty()) return directory;
+    return parent == "/" ? parent + name : parent + "/" + name;
 }
 
 // RocksDB with its assertions on, as some systems ship it, ends the process when it cannot write
@@ -72,7 +95,8 @@ rocksdb::Status stele_engine::loadDerived() {
 stele_code stele_engine_open(
     stele_bytes directory, stele_options options, stele_engine **engine, char **message) {
     return stele::guarded(message, [&]() -> stele::Failure {
-        const std::string path = stele::slice(directory).ToString();
+        const std::string given = stele::slice(directory).ToString();
+        const std::string path = options.disk == nullptr ? stele::canonical(given) : given;
         auto created = std::make_unique<stele_engine>();
         created->directory = path;
         created->prefix = std::make_shared<stele::VersionPrefix>();

@@ -287,4 +287,19 @@ import Testing
         #expect(codes.contains(error.code), "\(error)", sourceLocation: location)
         #expect(error.message.contains(path), "\(error)", sourceLocation: location)
     }
+
+    @Test(arguments: ["/", "/.", "/../store"])
+    func anotherSpellingOfTheDirectoryIsTheSameOne(suffix: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/store"
+            let workload = Workload()
+            let engine = try RocksDBEngine(directory: path)
+            try workload.apply(1...5, to: engine)
+            let error = #expect(throws: EngineError.self) {
+                try RocksDBEngine(directory: path + suffix).close()
+            }
+            #expect(error?.code == .locked)
+            engine.close()
+        }
+    }
 }
