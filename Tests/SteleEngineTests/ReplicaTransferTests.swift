@@ -364,4 +364,39 @@ import Testing
             #expect(try engine.persistedFrontier().isEmpty)
         }
     }
+
+    @Test(arguments: EngineKind.allCases, EngineKind.allCases)
+    func aBigReplicaTakesSeveralFiles(_ from: EngineKind, _ to: EngineKind) throws {
+        let workload = Workload()
+        try withEngine(from) { sender in
+            try workload.apply(1...3, to: sender)
+            for at: UInt64 in 1...25 {
+                try sender.apply {
+                    $0.put(key("a/big"), [UInt8](repeating: UInt8(at), count: 4 << 20), at: time(at), by: writerID)
+                }
+                try sender.flush()
+            }
+            for i: UInt8 in 1...12 {
+                try sender.apply {
+                    $0.put(key("a/c") + [i], [UInt8](repeating: i, count: 4 << 20), in: .transactions)
+                }
+                try sender.flush()
+            }
+            try withEngine(to) { receiver in
+                for at: UInt64 in 1...30 {
+                    try receiver.apply {
+                        $0.put(key("a/big"), [1], at: time(at * 2), by: writerID)
+                        $0.put(key("a/z"), [1], at: time(at * 2), by: writerID)
+                    }
+                }
+                let build = try receiver.makeImport(of: workload.scope)
+                let export = try sender.export(workload.scope)
+                while let chunk = try export.nextChunk(maxBytes: 1 << 20) { try build.add(chunk[...]) }
+                _ = try build.finish()
+                #expect(try receiver.versions(of: key("a/big"), above: .zero, limit: .max).map(\.timestamp.rawValue) == (1...25).reversed())
+                #expect(try receiver.versions(of: key("a/z"), above: .zero, limit: .max).isEmpty)
+                #expect(try receiver.plainPairs(of: workload.range, in: .transactions).count == 15)
+            }
+        }
+    }
 }
