@@ -127,7 +127,11 @@ Failure inspect(
     rocksdb::Env *env = engine.env.get();
     std::vector<std::string> names;
     rocksdb::Status status = env->GetChildren(directory, &names);
-    if (status.IsNotFound()) return Failure();
+    if (status.IsNotFound()) {
+        // Also what RocksDB says of a directory that may not be listed, and of a file.
+        if (env->FileExists(directory).IsNotFound()) return Failure();
+        return failure(STELE_IO, "it is no directory that can be read");
+    }
     if (!status.ok()) return openFailureOf(status);
     names.erase(
         std::remove_if(
