@@ -114,6 +114,9 @@ Failure addPair(
         excess = longKey(key);
         if (!excess.isFailure()) excess = longKey(intent.anchor);
         if (!excess.isFailure()) excess = longValue(intent.value);
+    } else {
+        excess = longKey(stored);
+        if (!excess.isFailure()) excess = longValue(value);
     }
     if (excess.isFailure()) return excess;
     const rocksdb::Comparator &comparator = *to.engine.families[family]->GetComparator();

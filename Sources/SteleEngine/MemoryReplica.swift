@@ -211,6 +211,8 @@ private final class MemoryImport: ReplicaImport {
         }
         if plain == .local {
             let stored = scope.localPrefix + key
+            try StoredLimits.checkKey(stored.count)
+            try StoredLimits.checkValue(value.count)
             if let local = LocalKey(stored), local.item == .watermark {
                 return .raiseWatermark(key: local, watermark: try Watermark(value))
             }
@@ -222,6 +224,8 @@ private final class MemoryImport: ReplicaImport {
             try StoredLimits.check(intent, key: key.count)
             return .putIntent(key: key[...], intent: intent)
         }
+        try StoredLimits.checkKey(key.count)
+        try StoredLimits.checkValue(value.count)
         return .putPlain(family: plain, key: key[...], value: value[...])
     }
 

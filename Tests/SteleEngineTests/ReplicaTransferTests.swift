@@ -329,6 +329,9 @@ import Testing
             ("cut off early", [1, 2]),
             ("too long a key", pair(4, a + long(Limits.storedKeyBytes) + stamp, version)),
             ("too long a value", pair(4, a + stamp, version + long(Limits.valueBytes + 1))),
+            ("too long a record's key", pair(2, a + long(Limits.storedKeyBytes), [])),
+            ("too long a record", pair(2, a, long(Limits.valueBytes + 1))),
+            ("too long an item", pair(3, [9], long(Limits.valueBytes + 1))),
             ("too long a locked key", pair(1, a + long(Limits.storedKeyBytes), intent([1]).encoded)),
         ]
         try withEngine(kind) { engine in
