@@ -57,7 +57,7 @@ public:
         }
         const std::lock_guard<std::mutex> guard(engine_.intentWrites);
         intents_ = engine_.intents.view();
-        return failureOf(renew());
+        return failureOf(engine_.beforeImport == nullptr ? renew() : create(engine_.beforeImport));
     }
 
     // Refuses reads of what a compaction may have dropped. Compactions that used a watermark
@@ -82,10 +82,12 @@ private:
                 + std::to_string(watermark) + " of garbage collection");
     }
 
-    rocksdb::Status create() {
+    // Makes an iterator anew. One with a snapshot serves one read: an import raises `clears`.
+    rocksdb::Status create(const rocksdb::Snapshot *snapshot = nullptr) {
+        rocksdb::ReadOptions options = isKey_ ? reader_.keyReads() : reader_.rangeReads();
+        options.snapshot = snapshot;
         cursor_->iterator.reset();
-        cursor_->iterator.reset(engine_.db->NewIterator(
-            isKey_ ? reader_.keyReads() : reader_.rangeReads(), engine_.families[kData]));
+        cursor_->iterator.reset(engine_.db->NewIterator(options, engine_.families[kData]));
         return cursor_->iterator->status();
     }
 

@@ -134,7 +134,9 @@ private:
             status = (*file)->Read(
                 filled, bytes.size() - filled, IOOptions(), &read, &bytes[filled], context);
             if (!status.ok() || read.empty()) break;
-            if (read.data() != &bytes[filled]) std::memmove(&bytes[filled], read.data(), read.size());
+            if (read.data() != &bytes[filled]) {
+                std::memmove(&bytes[filled], read.data(), read.size());
+            }
             filled += read.size();
         }
         if (status.ok() && filled < bytes.size()) status = IOStatus::Corruption(path, "cut short");

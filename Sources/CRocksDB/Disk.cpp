@@ -3,7 +3,9 @@
 #include "Disk.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 
 #include <rocksdb/db.h>
 
@@ -140,6 +142,10 @@ rocksdb::IOStatus Disk::syncDirectory(const std::string &path) {
     return status;
 }
 
+void Disk::waitForSync() const {
+    std::this_thread::sleep_for(std::chrono::milliseconds(syncMilliseconds.load()));
+}
+
 void Disk::inject(stele_disk_fault wanted) {
     fault = wanted;
     operationsUnderFault = 0;
@@ -213,6 +219,10 @@ void stele_disk_free(stele_disk *disk) { delete disk; }
 void stele_disk_inject(stele_disk *disk, stele_disk_fault fault) {
     const std::lock_guard<std::mutex> guard(disk->disk->mutex);
     disk->disk->inject(fault);
+}
+
+void stele_disk_slow_syncs(stele_disk *disk, uint32_t milliseconds) {
+    disk->disk->syncMilliseconds.store(milliseconds);
 }
 
 uint64_t stele_disk_failures(const stele_disk *disk) {

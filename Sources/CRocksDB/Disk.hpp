@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -71,6 +72,10 @@ public:
     // Replaces everything by what is left of `moment`.
     void restore(const DiskMoment &moment, uint64_t seed);
 
+    // To be called before a sync, without the mutex.
+    void waitForSync() const;
+
+    std::atomic<uint32_t> syncMilliseconds{0};
     mutable std::mutex mutex;
     DiskNames names;
     DiskNames durable;

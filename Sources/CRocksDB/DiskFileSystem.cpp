@@ -104,6 +104,7 @@ public:
         return disk_->truncate(file_, size);
     }
     IOStatus Sync(const IOOptions &, IODebugContext *) override {
+        disk_->waitForSync();
         const Guard guard(disk_->mutex);
         return disk_->sync(file_, path_);
     }
@@ -126,6 +127,7 @@ public:
         : disk_(std::move(disk)), path_(std::move(path)) {}
 
     IOStatus Fsync(const IOOptions &, IODebugContext *) override {
+        disk_->waitForSync();
         const Guard guard(disk_->mutex);
         return disk_->syncDirectory(path_);
     }

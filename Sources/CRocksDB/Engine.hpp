@@ -149,7 +149,7 @@ struct stele_engine {
     std::atomic<uint64_t> writes{0};
     std::atomic<uint64_t> clears{0};
     // Numbers imports.
-    std::atomic<uint64_t> imports{0};
+    std::atomic<uint64_t> importNumber{0};
     std::atomic<uint64_t> cacheHits{0};
     std::atomic<uint64_t> cacheMisses{0};
     std::atomic<uint64_t> rowHits{0};
@@ -157,6 +157,11 @@ struct stele_engine {
     // without what is stored. The epoch is odd meanwhile.
     std::mutex intentWrites;
     std::atomic<uint64_t> intentEpoch{0};
+    // What there was before files that are being taken in: the epoch is odd all that time, and
+    // reads see this instead of waiting for the disk. Guarded by `intentWrites`.
+    const rocksdb::Snapshot *beforeImport = nullptr;
+    // Held while files are taken in, and while a snapshot is made.
+    std::mutex imports;
 
     stele_reader latest{this};
 

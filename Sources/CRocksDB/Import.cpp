@@ -13,7 +13,7 @@
 struct stele_import {
     stele_import(stele_engine &engine, const stele_replica &scope)
         : engine(engine), replica(scope),
-          name(engine.importDirectory() + "/" + std::to_string(engine.imports.fetch_add(1))) {}
+          name(engine.importDirectory() + "/" + std::to_string(engine.importNumber.fetch_add(1))) {}
     ~stele_import();
 
     stele_engine &engine;
@@ -156,14 +156,34 @@ Failure addPairs(stele_import &to, rocksdb::Slice pairs) {
     return Failure();
 }
 
-// What the import changes of what is kept in memory: known before anything is ingested, since a store
-// that has taken the files in must not fail to show them.
+// What the import changes of what is kept in memory: known before anything is ingested, since a
+// store that has taken the files in must not fail to show them.
 template <typename Changes, typename Stored>
-Changes changesOf(const stele_import &to, size_t family, const Stored &stored, const Stored &added) {
+Changes changesOf(
+    const stele_import &to, size_t family, const Stored &stored, const Stored &added) {
     Changes changes;
     removeWithin(stored, changes, to.replica.first(family), to.replica.behind(family));
     for (const auto &[key, item] : added) changes.insert_or_assign(key, item);
     return changes;
+}
+
+// Between these two, reads see what there was before. As with a write that changes intents, nobody
+// sees what is stored without what is kept in memory; but it takes as long as the disk takes, and
+// no writer may run, so reads need not wait.
+void beginIngestion(stele_engine &engine) {
+    const std::lock_guard<std::mutex> guard(engine.intentWrites);
+    engine.intentEpoch.fetch_add(1);
+    engine.beforeImport = engine.db->GetSnapshot();
+}
+
+// With `intentWrites` held. Rows come last: until then reads may keep some of before.
+void endIngestion(stele_engine &engine) {
+    engine.db->ReleaseSnapshot(engine.beforeImport);
+    engine.beforeImport = nullptr;
+    engine.clears.fetch_add(1);
+    engine.writes.fetch_add(1);
+    engine.rows->touchAll();
+    engine.intentEpoch.fetch_add(1);
 }
 
 Failure finishImport(stele_import &to) {
@@ -182,25 +202,22 @@ Failure finishImport(stele_import &to) {
         args.push_back(arg);
     }
     if (args.empty()) return Failure();
-    // As for a write that changes intents: nobody sees the one without the other.
     stele_engine &engine = to.engine;
-    const std::lock_guard<std::mutex> guard(engine.intentWrites);
+    const std::lock_guard<std::mutex> alone(engine.imports);
     const auto intents =
         changesOf<IntentChanges>(to, kLocks, engine.intents.latest(), to.intents);
     const auto watermarks =
         changesOf<WatermarkChanges>(to, kLocal, engine.watermarks.latest(), to.watermarks);
-    engine.intentEpoch.fetch_add(1);
+    beginIngestion(engine);
     engine.watermarks.beginRetreat();
     const rocksdb::Status status = engine.db->IngestExternalFiles(args);
-    engine.clears.fetch_add(1);
-    engine.writes.fetch_add(1);
-    engine.rows->touchAll();
+    const std::lock_guard<std::mutex> guard(engine.intentWrites);
     if (status.ok()) {
         engine.intents.apply(intents);
         engine.watermarks.apply(watermarks);
     }
     engine.watermarks.endRetreat();
-    engine.intentEpoch.fetch_add(1);
+    endIngestion(engine);
     return failureOf(status);
 }
 

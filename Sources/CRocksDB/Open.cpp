@@ -54,11 +54,13 @@ std::string canonical(const std::string &directory) {
 // while it opens a store; so a full device is found out before.
 Failure makeDirectory(const std::string &directory, rocksdb::Env *env) {
     rocksdb::Status status = env->FileExists(directory);
-    if (status.IsNotFound()) {
-        status = env->CreateDirIfMissing(directory);
-        if (status.ok()) status = syncParent(directory, env);
-    }
+    const bool isNew = status.IsNotFound();
+    if (isNew) status = env->CreateDirIfMissing(directory);
     if (!status.ok()) return openFailureOf(status);
+    // Not only when it is new: whoever created it may have been killed right after. One that was
+    // made for us may lie below one that we may not read.
+    status = syncParent(directory, env);
+    if (isNew && !status.ok()) return openFailureOf(status);
     uint64_t free = 0;
     status = env->GetFreeSpace(directory, &free);
     if (!status.ok()) return openFailureOf(status);

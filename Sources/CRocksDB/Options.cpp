@@ -4,10 +4,16 @@
 
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 
 #include "Events.hpp"
 
 namespace stele {
+namespace {
+
+constexpr size_t kDroppedWindow = 8192;
+
+}  // namespace
 
 rocksdb::DBOptions databaseOptions(const stele_engine &engine) {
     rocksdb::DBOptions options;
@@ -64,6 +70,10 @@ rocksdb::ColumnFamilyOptions familyOptions(
         result.compaction_filter_factory =
             std::make_shared<CollectorFactory>(engine.watermarks);
         result.memtable_prefix_bloom_size_ratio = 0.02;
+        // Scans pass what was dropped in one step of an iterator, however long that takes; so files
+        // in which half of so many neighbours are deletions are compacted soon.
+        result.table_properties_collector_factories = {
+            rocksdb::NewCompactOnDeletionCollectorFactory(kDroppedWindow, kDroppedWindow / 2)};
         table.whole_key_filtering = false;
     } else {
         result.write_buffer_size = std::max<uint64_t>(options.write_buffer_bytes / 2, 1 << 20);

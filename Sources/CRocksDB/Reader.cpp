@@ -44,8 +44,9 @@ stele_code stele_snapshot_create(
     stele_engine *engine, stele_reader **snapshot, char **message) {
     return stele::guarded(message, [&]() -> stele::Failure {
         // Compactions take no notice of snapshots when they collect: one that is given a later
-        // watermark than there was at the snapshot could take what only that still sees. They cannot
-        // touch the files that an open iterator holds; see Export.cpp.
+        // watermark than there was at the snapshot could take what only that still sees. They
+        // cannot touch the files that an open iterator holds; see Export.cpp.
+        const std::lock_guard<std::mutex> alone(engine->imports);
         while (true) {
             const auto before = engine->watermarks.flushed();
             auto created = std::make_unique<stele_reader>(engine);

@@ -52,7 +52,8 @@ package struct ScanLimits: Hashable, Sendable {
     /// Of the page's rows with their headers.
     package var bytes: Int
     /// Keys with versions or an intent to visit, rows or not. A key costs a bounded number of steps
-    /// however many versions it has, so this bounds the work over deleted stretches.
+    /// however many versions it has, so this bounds the work over deleted stretches; but not over
+    /// versions that were dropped and that no compaction has met yet.
     package var keys: Int
     /// Conflicts to collect, so that several can be resolved at once.
     package var conflicts: Int

@@ -59,6 +59,11 @@ package final class RocksDBDisk: @unchecked Sendable {
     /// Ends the fault in force.
     package func heal() { stele_disk_inject(handle, stele_disk_fault()) }
 
+    /// Lets each sync take so long from now on; other operations go on meanwhile.
+    package func slowSyncs(milliseconds: Int) {
+        stele_disk_slow_syncs(handle, UInt32(clamping: milliseconds))
+    }
+
     /// How many operations the fault in force has failed.
     package var failures: Int { Int(stele_disk_failures(handle)) }
 

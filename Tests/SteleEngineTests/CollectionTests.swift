@@ -29,6 +29,32 @@ import Testing
         #expect(error?.isFatal == false, sourceLocation: location)
     }
 
+    /// Scans would pass over what was dropped one by one.
+    @Test func filesOfDroppedVersionsAreCompactedUnasked() throws {
+        let engine = try RocksDBEngine(
+            directory: "/store", options: .init(disk: try RocksDBDisk()))
+        defer { engine.close() }
+        let names = (0..<20_000 as Range<UInt32>).map { number in
+            withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        }
+        try engine.apply { list in
+            for name in names { list.put(name, [1], at: time(5), by: writerID) }
+        }
+        try engine.flush()
+        try engine.apply { list in
+            for name in names { list.dropVersions(of: name, upTo: time(5)) }
+        }
+        try engine.flush()
+        var bytes = Int.max
+        for _ in 0..<1000 where bytes > 10_000 {
+            Thread.sleep(forTimeInterval: 0.01)
+            bytes = try engine.statistics().levels.map(\.bytes).reduce(0, +)
+        }
+        // What is left is the store's format; 20,000 versions or deletions take 200 KB.
+        #expect(bytes <= 10_000)
+        #expect(try engine.page().count == 0)
+    }
+
     @Test(arguments: EngineKind.allCases)
     func readsBelowTheWatermarkAreRefused(_ kind: EngineKind) throws {
         try withEngine(kind) { engine in

@@ -1,7 +1,9 @@
+import Foundation
 import SteleBase
 import SteleClock
 import SteleEngine
 import SteleRocksDB
+import Synchronization
 import Testing
 
 /// Moving a replica from engine to engine, and removing one.
@@ -31,6 +33,59 @@ import Testing
         let build = try engine.makeImport(of: scope)
         for chunk in chunks { try build.add(chunk[...]) }
         return try build.finish()
+    }
+
+    /// Each sync takes so long that there would be few reads if they waited for the import.
+    @Test func readsDoNotWaitForAnImport() throws {
+        let disk = try RocksDBDisk()
+        let engine = try RocksDBEngine(directory: storePath, options: .on(disk))
+        defer { engine.close() }
+        let names = [key("a/1"), key("a/2")]
+        try source.apply(1...1, to: engine)
+        try engine.apply { list in
+            for name in names { list.put(name, [2], at: time(100), by: writerID) }
+        }
+        let chunks = try chunks(of: source.scope, in: engine)
+        try engine.apply { list in
+            list.put(names[0], [3], at: time(200), by: writerID)
+            list.put(intent([3], at: time(200)), at: names[1])
+        }
+        let build = try engine.makeImport(of: source.scope)
+        for chunk in chunks { try build.add(chunk[...]) }
+        try engine.flush()
+        disk.slowSyncs(milliseconds: 50)
+        let isDone = Atomic(false)
+        let seen = Locked<(before: Int, parts: [String])>((0, []))
+        let threads = (0..<4).map { number in
+            Thread.start {
+                if number == 0 {
+                    #expect(throws: Never.self) { try build.finish() }
+                    isDone.store(true, ordering: .releasing)
+                }
+                while !isDone.load(ordering: .acquiring) {
+                    let page = try? engine.page(source.scope.range)
+                    let newest = try? engine.newestVersion(of: names[0], at: .max)
+                    // Rows end before the first conflict, which is that of the second name if any.
+                    let value = page?.plainRows.first?.value
+                    let hasIntent = page?.conflicts.contains { $0.key == names[1] }
+                    seen.withLock { seen in
+                        switch (value, hasIntent) {
+                        case ([3], true) where newest != nil: seen.before += 1
+                        case ([2], false) where newest?.value == [2]: break
+                        default: seen.parts.append("\(value ?? []), \(hasIntent ?? false)")
+                        }
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.wait() }
+        let (before, parts) = seen.withLock { $0 }
+        #expect(parts.isEmpty, "\(parts.count) of them, such as \(parts.prefix(3))")
+        #expect(before > 100)
+        #expect(try engine.newestVersion(of: names[0], at: .max)?.value == [2])
+        #expect(try engine.read(names[0], at: ReadPoint(.max)).1 == [2])
+        #expect(try engine.read(names[1], at: ReadPoint(.max)).1 == [2])
+        disk.slowSyncs(milliseconds: 0)
     }
 
     @Test(arguments: pairs)

@@ -271,15 +271,3 @@ private final class Acknowledged: Sendable {
 
     init(key: KeyBytes) { self.key = key }
 }
-
-extension Thread {
-    /// Runs `body` on a thread of its own; the semaphore is signalled at its end.
-    fileprivate static func start(_ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {
-        let ended = DispatchSemaphore(value: 0)
-        detachNewThread {
-            body()
-            ended.signal()
-        }
-        return ended
-    }
-}

@@ -143,3 +143,15 @@ extension EngineReader {
         try pairs(of: range, in: family).map { PlainPair(key: $0.key, value: $0.value) }
     }
 }
+
+extension Thread {
+    /// Runs `body` on a thread of its own; the semaphore is signalled at its end.
+    static func start(_ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {
+        let ended = DispatchSemaphore(value: 0)
+        detachNewThread {
+            body()
+            ended.signal()
+        }
+        return ended
+    }
+}

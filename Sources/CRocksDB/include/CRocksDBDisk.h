@@ -45,6 +45,9 @@ void stele_disk_free(stele_disk *disk);
 // Replaces the fault in force and starts to count again; an error of 0 ends it.
 void stele_disk_inject(stele_disk *disk, stele_disk_fault fault);
 
+// How long each sync takes from now on, of a file or a directory; others go on meanwhile.
+void stele_disk_slow_syncs(stele_disk *disk, uint32_t milliseconds);
+
 // How many operations failed since the last call of stele_disk_inject.
 uint64_t stele_disk_failures(const stele_disk *disk);
 
