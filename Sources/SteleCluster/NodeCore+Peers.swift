@@ -20,6 +20,7 @@ extension NodeCore {
             // A clock that may be wrong must not lend its time to a leader's floor.
             let reference =
                 isClockConfirmed ? clock.physical : min(clock.physical, heartbeat.physical)
+            lentPhysical = max(lentPhysical, reference)
             let grant = leases.grant(to: node, clock: clock, physical: reference)
             heartbeatReplies.append(
                 (

@@ -92,7 +92,13 @@ package final class NodeCore {
     let startedAt: UInt64
     /// Judges this node's clock by its peers' clocks; the verdict is of the last tick or reading.
     var clockMonitor: OffsetMonitor
-    package internal(set) var clockVerdict: OffsetMonitor.Verdict
+    package internal(set) var clockVerdict: OffsetMonitor.Verdict {
+        didSet { if isClockConfirmed { wasClockConfirmed = true } }
+    }
+    /// Whether the clock was confirmed in this run; a node by itself has nobody to ask.
+    private var wasClockConfirmed = false
+    /// The highest physical time, of this clock or a peer's, that grants went by before that.
+    var lentPhysical: UInt64 = 0
     /// What peers' clocks showed in answers that came in this turn.
     var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
     /// Answers to heartbeats of this turn, which leave with the time of its end.
@@ -398,8 +404,12 @@ package final class NodeCore {
     /// As long as physical time has not passed the bound of an earlier run, the hybrid clock stands at
     /// that bound and gives nothing, so it needs nothing above: otherwise each of several short runs
     /// would put off the next one for another second.
+    ///
+    /// And before the clock was confirmed it only needs what grants go by: a clock that stood an hour
+    /// ahead when the machine started, and was then set right, would make the next run wait an hour.
     private func renewRecord() {
-        var clockNeed = Timestamp(microseconds: clock.physical)
+        let isTrusted = wasClockConfirmed || peers.isEmpty
+        var clockNeed = Timestamp(microseconds: isTrusted ? clock.physical : lentPhysical)
         if clock.physical >= physicalFloor { clockNeed = max(clockNeed, clock.hybrid.last) }
         clockNeed = clockNeed.advanced(byMicroseconds: 700_000)
         let transactionNeed = transactionsUsed + 1 << 21

@@ -81,4 +81,17 @@ import Testing
         turn(second, monotonic: 1_000_000, physical: Self.start + elapsed)
         #expect(second.isClockUsable)
     }
+
+    @Test func `the time of a clock that no peer confirmed does not bind later runs`() throws {
+        let hour: UInt64 = 3_600_000_000
+        let first = try core(members: 3, monotonic: 1_000_000, physical: Self.start + hour)
+        for elapsed in stride(from: 0, to: 1_000_000, by: 100_000) as StrideTo<UInt64> {
+            turn(first, monotonic: 1_000_000 + elapsed, physical: Self.start + hour + elapsed)
+        }
+        #expect(!first.isClockConfirmed)
+        let second = try core(
+            members: 3, record: first.durableRecord, monotonic: 1_000_000, physical: Self.start)
+        turn(second, monotonic: 3_000_000, physical: Self.start + 2_000_000)
+        #expect(second.isClockUsable)
+    }
 }

@@ -23,16 +23,18 @@ struct DefectTests {
         return nil
     }
 
+    /// As many seeds as leave a chance of one in ten thousand to miss the defect, by how often each
+    /// showed in 200 of them: so a change that only shifts what a seed does fails nothing.
     @Test(
         "found within so many seeds",
         arguments: [
-            (HostDefect.reportsSyncEarly, "crash", 60),
+            (HostDefect.reportsSyncEarly, "crash", 180),
             (.slowMonotonicClock, "partition", 20),
-            (.endsTurnsWithOldTime, "pause", 15),
-            (.neverFlushes, "crash", 10),
-            (.forgetsLockGrants, "crash", 20),
+            (.endsTurnsWithOldTime, "pause", 40),
+            (.neverFlushes, "crash", 50),
+            (.forgetsLockGrants, "crash", 70),
             (.losesNodeRecord, "crash", 5),
-            (.hidesPeerClocks, "clocks", 60),
+            (.hidesPeerClocks, "clocks", 70),
         ] as [(HostDefect, String, UInt64)])
     func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
         let found = try find(defect, in: scenario, seeds: seeds)
