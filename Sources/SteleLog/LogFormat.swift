@@ -136,17 +136,28 @@ struct RecordHeader: Equatable, Sendable {
     static func decode(_ file: UnsafeRawBufferPointer, at offset: Int) -> RecordHeader? {
         guard offset + LogFormat.recordHeaderBytes <= file.count else { return nil }
         let bytes = UnsafeRawBufferPointer(rebasing: file[offset...])
-        let header = RecordHeader(
-            checksum: load(bytes, 0), previous: load(bytes, 4), salt: load(bytes, 8),
-            position: load(bytes, 16), synced: load(bytes, 24),
-            payloadBytes: Int(load(bytes, 32) as UInt32),
-            metadataBytes: Int(load(bytes, 36) as UInt32))
+        let header = unverified(bytes)
         guard
             header.synced <= header.position, header.metadataBytes > 0,
             LogFormat.recordHeaderBytes + header.payloadBytes + header.metadataBytes <= bytes.count,
             sum(bytes, header.payloadBytes, header.metadataBytes) == header.checksum
         else { return nil }
         return header
+    }
+
+    /// What the first bytes say, whether or not they are a header.
+    static func unverified(_ bytes: UnsafeRawBufferPointer) -> RecordHeader {
+        RecordHeader(
+            checksum: load(bytes, 0), previous: load(bytes, 4), salt: load(bytes, 8),
+            position: load(bytes, 16), synced: load(bytes, 24),
+            payloadBytes: Int(load(bytes, 32) as UInt32),
+            metadataBytes: Int(load(bytes, 36) as UInt32))
+    }
+
+    /// Whether the bytes of a header and of the metadata, however far apart they were read, have
+    /// the checksum that the header says.
+    func isWhole(_ header: UnsafeRawBufferPointer, _ metadata: UnsafeRawBufferPointer) -> Bool {
+        Self.sum(header, metadata) == checksum
     }
 
     /// Whether a header at `offset`, valid or not, says that it lies at `position`, has a salt, and
@@ -168,11 +179,15 @@ struct RecordHeader: Equatable, Sendable {
         _ record: UnsafeRawBufferPointer, _ payloadBytes: Int, _ metadataBytes: Int
     ) -> UInt32 {
         let metadata = LogFormat.recordHeaderBytes + payloadBytes
-        let header = CRC32C.of(
-            UnsafeRawBufferPointer(rebasing: record[4..<LogFormat.recordHeaderBytes]))
-        return CRC32C.of(
-            UnsafeRawBufferPointer(rebasing: record[metadata..<metadata + metadataBytes]),
-            after: header)
+        return sum(
+            record, UnsafeRawBufferPointer(rebasing: record[metadata..<metadata + metadataBytes]))
+    }
+
+    private static func sum(
+        _ header: UnsafeRawBufferPointer, _ metadata: UnsafeRawBufferPointer
+    ) -> UInt32 {
+        let checked = UnsafeRawBufferPointer(rebasing: header[4..<LogFormat.recordHeaderBytes])
+        return CRC32C.of(metadata, after: CRC32C.of(checked))
     }
 
     private static func load<Integer: FixedWidthInteger>(

@@ -15,8 +15,9 @@ package struct LogOptions: Sendable {
     /// From so many full segments on, live entries are copied out of the oldest one when less
     /// than half of all is live.
     package var segmentsBeforeMoving = 3
-    /// Payload bytes copied forward at a time, between two groups of batches.
-    package var movedBytes = 256 << 10
+    /// How much of the oldest segment is read and copied at a time, between two groups of batches:
+    /// little enough to take no longer than a few syncs.
+    package var movedBytes = 64 << 10
     /// Where salts are drawn from: random in production, from the seed in a simulation.
     package var saltSeed: UInt64
 

@@ -58,17 +58,22 @@ final class LogQueue: @unchecked Sendable {
         return items.count
     }
 
-    /// Everything queued; waits for something if `waits`. Nil once closed and empty.
-    func take(waits: Bool) -> [Item]? {
+    /// Everything queued; waits for something until a time of `CLOCK_MONOTONIC` has come, or for
+    /// as long as it takes. Nil once closed and empty.
+    func take(until deadline: UInt64?) -> [Item]? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while items.isEmpty, !isClosed {
-            if !waits { return [] }
             wanted = 1
-            pthread_cond_wait(condition, mutex)
+            guard let deadline else {
+                pthread_cond_wait(condition, mutex)
+                continue
+            }
+            var time = Self.time(deadline)
+            if pthread_cond_timedwait(condition, mutex, &time) != 0 { break }
         }
         wanted = 0
-        if items.isEmpty { return nil }
+        if items.isEmpty { return isClosed ? nil : [] }
         var taken: [Item] = []
         taken.reserveCapacity(items.count)
         swap(&taken, &items)
@@ -80,14 +85,18 @@ final class LogQueue: @unchecked Sendable {
     func hold(for count: Int, until deadline: UInt64) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        var time = timespec(
-            tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+        var time = Self.time(deadline)
         while items.count < count, !isClosed {
             wanted = count
             if pthread_cond_timedwait(condition, mutex, &time) != 0 { break }
         }
         wanted = 0
         return items.count >= count
+    }
+
+    private static func time(_ nanoseconds: UInt64) -> timespec {
+        timespec(
+            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     }
 
     /// Refuses further batches; what is queued is still taken. True the first time.

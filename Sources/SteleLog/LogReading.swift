@@ -34,19 +34,6 @@ extension LogCatalog {
         return entries
     }
 
-    /// Reads single entries, all of one segment, in the given order.
-    func entries(_ slots: [(index: LogIndex, slot: EntrySlot)]) throws(LogError) -> [Entry] {
-        let runs = state.withLock { state in
-            var runs: [Run] = []
-            for (index, slot) in slots { Self.add(slot, of: index, to: &runs, &state.segments) }
-            return runs
-        }
-        defer { unmark(runs) }
-        var entries: [Entry] = []
-        for run in runs { try Self.read(run, into: &entries) }
-        return entries
-    }
-
     private static func runs(
         from: LogIndex, upTo: LogIndex, maxBytes: Int, _ index: ReplicaIndex, _ state: inout State
     ) -> [Run] {

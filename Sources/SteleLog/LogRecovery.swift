@@ -159,7 +159,7 @@ struct LogRecovery {
         proven = max(proven, header.base)
         state.segments.append(
             Segment(
-                sequence: header.sequence, base: header.base, end: end.position,
+                sequence: header.sequence, salt: header.salt, base: header.base, end: end.position,
                 path: candidate.path, file: candidate.file, fileBytes: candidate.bytes))
         state.fileBytes += candidate.bytes
         let bytes = try read(candidate)

@@ -14,6 +14,8 @@ final class LogWork {
     private static let pieceBytes = 4 << 20
     /// Up to so many bytes batches share a record.
     private static let recordBytes = 256 << 10
+    /// When nothing was appended for so many nanoseconds, nobody is taken to wait for upkeep.
+    private static let idleNanoseconds: UInt64 = 1_000_000
 
     init(writer: LogWriter, queue: LogQueue) {
         self.writer = writer
@@ -22,7 +24,9 @@ final class LogWork {
 
     func run() {
         var upkeepIsDue = false
-        while let items = queue.take(waits: !upkeepIsDue) {
+        while let items = queue.take(
+            until: upkeepIsDue ? Self.now() + Self.idleNanoseconds : nil)
+        {
             if !items.isEmpty {
                 let start = Self.now()
                 let result = commit(items)
@@ -30,8 +34,8 @@ final class LogWork {
                 pace.committed(items.count, waiting: queue.count, nanoseconds: end - start)
                 for item in items { item.completion(result) }
             }
-            upkeepIsDue = upkeep()
-            if !items.isEmpty, !upkeepIsDue { hold() }
+            upkeepIsDue = upkeep(isIdle: items.isEmpty)
+            if !items.isEmpty { hold() }
         }
         writer.close()
     }
@@ -61,8 +65,8 @@ final class LogWork {
     }
 
     /// A failure of upkeep is final too; the next batch reports it.
-    private func upkeep() -> Bool {
-        do throws(LogError) { return try writer.upkeep() } catch { return false }
+    private func upkeep(isIdle: Bool) -> Bool {
+        do throws(LogError) { return try writer.upkeep(isIdle: isIdle) } catch { return false }
     }
 
     /// Lets those whose batches were just reported come back, so that they share one sync.

@@ -34,13 +34,17 @@ package final class LogWriter {
     private var zeroed = 0
 
     /// Written up to here; encoded bytes follow.
-    private var written: UInt64
+    private(set) var written: UInt64
     private var synced: UInt64
     private var chain: UInt32
     /// The position behind the newest segment's checkpoint.
     private var checkpointEnd: UInt64 = 0
-    /// What is being copied out of the oldest segment.
-    var moving = MoveList()
+    /// How far the oldest segment has been gone through, to copy what lives in it.
+    var walk: SegmentWalk?
+    /// How many bytes of it may be passed before callers have written more.
+    var walkCredit = 0
+    /// Up to here, what was written is part of the credit.
+    var credited: UInt64 = 0
 
     private static let zeros = [UInt8](repeating: 0, count: 256 << 10)
 
@@ -209,8 +213,8 @@ package final class LogWriter {
         catalog.state.withLock { state in
             state.segments.append(
                 Segment(
-                    sequence: header.sequence, base: header.base, end: header.base, path: path,
-                    file: file, fileBytes: bytes))
+                    sequence: header.sequence, salt: header.salt, base: header.base,
+                    end: header.base, path: path, file: file, fileBytes: bytes))
         }
         let checkpoint = catalog.checkpoint()
         _ = encode(checkpoint.parts, nodeRecord: checkpoint.nodeRecord)

@@ -36,14 +36,6 @@ struct ReplicaIndex: Sendable {
         return slots[head...].firstIndex(where: \.isMissing).map { first + UInt64($0 - head) }
     }
 
-    /// Calls `body` with each entry whose payload lies below `position`.
-    func forEachSlot(below position: UInt64, _ body: (LogIndex, EntrySlot) -> Void) {
-        for offset in 0..<count {
-            let slot = slots[head + offset]
-            if slot.position < position { body(first + UInt64(offset), slot) }
-        }
-    }
-
     /// The first index of each run of one term, and that term.
     var termRuns: [LogPosition] {
         var runs: [LogPosition] = []

@@ -3,6 +3,7 @@ import SteleRaft
 /// A segment of the log that may still hold something live.
 struct Segment: Sendable {
     var sequence: UInt64
+    var salt: UInt64
     /// The log position of the file's first byte.
     var base: UInt64
     /// The position behind its last record; for the newest one, of what has been written.
