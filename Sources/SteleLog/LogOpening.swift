@@ -18,7 +18,12 @@ extension LogWriter {
         try reachingDisk { () throws(FileError) in
             try writer.settle(recovery)
         }
-        try writer.beginSegment()
+        do throws(LogError) {
+            try writer.beginSegment()
+        } catch {
+            writer.removeUnfinishedSegment()
+            throw error
+        }
         while try writer.upkeep() {}
         return (writer, recovered)
     }
@@ -84,6 +89,17 @@ extension LogWriter {
         }
         try files.syncDirectory(directory)
         catalog.state.withLock { $0.fileBytes -= removed }
+    }
+
+    /// Removes what a failure to begin a segment left, as far as that can be done: otherwise a node
+    /// that is started again and again would use up the rest of a disk that is all but full.
+    ///
+    /// Nothing relies on it yet, for no older segment has been given back since.
+    private func removeUnfinishedSegment() {
+        guard let unfinishedPath else { return }
+        mark("log: a segment that could not be begun is removed")
+        try? files.remove(unfinishedPath)
+        try? files.syncDirectory(directory)
     }
 
     /// Entries `from ..< upTo` of a replica that are durable, contiguous, at least one if it is

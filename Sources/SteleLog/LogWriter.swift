@@ -32,6 +32,10 @@ package final class LogWriter {
     private var base: UInt64 = 0
     /// Up to here, in bytes of the file, it holds zeros that were written ahead.
     private var zeroed = 0
+    /// The disk has no space for zeros, which leaves what there is to records.
+    private var zerosAreRefused = false
+    /// The file of a segment whose header and checkpoint are not durable yet.
+    private(set) var unfinishedPath: String?
 
     /// Written up to here; encoded bytes follow.
     private(set) var written: UInt64
@@ -205,9 +209,11 @@ package final class LogWriter {
         salt = random.next()
         base = written
         let path = directory + "/" + LogFormat.fileName(sequence: sequence)
+        unfinishedPath = path
         let (file, bytes) = try attempt { () throws(FileError) in try newFile(path) }
         self.file = file
         zeroed = bytes
+        zerosAreRefused = false
         let header = SegmentHeader(sequence: sequence, salt: salt, base: base, chain: chain)
         encoder.append(header)
         catalog.state.withLock { state in
@@ -222,6 +228,7 @@ package final class LogWriter {
         try write()
         try extendZeros(ifBelow: options.zeroedBytes)
         try sync()
+        unfinishedPath = nil
     }
 
     /// A spare under a new name, or an empty file.
@@ -241,24 +248,41 @@ package final class LogWriter {
     /// Writes zeros ahead of the records in a new file, for a record that overwrites allocated
     /// blocks is synced a third faster than one that extends the file.
     ///
-    /// A sync has to follow before a record may rely on them.
+    /// A sync has to follow before a record may rely on them. They are no more than a gain of time:
+    /// a disk without space for them may still have some for records, or get some.
     func extendZeros(ifBelow runway: Int) throws(LogError) {
         let used = Int(written - base)
         let before = max(zeroed, used)
         let goal = min(used + max(runway, options.zeroedBytes), options.segmentBytes)
-        guard let file, before - used < runway, before < goal else {
+        guard let file, !zerosAreRefused, before - used < runway, before < goal else {
             if zeroed < used { noteFileBytes(used) }
             return
         }
-        try attempt { () throws(FileError) in
-            var offset = before
-            while offset < goal {
-                let count = min(goal - offset, Self.zeros.count)
-                try file.write(Self.zeros[..<count], at: offset)
-                offset += count
-            }
+        let reached = try attempt { () throws(FileError) in
+            try writeZeros(to: file, from: before, upTo: goal)
         }
-        noteFileBytes(goal)
+        noteFileBytes(reached)
+    }
+
+    /// Writes zeros as far as there is space; returns how long the file is then.
+    private func writeZeros(
+        to file: any File, from start: Int, upTo goal: Int
+    ) throws(FileError) -> Int {
+        var offset = start
+        while offset < goal {
+            let count = min(goal - offset, Self.zeros.count)
+            do throws(FileError) {
+                try file.write(Self.zeros[..<count], at: offset)
+            } catch {
+                guard error.isNoSpace else { throw error }
+                mark("log: no space for zeros")
+                zerosAreRefused = true
+                // Some bytes of a write that failed may have been written.
+                return try file.size()
+            }
+            offset += count
+        }
+        return goal
     }
 
     private func noteFileBytes(_ bytes: Int) {
@@ -273,6 +297,7 @@ package final class LogWriter {
     /// Whether zeros should be written ahead when there is nothing better to do.
     var wantsZeros: Bool {
         let used = Int(written - base)
+        if zerosAreRefused { return false }
         return zeroed < options.segmentBytes && zeroed - used < options.zeroedBytes / 2
     }
 }

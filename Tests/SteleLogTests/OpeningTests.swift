@@ -109,6 +109,68 @@ import Testing
         try body()
     }
 
+    /// Records use what a full disk has left, down to the last sector.
+    @Test func noSpaceForZerosIsNoFailure() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk, smallOptions(segmentBytes: 64 << 10))
+        let path = try #require(disk.paths.first { $0.hasSuffix(".log") })
+        let sectors = 9
+        // The header, the checkpoint, the records, and not quite another one.
+        disk.limit(toBytes: (2 + sectors + 1) * LogFormat.alignment - 1)
+        for index in 1...LogIndex(sectors) { try writer.commit(single(index, [1])) }
+        let total = disk.paths.reduce(0) { $0 + (disk.content(of: $1)?.count ?? 0) }
+        #expect(writer.bytesOnDisk == total)
+        #expect(throws: LogError.file(FileError(.write, path, code: ENOSPC))) {
+            try writer.commit(single(LogIndex(sectors + 1), [1]))
+        }
+        disk.crash()
+        disk.limit(toBytes: SimulatedFileSystem.unlimited)
+        let (_, recovered) = try openWriter(disk)
+        #expect(try #require(recovered.replicas.first).lastIndex >= LogIndex(sectors))
+    }
+
+    /// Once there is space again, the next segment has zeros again.
+    @Test func zerosComeBackWithSpace() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk, smallOptions(segmentBytes: 8 << 10))
+        disk.limit(toBytes: 4 << 10)
+        for index in 1...4 as ClosedRange<LogIndex> { try writer.commit(single(index, [1])) }
+        disk.limit(toBytes: SimulatedFileSystem.unlimited)
+        try writer.beginSegment()
+        let path = try #require(disk.paths.last { $0.hasSuffix(".log") })
+        let runway = (disk.content(of: path)?.count ?? 0) - 2 * LogFormat.alignment
+        #expect(runway >= smallOptions().zeroedBytes)
+    }
+
+    @Test func openingsThatFailLeaveNothing() throws {
+        for room in [0, 300, 700, 1_024 + 300] {
+            let disk = SimulatedFileSystem(seed: UInt64(room))
+            let (writer, _) = try openWriter(disk)
+            for index in 1...10 as ClosedRange<LogIndex> { try writer.commit(single(index, [1])) }
+            disk.killProcess()
+            let before = contents(disk)
+            let total = before.values.reduce(0) { $0 + ($1?.count ?? 0) }
+            disk.limit(toBytes: total + room)
+            if room >= 2 * LogFormat.alignment {
+                // Space for the segment, but a disk that does not take it.
+                disk.inject(.init(.sync, after: 1, code: EIO, isPermanent: true))
+            }
+            for _ in 0..<20 {
+                do {
+                    _ = try openWriter(disk)
+                    Issue.record("opened with \(room) bytes left")
+                } catch LogError.file(let error) {
+                    #expect(error.isNoSpace || room >= 2 * LogFormat.alignment)
+                }
+                #expect(contents(disk) == before)
+            }
+            disk.clearFaults()
+            disk.limit(toBytes: SimulatedFileSystem.unlimited)
+            let (_, recovered) = try openWriter(disk)
+            #expect(recovered.replicas.first?.lastIndex == 10)
+        }
+    }
+
     @Test func afterAFullDiskNothingAcknowledgedIsMissing() throws {
         for capacity in stride(from: 6 << 10, through: 30 << 10, by: 700) {
             let disk = SimulatedFileSystem(seed: UInt64(capacity))

@@ -15,7 +15,8 @@ import Testing
                 "log: a segment file is removed", "log: entries are copied forward",
                 "log: a segment whose creation was cut short is dropped",
                 "log: the end of the log was not proven to be synced",
-                "log: a compaction voids what lies above it",
+                "log: a compaction voids what lies above it", "log: no space for zeros",
+                "log: a segment that could not be begun is removed",
                 // Detours that fault points ask for.
                 "log: a new file though there is a spare", "log: a segment ends early",
                 "log: entries are moved one by one",
@@ -39,9 +40,14 @@ import Testing
                 source.payloadBytes = random.oneIn(8) ? 8_000 : 200
                 // Any failure ends the life; what is asked for here is only what was passed.
                 for _ in 0..<random.below(80) { try? opened.writer.commit(source.next()) }
+                if random.oneIn(2) { disk.limit(toBytes: Int(random.uniform(1 << 10...20 << 10))) }
+                for _ in 0..<random.below(20) { try? opened.writer.commit(source.next()) }
                 disk.inject(.init(.write, after: Int(random.below(3)), code: EIO))
                 try? opened.writer.beginSegment()
                 disk.clearFaults()
+                disk.crash()
+                _ = try? openWriter(disk)
+                disk.limit(toBytes: SimulatedFileSystem.unlimited)
                 disk.crash()
                 if let again = try? openWriter(disk), let kept = try? ModelLog(again.1, again.0) {
                     source.model = kept

@@ -133,6 +133,7 @@ func longRun(_ variable: String, otherwise: UInt64) -> UInt64 {
         try writer.commit(single(1, [1]))
         disk.killProcess()
         disk.inject(.init(.sync, after: 1, code: EIO))
+        disk.inject(.init(.remove, code: EIO))
         #expect(throws: LogError.self) { try openWriter(disk) }
         disk.killProcess()
         disk.clearFaults()
