@@ -8,7 +8,8 @@ import SteleBase
 /// torn write never touches a sector of an earlier record.
 ///
 /// Segment header: magic (8), version (4), zero (4), sequence (8), salt (8), base (8), checksum of
-/// the last record before (4), CRC-32C of all that (4), zeros up to 512.
+/// the last record before (4), CRC-32C of all that (4), zeros up to 512. Magic, version and checksum
+/// keep these places in every version, so that a newer format is told from damage.
 ///
 /// Record: CRC-32C of what follows without the payloads (4), the same of the record before (4),
 /// salt (8), position (8), position known to be synced when it was encoded (8), bytes of payloads
@@ -83,15 +84,17 @@ struct SegmentHeader: Equatable, Sendable {
         var reader = ByteReader(bytes)
         do {
             guard try reader.read(UInt64.self) == LogFormat.magic else { return .invalid }
+            // First of all, for what it does not cover says nothing, least of all a version.
+            var checksum = ByteReader(bytes.dropFirst(checkedBytes))
+            guard try checksum.read(UInt32.self) == CRC32C.of(bytes.prefix(checkedBytes)) else {
+                return .invalid
+            }
             let version = try reader.read(UInt32.self)
             guard version == LogFormat.version else { return .unsupported(version: version) }
             guard try reader.read(UInt32.self) == 0 else { return .invalid }
             let header = SegmentHeader(
                 sequence: try reader.read(UInt64.self), salt: try reader.read(UInt64.self),
                 base: try reader.read(UInt64.self), chain: try reader.read(UInt32.self))
-            guard try reader.read(UInt32.self) == CRC32C.of(bytes.prefix(checkedBytes)) else {
-                return .invalid
-            }
             guard header.base <= highestPosition else { return .invalid }
             return .valid(header)
         } catch {
