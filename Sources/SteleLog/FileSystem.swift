@@ -46,6 +46,8 @@ package protocol File: AnyObject, Sendable {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError)
     /// Makes all written bytes, and the length needed to read them, durable.
     func sync() throws(FileError)
+    /// Gives up what only writes need. No more of them may follow; reads may.
+    func endWriting()
 }
 
 /// A held lock; released by `release` or when the last reference goes.

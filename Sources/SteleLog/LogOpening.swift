@@ -75,6 +75,7 @@ extension LogWriter {
             mark("log: the end of the log was not proven to be synced")
             try unproven.file.write(unproven.bytes, at: unproven.offset)
             try unproven.file.sync()
+            unproven.file.endWriting()
         }
         var removed = 0
         if let path = recovery.abandoned {

@@ -211,6 +211,7 @@ package final class LogWriter {
         let path = directory + "/" + LogFormat.fileName(sequence: sequence)
         unfinishedPath = path
         let (file, bytes) = try attempt { () throws(FileError) in try newFile(path) }
+        self.file?.endWriting()
         self.file = file
         zeroed = bytes
         zerosAreRefused = false

@@ -1,5 +1,6 @@
 import Glibc
 import SteleBase
+import Synchronization
 
 /// The content of a simulated file, and for each sector not yet durable what the disk has instead.
 struct SimulatedInode: Sendable {
@@ -95,6 +96,7 @@ final class SimulatedFile: File {
     private let number: Int
     private let life: Int
     private let path: String
+    private let isReadOnly = Atomic<Bool>(false)
 
     init(disk: SimulatedFileSystem, number: Int, life: Int, path: String) {
         self.disk = disk
@@ -122,6 +124,7 @@ final class SimulatedFile: File {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        invariant(!isReadOnly.load(ordering: .relaxed), "\(path) is written after its last write")
         let content = [UInt8](bytes)
         do throws(FileError) {
             try write(content, at: offset)
@@ -161,6 +164,8 @@ final class SimulatedFile: File {
             throw error
         }
     }
+
+    func endWriting() { isReadOnly.store(true, ordering: .relaxed) }
 
     /// Works on the file's content, given how many bytes the disk has left.
     private func inode<Success: Sendable>(

@@ -36,7 +36,7 @@ package struct SystemFileSystem: FileSystem {
     package func open(_ path: String, create: Bool) throws(FileError) -> any File {
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o644)
         guard descriptor >= 0 else { throw FileError(.open, path, code: errno) }
-        let file = SystemFile(descriptor: descriptor, path: path, direct: DirectWriter(path: path))
+        let file = SystemFile(descriptor: descriptor, path: path)
         file.noteLength(try file.size())
         return file
     }
@@ -73,14 +73,22 @@ package struct SystemFileSystem: FileSystem {
 private final class SystemFile: File, FileLock {
     private let descriptor: Int32
     private let path: String
-    private let direct: DirectWriter?
+    /// Whatever is past the page cache.
+    private let direct = Locked<Direct>(.unopened)
     /// At most the file's length.
     private let length = Atomic<Int>(0)
 
-    init(descriptor: Int32, path: String, direct: DirectWriter? = nil) {
+    /// Opened by the first write only: most files of a large log are read and never written.
+    private enum Direct {
+        case unopened
+        case open(DirectWriter)
+        /// There are no such writes, or no writes at all any more.
+        case unavailable
+    }
+
+    init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
-        self.direct = direct
     }
 
     deinit { close(descriptor) }
@@ -109,7 +117,9 @@ private final class SystemFile: File, FileLock {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         guard let start = bytes.baseAddress else { return }
         let known = length.load(ordering: .relaxed)
-        if let direct, try direct.write(bytes, at: offset, length: known) { return }
+        if let direct = directWriter(), try direct.write(bytes, at: offset, length: known) {
+            return
+        }
         var done = 0
         while done < bytes.count {
             let count = pwrite(descriptor, start + done, bytes.count - done, off_t(offset + done))
@@ -123,6 +133,18 @@ private final class SystemFile: File, FileLock {
         }
         noteLength(offset + done)
     }
+
+    private func directWriter() -> DirectWriter? {
+        direct.withLock { direct in
+            if case .unopened = direct {
+                direct = DirectWriter(path: path).map { .open($0) } ?? .unavailable
+            }
+            if case .open(let writer) = direct { return writer }
+            return nil
+        }
+    }
+
+    func endWriting() { direct.withLock { $0 = .unavailable } }
 
     /// Files of the log never shrink.
     func noteLength(_ reached: Int) {

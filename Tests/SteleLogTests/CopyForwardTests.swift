@@ -249,4 +249,6 @@ private final class CountingFile: File {
     }
 
     func sync() throws(FileError) { try base.sync() }
+
+    func endWriting() { base.endWriting() }
 }

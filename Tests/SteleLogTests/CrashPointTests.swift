@@ -278,4 +278,6 @@ final class DefectiveFile: File, @unchecked Sendable {
         }
         try base.sync()
     }
+
+    func endWriting() { base.endWriting() }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import SteleBase
+import SteleRaft
 import Testing
 
 @testable import SteleLog
@@ -47,6 +48,43 @@ import Testing
         #expect(throws: FileError(.sync, path, code: EINVAL)) { try pipe.sync() }
         #expect(throws: FileError(.syncDirectory, "/proc", code: EINVAL)) {
             try SystemFileSystem().syncDirectory("/proc")
+        }
+    }
+
+    /// A large log has many segments, and a process is not given many more descriptors than that.
+    @Test func aFinishedSegmentHasOneDescriptor() throws {
+        var template = Array("/tmp/stele-file-XXXXXX".utf8CString)
+        let directory = String(cString: try #require(mkdtemp(&template)))
+        defer { removeDirectory(directory) }
+        func descriptors() throws -> [String: Int] {
+            var counts: [String: Int] = [:]
+            for name in try SystemFileSystem().list("/proc/self/fd") {
+                var target = [CChar](repeating: 0, count: 512)
+                let count = readlink("/proc/self/fd/" + name, &target, target.count)
+                // Other tests open and close files meanwhile.
+                guard count > 0 else { continue }
+                let path = String(
+                    decoding: target[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+                if path.hasPrefix(directory), path.hasSuffix(".log") {
+                    counts[FilePath.name(of: path), default: 0] += 1
+                }
+            }
+            return counts
+        }
+        var options = smallOptions(segmentBytes: 16 << 10)
+        options.segmentsBeforeMoving = .max
+        for life in 0..<2 {
+            let (writer, _) = try LogWriter.open(
+                directory: directory, fileSystem: SystemFileSystem(), options: options)
+            for index in 1...60 as ClosedRange<LogIndex> {
+                let payload = [UInt8](repeating: 1, count: 1000)
+                try writer.commit(single(LogIndex(life) * 60 + index, payload))
+            }
+            let counts = try descriptors()
+            let newest = try #require(counts.keys.max())
+            #expect(counts.count >= 4)
+            #expect(counts.filter { $0.key != newest }.allSatisfy { $0.value == 1 }, "\(counts)")
+            if life == 0 { writer.close() }
         }
     }
 
