@@ -117,9 +117,7 @@ private final class SystemFile: File, FileLock {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
         guard let start = bytes.baseAddress else { return }
         let known = length.load(ordering: .relaxed)
-        if let direct = directWriter(), try direct.write(bytes, at: offset, length: known) {
-            return
-        }
+        if try writeDirectly(bytes, at: offset, length: known) { return }
         var done = 0
         while done < bytes.count {
             let count = pwrite(descriptor, start + done, bytes.count - done, off_t(offset + done))
@@ -134,13 +132,16 @@ private final class SystemFile: File, FileLock {
         noteLength(offset + done)
     }
 
-    private func directWriter() -> DirectWriter? {
-        direct.withLock { direct in
+    /// Whether the bytes could be written past the page cache.
+    private func writeDirectly(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int, length: Int
+    ) throws(FileError) -> Bool {
+        try direct.withLock { direct throws(FileError) in
             if case .unopened = direct {
                 direct = DirectWriter(path: path).map { .open($0) } ?? .unavailable
             }
-            if case .open(let writer) = direct { return writer }
-            return nil
+            guard case .open(let writer) = direct else { return false }
+            return try writer.write(bytes, at: offset, length: length)
         }
     }
 
