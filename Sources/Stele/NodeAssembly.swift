@@ -131,7 +131,9 @@ final class NodeAssembly: @unchecked Sendable {
         do {
             let tablets = try membership.tabletDescriptors()
             let opened = try await pool.runIfActive { [configuration, weak host] in
-                try Storage.open(configuration) { [weak host] event in host?.observe(event) }
+                try Storage.open(
+                    configuration, observer: { [weak host] event in host?.observe(event) },
+                    onLogFailure: { [weak host] error in host?.logFailed(error) })
             }
             try await loop.flatSubmit {
                 do {

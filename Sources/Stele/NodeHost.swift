@@ -247,6 +247,9 @@ final class NodeHost: @unchecked Sendable {
         }
     }
 
+    /// Takes in what ended the log, which may be while nothing is being written. From any thread.
+    func logFailed(_ error: LogError) { post(.failed(SteleError(error))) }
+
     /// Asks the engine how far it is durable.
     private func readFrontier() {
         guard let engine else { return }

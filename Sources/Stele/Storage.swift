@@ -18,13 +18,16 @@ struct Storage: Sendable {
 
     /// Opens both; blocks while the log is read.
     ///
-    /// - Parameter observer: is told what happens in the store, from its own threads.
+    /// - Parameters:
+    ///   - observer: is told what happens in the store, from its own threads.
+    ///   - onLogFailure: is told what ends the log, from the log's thread.
     static func open(
-        _ configuration: NodeConfiguration, observer: @escaping @Sendable (EngineEvent) -> Void
+        _ configuration: NodeConfiguration, observer: @escaping @Sendable (EngineEvent) -> Void,
+        onLogFailure: @escaping @Sendable (LogError) -> Void
     ) throws -> Storage {
         let (log, recovered) = try RaftLog.open(
             directory: configuration.directory + "/log", fileSystem: SystemFileSystem(),
-            options: LogOptions())
+            options: LogOptions(), onFailure: onLogFailure)
         do {
             let resources = try RocksDBResources(
                 blockCacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,

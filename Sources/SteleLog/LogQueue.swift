@@ -99,13 +99,11 @@ final class LogQueue: @unchecked Sendable {
             tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
     }
 
-    /// Refuses further batches; what is queued is still taken. True the first time.
-    func close() -> Bool {
+    /// Refuses further batches; what is queued is still taken.
+    func close() {
         pthread_mutex_lock(mutex)
-        let isFirst = !isClosed
         isClosed = true
         pthread_mutex_unlock(mutex)
         pthread_cond_signal(condition)
-        return isFirst
     }
 }

@@ -9,6 +9,8 @@ import SteleRaft
 final class LogWork {
     private let writer: LogWriter
     private let queue: LogQueue
+    /// Is told the first failure; nil once that has happened.
+    private var onFailure: (@Sendable (LogError) -> Void)?
     private var pace = GroupPace()
     /// Beyond so many encoded bytes a group is written in pieces, to bound the buffer.
     private static let pieceBytes = 4 << 20
@@ -17,9 +19,12 @@ final class LogWork {
     /// When nothing was appended for so many nanoseconds, nobody is taken to wait for upkeep.
     private static let idleNanoseconds: UInt64 = 1_000_000
 
-    init(writer: LogWriter, queue: LogQueue) {
+    init(
+        writer: LogWriter, queue: LogQueue, onFailure: @escaping @Sendable (LogError) -> Void
+    ) {
         self.writer = writer
         self.queue = queue
+        self.onFailure = onFailure
     }
 
     func run() {
@@ -35,6 +40,7 @@ final class LogWork {
                 for item in items { item.completion(result) }
             }
             upkeepIsDue = upkeep(isIdle: items.isEmpty)
+            if let failure = writer.failure { tell(failure) }
             if !items.isEmpty { hold() }
         }
         writer.close()
@@ -64,7 +70,12 @@ final class LogWork {
         }
     }
 
-    /// A failure of upkeep is final too; the next batch reports it.
+    private func tell(_ failure: LogError) {
+        onFailure?(failure)
+        onFailure = nil
+    }
+
+    /// A failure of upkeep is final too: the writer keeps it.
     private func upkeep(isIdle: Bool) -> Bool {
         do throws(LogError) { return try writer.upkeep(isIdle: isIdle) } catch { return false }
     }

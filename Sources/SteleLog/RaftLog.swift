@@ -28,17 +28,21 @@ package final class RaftLog: Sendable {
 
     /// Opens the log in a directory, which is created if it does not exist.
     ///
+    /// - Parameter onFailure: is told the failure that ends the log, once, on the log thread. Batches
+    ///   that were appended fail with it too, but it may come when none is under way: a log that
+    ///   cannot give space back must not look healthy until somebody writes.
     /// - Throws: `locked` if the directory is in use, `corrupt` or `unsupportedVersion` if what is
     ///   in it cannot be read; then nothing was changed.
     package static func open(
         directory: String, fileSystem: any FileSystem = SystemFileSystem(),
-        options: Options = Options()
+        options: Options = Options(),
+        onFailure: @escaping @Sendable (LogError) -> Void = { _ in }
     ) throws(LogError) -> (log: RaftLog, recovered: RecoveredLog) {
         let (writer, recovered) = try LogWriter.open(
             directory: directory, fileSystem: fileSystem, options: options)
         let queue = LogQueue()
         let catalog = writer.catalog
-        let work = LogWork(writer: writer, queue: queue)
+        let work = LogWork(writer: writer, queue: queue, onFailure: onFailure)
         do throws(FileError) {
             let thread = try LogThread(work, directory: directory)
             return (RaftLog(queue: queue, catalog: catalog, thread: thread), recovered)
@@ -77,15 +81,17 @@ package final class RaftLog: Sendable {
 
     /// Writes and syncs what is queued, then ends the thread and unlocks the directory.
     ///
-    /// Blocks until that is done, unless called on the log thread itself.
+    /// Every caller blocks until that is done, unless it is the log thread itself.
     package func close() {
-        if queue.close() { thread.join() }
+        queue.close()
+        thread.join()
     }
 }
 
 /// A thread of the operating system that runs the log's work.
 private final class LogThread: Sendable {
     private let thread: pthread_t
+    private let isJoined = Locked(false)
 
     init(_ work: sending LogWork, directory: String) throws(FileError) {
         var thread = pthread_t()
@@ -103,12 +109,18 @@ private final class LogThread: Sendable {
         self.thread = thread
     }
 
-    /// Waits for the thread to end, or lets it end alone if it is the caller.
+    deinit {
+        // Still running: the last reference went on the thread itself, for every other owner joins.
+        isJoined.withLock { if !$0 { pthread_detach(thread) } }
+    }
+
+    /// Waits for the thread to end, unless it is the caller.
     func join() {
-        if pthread_equal(thread, pthread_self()) != 0 {
-            pthread_detach(thread)
-        } else {
-            pthread_join(thread, nil)
+        if pthread_equal(thread, pthread_self()) != 0 { return }
+        // Whoever comes while another one joins waits for the lock instead.
+        isJoined.withLock { isJoined in
+            if !isJoined { pthread_join(thread, nil) }
+            isJoined = true
         }
     }
 }
