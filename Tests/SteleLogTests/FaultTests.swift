@@ -5,7 +5,7 @@ import Testing
 
 @testable import SteleLog
 
-/// Disks that fail, fill up and stall, between crashes and while the log recovers.
+/// Disks that fail, fill up, rot and stall, between crashes and while the log recovers.
 /// `STELE_LOG_SEEDS=5000 swift test --filter FaultTests` tries more than the suite does.
 @Suite struct FaultTests {
     /// What befalls a disk in one life of the log.
@@ -78,6 +78,7 @@ import Testing
     ) throws(LogError) {
         let (writer, _) = try LogWriter.open(
             directory: "log", fileSystem: disk, options: smallOptions(seed: random.next()))
+        defer { if random.oneIn(2) { rot(disk, writer, &random) } }
         do throws(LogError) {
             for _ in 0..<random.below(60) {
                 for _ in 0...random.below(3) {
@@ -88,7 +89,7 @@ import Testing
                 try writer.write()
                 try writer.sync()
                 acknowledged = states.count - 1
-                _ = try writer.upkeep()
+                _ = try writer.upkeep(isIdle: random.oneIn(2))
             }
         } catch {
             // The first failure is final, also once the disk has recovered.
@@ -97,6 +98,68 @@ import Testing
             let later = #expect(throws: LogError.self) { try writer.commit(single(1, [1])) }
             #expect(later == error)
             throw error
+        }
+    }
+
+    /// Damages what no log may rely on: bytes that were not synced, and files to be used again.
+    private static func rot(
+        _ disk: SimulatedFileSystem, _ writer: LogWriter, _ random: inout SeededRandom
+    ) {
+        var regions: [(path: String, from: Int)] = []
+        // After a failure the name of such a file may not be durable: a crash makes it a segment again.
+        let spares = writer.failure == nil ? disk.paths.filter { $0.hasSuffix(".spare") } : []
+        regions += spares.map { ($0, 0) }
+        let (newest, synced) = writer.catalog.state.withLock {
+            ($0.segments.segments.last, $0.synced)
+        }
+        if let newest { regions.append((newest.path, Int(max(synced, newest.base) - newest.base))) }
+        for (path, from) in regions {
+            let count = disk.content(of: path)?.count ?? 0
+            for _ in 0..<random.below(8) where from < count {
+                // Mostly near the start, where records are.
+                let end = random.oneIn(2) ? count : min(from + 2_000, count)
+                let offset = from + Int(random.below(UInt64(end - from)))
+                disk.rot(path, at: offset, mask: UInt8(1 + random.below(255)))
+            }
+        }
+    }
+
+    /// Stalls of all kinds, with the log's thread, and crashes in the middle of them.
+    @Test(arguments: 0..<longRun("STELE_LOG_SEEDS", otherwise: 30) / 3)
+    func acknowledgedSurvivesStalls(seed: UInt64) throws {
+        let disk = SimulatedFileSystem(seed: seed)
+        var source = BatchSource(seed: seed &* 37)
+        var random = SeededRandom(seed: seed ^ 0x57A11)
+        for life in 0..<4 {
+            var states = [source.model]
+            let outcomes = RaftLogTests.Outcomes()
+            let (log, _) = try RaftLog.open(
+                directory: "log", fileSystem: disk, options: smallOptions(seed: random.next()))
+            for _ in 0..<random.below(12) {
+                let kinds: [FileError.Operation] = [.sync, .write, .rename, .syncDirectory, .read]
+                disk.stall(kinds[Int(random.below(UInt64(kinds.count)))])
+                for _ in 0...random.below(12) {
+                    let batch = source.next()
+                    states.append(source.model)
+                    log.append(batch, completion: outcomes.note(states.count - 1))
+                }
+                usleep(UInt32(random.below(2_000)))
+                if random.oneIn(2) { disk.resume() }
+            }
+            let isCrash = random.oneIn(2)
+            if isCrash { disk.crash() }
+            disk.resume()
+            log.close()
+            #expect(outcomes.numbers == Array(1..<states.count))
+            let acknowledged = outcomes.numbers.count - outcomes.failures.count
+            #expect(isCrash || acknowledged == states.count - 1)
+            disk.crash()
+            let (again, recovered) = try openWriter(disk, smallOptions(seed: random.next()))
+            let kept = try ModelLog(recovered, again)
+            let position = try #require(states.lastIndex(of: kept), "seed \(seed) life \(life)")
+            #expect(position >= acknowledged, "seed \(seed) life \(life)")
+            source.model = kept
+            disk.killProcess()
         }
     }
 
