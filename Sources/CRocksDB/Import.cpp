@@ -30,6 +30,8 @@ struct stele_import {
     std::string fileStart;
     // The key added last to this family; it may be empty.
     std::optional<std::string> last;
+    // The value of the replica's applied state.
+    std::optional<std::string> applied;
 
     // What of it is kept in memory.
     stele::IntentMap intents;
@@ -131,6 +133,9 @@ Failure addPair(
     }
     to.last = stored;
     if (family == kLocks) to.intents.insert_or_assign(stored, value.ToString());
+    if (family == kLocal && stored == to.replica.localPrefix() + kAppliedItem) {
+        to.applied = value.ToString();
+    }
     if (watermark) to.watermarks.insert_or_assign(stored, std::move(*watermark));
     return failureOf(to.writer->Put(stored, value));
 }
@@ -264,6 +269,15 @@ void stele_import_free(stele_import *to) { delete to; }
 stele_code stele_import_add(stele_import *to, stele_bytes pairs, char **message) {
     return stele::guarded(
         message, [&]() { return stele::addPairs(*to, stele::slice(pairs)); });
+}
+
+stele_code stele_import_applied(
+    const stele_import *to, void *context, void (*sink)(void *context, stele_bytes value),
+    char **message) {
+    return stele::guarded(message, [&]() -> stele::Failure {
+        if (to->applied) sink(context, stele::bytes(*to->applied));
+        return stele::Failure();
+    });
 }
 
 stele_code stele_import_finish(stele_import *to, char **message) {

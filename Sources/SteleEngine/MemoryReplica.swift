@@ -140,6 +140,8 @@ private final class MemoryImport: ReplicaImport {
         var mutations: [Mutation] = []
         /// The last pair's place in the order of families, and its key.
         var last: (family: UInt8, key: [UInt8])?
+        /// The value of the replica's applied state.
+        var applied: [UInt8]?
     }
 
     private let engine: MemoryEngine
@@ -167,7 +169,7 @@ private final class MemoryImport: ReplicaImport {
 
     func finish() throws(EngineError) -> AppliedState {
         let (applied, mutations) = try state.withLock { state throws(EngineError) in
-            (try state.reader.finish(), state.mutations)
+            (try state.reader.finish(stored: state.applied), state.mutations)
         }
         engine.replace(scope, with: mutations)
         return applied
@@ -187,6 +189,9 @@ private final class MemoryImport: ReplicaImport {
             }
         }
         state.last = (family, key)
+        if family == PlainFamily.local.rawValue, key == [LocalKey.Item.applied.rawValue] {
+            state.applied = value
+        }
         state.mutations.append(mutation)
     }
 

@@ -10,7 +10,8 @@ import SteleBase
 /// Pairs: family (1; 1 to 3 as in ``PlainFamily``, 4 for versions), key length, value length (4
 /// each), key, value; by family, then by key. A key of the family `local` begins with the item.
 /// Keys of versions end with the inverted timestamp (8, big-endian), and their values begin with a
-/// kind (1; 1 is a value, 2 a deletion) and the transaction (8).
+/// kind (1; 1 is a value, 2 a deletion) and the transaction (8). The replica's applied state is among
+/// them, the same as in the frames.
 package struct ReplicaChunk: Sendable {
     package static let version: UInt8 = 1
 
@@ -130,14 +131,36 @@ package struct ReplicaChunk: Sendable {
         /// The pairs that were last given out turned out to be bad.
         package mutating func refuse() { isUsable = false }
 
-        /// Ends the reading: the applied state that all chunks name, if the last one was opened.
-        package mutating func finish() throws(EngineError) -> AppliedState {
+        /// Ends the reading: the applied state that all chunks name, if the last one was opened and
+        /// the pairs hold the same.
+        ///
+        /// The log goes on from what this returns, and a restarted node from what is stored.
+        /// - Parameter stored: the value of the replica's applied state among the pairs.
+        package mutating func finish(stored: [UInt8]?) throws(EngineError) -> AppliedState {
             guard isUsable else { throw invalid("an earlier one was refused") }
             guard isComplete, let header else { throw invalid("it is missing") }
             isUsable = false
-            return AppliedState(
+            let applied = AppliedState(
                 tablet: scope.tablet, replica: scope.replica, index: header.index,
                 term: header.term)
+            guard stored == applied.localValue else {
+                throw EngineError(
+                    .invalidArgument,
+                    "a snapshot of tablet \(scope.tablet) is of index \(header.index) and term "
+                        + "\(header.term), and its applied state \(Self.text(stored, of: scope))")
+            }
+            return applied
+        }
+
+        private static func text(_ stored: [UInt8]?, of scope: ReplicaScope) -> String {
+            guard let stored else { return "is missing" }
+            do throws(DecodingError) {
+                let applied = try AppliedState(
+                    tablet: scope.tablet, replica: scope.replica, localValue: stored)
+                return "says index \(applied.index) and term \(applied.term)"
+            } catch {
+                return "cannot be read: \(error)"
+            }
         }
 
         private func invalid(_ why: String) -> EngineError {

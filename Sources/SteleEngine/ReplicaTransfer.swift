@@ -54,6 +54,7 @@ package protocol ReplicaImport: AnyObject, Sendable {
 
     /// Replaces all that the replica had by what was added, in one step, durable on return.
     ///
+    /// Refuses, and changes nothing, unless all chunks came and hold the applied state they name.
     /// - Returns: the applied state that came with it, under the name of the importing replica.
     func finish() throws(EngineError) -> AppliedState
 }

@@ -164,7 +164,7 @@ private final class RocksDBImport: ReplicaImport {
 
     func finish() throws(EngineError) -> AppliedState {
         try state.withLock { state throws(EngineError) in
-            let applied = try state.reader.finish()
+            let applied = try state.reader.finish(stored: Self.applied(in: state.handle, engine))
             // What RocksDB would have to flush while it takes the files in would hold up writers.
             try engine.flush()
             try engine.pausingWrites { () throws(EngineError) in
@@ -172,5 +172,22 @@ private final class RocksDBImport: ReplicaImport {
             }
             return applied
         }
+    }
+
+    /// The value of the replica's applied state among what was added.
+    private static func applied(
+        in handle: OpaquePointer, _ engine: RocksDBEngine
+    ) throws(EngineError) -> [UInt8]? {
+        var value: [UInt8]?
+        try engine.check { message in
+            withUnsafeMutablePointer(to: &value) { value in
+                stele_import_applied(
+                    handle, value,
+                    { context, found in
+                        context?.assumingMemoryBound(to: [UInt8]?.self).pointee = Array(found)
+                    }, &message)
+            }
+        }
+        return value
     }
 }

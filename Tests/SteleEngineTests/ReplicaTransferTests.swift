@@ -8,7 +8,7 @@ import Testing
 
 /// Moving a replica from engine to engine, and removing one.
 @Suite struct ReplicaTransferTests {
-    private let source = Workload()
+    let source = Workload()
     private let target = Workload(replica: ReplicaID(8))
     private let before = Workload(tablet: TabletID(3), replica: ReplicaID(9), prefix: "Z/")
     private let behind = Workload(tablet: TabletID(4), replica: ReplicaID(10), prefix: "b/")
@@ -17,7 +17,7 @@ import Testing
         EngineKind.allCases.map { (from, $0) }
     }
 
-    private func chunks(
+    func chunks(
         of scope: ReplicaScope, in engine: any StorageEngine, maxBytes: Int = 600
     ) throws -> [[UInt8]] {
         let export = try engine.export(scope)
@@ -27,7 +27,7 @@ import Testing
         return chunks
     }
 
-    private func bring(
+    func bring(
         _ chunks: [[UInt8]], to scope: ReplicaScope, of engine: any StorageEngine
     ) throws -> AppliedState {
         let build = try engine.makeImport(of: scope)
@@ -193,7 +193,8 @@ import Testing
     }
 
     /// What is collected after an export began is still in it: its receiver answers reads there.
-    @Test(arguments: pairs) func anExportIsNotCollectedFrom(from: EngineKind, to: EngineKind) throws {
+    @Test(arguments: pairs) func anExportIsNotCollectedFrom(from: EngineKind, to: EngineKind) throws
+    {
         try withEngine(from) { sender in
             try source.apply(1...1, to: sender)
             let counter = key("a/counted")
@@ -306,109 +307,6 @@ import Testing
         }
     }
 
-    /// Whatever is wrong with the chunks is found, and the engine stays as it was.
-    @Test(arguments: EngineKind.allCases)
-    func damagedChunksAreRefusedAndChangeNothing(kind: EngineKind) throws {
-        try withEngine(kind) { engine in
-            try source.apply(1...6, to: engine)
-            let good = try chunks(of: source.scope, in: engine, maxBytes: 250)
-            try #require(good.count > 3)
-            func expectRefusal(_ chunks: [[UInt8]], _ comment: Comment) throws {
-                let error = #expect(throws: EngineError.self, comment) {
-                    try bring(chunks, to: source.scope, of: engine)
-                }
-                #expect(error?.code == .invalidArgument, comment)
-                #expect(error?.isFatal == false, comment)
-            }
-            for place in good.indices {
-                // The frame, which is the same for both engines, is checked byte by byte on one.
-                for offset in stride(
-                    from: 0, to: good[place].count, by: kind == .memory ? 1 : 11)
-                {
-                    var damaged = good
-                    damaged[place][offset] ^= 1 << UInt8(offset % 8)
-                    try expectRefusal(damaged, "byte \(offset) of chunk \(place) flipped")
-                }
-                for count in stride(from: 0, to: good[place].count, by: kind == .memory ? 1 : 37) {
-                    var damaged = good
-                    damaged[place].removeLast(good[place].count - count)
-                    try expectRefusal(damaged, "chunk \(place) cut to \(count) bytes")
-                }
-                var damaged = good
-                damaged.remove(at: place)
-                try expectRefusal(damaged, "chunk \(place) left out")
-                damaged = good
-                damaged.insert(good[place], at: place)
-                try expectRefusal(damaged, "chunk \(place) twice")
-            }
-            try source.apply(7...7, to: engine)
-            let later = try chunks(of: source.scope, in: engine, maxBytes: 250)
-            try expectRefusal([good[0]] + later.dropFirst(), "chunks of two exports")
-            #expect(try source.expectConsistent(engine) == 7)
-            #expect(try bring(good, to: source.scope, of: engine).index == 6)
-            #expect(try source.expectConsistent(engine) == 6)
-        }
-    }
-
-    /// With good checksums around them.
-    @Test(arguments: EngineKind.allCases)
-    func badPairsAreRefused(kind: EngineKind) throws {
-        func pair(_ family: UInt8, _ key: [UInt8], _ value: [UInt8]) -> [UInt8] {
-            var writer = ByteWriter(reserving: 32)
-            writer.write(family)
-            writer.write(UInt32(key.count))
-            writer.write(UInt32(value.count))
-            writer.writeRaw(key)
-            writer.writeRaw(value)
-            return writer.bytes
-        }
-        func long(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
-        let version: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0]
-        let stamp: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1]
-        let later: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 2]
-        let a = key("a/1")
-        let cases: [(String, [UInt8])] = [
-            ("unknown family", pair(5, a, [])),
-            ("families out of order", pair(3, [9], []) + pair(2, a, [])),
-            ("keys out of order", pair(2, key("a/2"), []) + pair(2, a, [])),
-            ("a key twice", pair(2, a, []) + pair(2, a, [])),
-            ("older version first", pair(4, a + later, version) + pair(4, a + stamp, version)),
-            ("below the range", pair(1, key("Z"), intent([1]).encoded)),
-            ("no intent", pair(1, a, [1, 2, 3])),
-            ("no watermark", pair(3, [3], [1, 2, 3])),
-            ("above the range", pair(4, key("b/") + stamp, version)),
-            ("no timestamp", pair(4, a, version)),
-            ("no version", pair(4, a + stamp, [1])),
-            ("unknown kind", pair(4, a + stamp, [3] + version.dropFirst())),
-            ("cut off", Array(pair(1, a, [1, 2]).dropLast())),
-            ("cut off early", [1, 2]),
-            ("too long a key", pair(4, a + long(Limits.storedKeyBytes) + stamp, version)),
-            ("too long a value", pair(4, a + stamp, version + long(Limits.valueBytes + 1))),
-            ("too long a record's key", pair(2, a + long(Limits.storedKeyBytes), [])),
-            ("too long a record", pair(2, a, long(Limits.valueBytes + 1))),
-            ("too long an item", pair(3, [9], long(Limits.valueBytes + 1))),
-            ("too long a locked key", pair(1, a + long(Limits.storedKeyBytes), intent([1]).encoded)),
-        ]
-        try withEngine(kind) { engine in
-            try source.apply(1...3, to: engine)
-            for (name, pairs) in cases {
-                var writer = ReplicaChunk.Writer(
-                    .init(tablet: source.tablet, range: source.range, index: 9, term: 1))
-                let chunk = pairs.withUnsafeBufferPointer { writer.frame($0, isLast: true) }
-                let build = try engine.makeImport(of: source.scope)
-                let error = #expect(throws: EngineError.self, "\(name)") {
-                    try build.add(chunk[...])
-                }
-                #expect(error?.code == .invalidArgument, "\(name)")
-                #expect(throws: EngineError.self) { try build.finish() }
-            }
-            #expect(try source.expectConsistent(engine) == 3)
-            let stranger = ReplicaScope(
-                tablet: source.tablet, replica: ReplicaID(77), range: source.range)
-            #expect(throws: EngineError.self) { try engine.export(stranger) }
-        }
-    }
-
     /// What a crash would bring back is in the frontier, so that its log is kept.
     @Test(arguments: EngineKind.allCases)
     func frontierNamesAReplicaUntilItsRemovalIsDurable(_ kind: EngineKind) throws {
@@ -430,13 +328,16 @@ import Testing
             try workload.apply(1...3, to: sender)
             for at: UInt64 in 1...25 {
                 try sender.apply {
-                    $0.put(key("a/big"), [UInt8](repeating: UInt8(at), count: 4 << 20), at: time(at), by: writerID)
+                    $0.put(
+                        key("a/big"), [UInt8](repeating: UInt8(at), count: 4 << 20), at: time(at),
+                        by: writerID)
                 }
                 try sender.flush()
             }
             for i: UInt8 in 1...12 {
                 try sender.apply {
-                    $0.put(key("a/c") + [i], [UInt8](repeating: i, count: 4 << 20), in: .transactions)
+                    $0.put(
+                        key("a/c") + [i], [UInt8](repeating: i, count: 4 << 20), in: .transactions)
                 }
                 try sender.flush()
             }
@@ -449,9 +350,13 @@ import Testing
                 }
                 let build = try receiver.makeImport(of: workload.scope)
                 let export = try sender.export(workload.scope)
-                while let chunk = try export.nextChunk(maxBytes: 1 << 20) { try build.add(chunk[...]) }
+                while let chunk = try export.nextChunk(maxBytes: 1 << 20) {
+                    try build.add(chunk[...])
+                }
                 _ = try build.finish()
-                #expect(try receiver.versions(of: key("a/big"), above: .zero, limit: .max).map(\.timestamp.rawValue) == (1...25).reversed())
+                #expect(
+                    try receiver.versions(of: key("a/big"), above: .zero, limit: .max).map(
+                        \.timestamp.rawValue) == (1...25).reversed())
                 #expect(try receiver.versions(of: key("a/z"), above: .zero, limit: .max).isEmpty)
                 #expect(try receiver.plainPairs(of: workload.range, in: .transactions).count == 15)
             }

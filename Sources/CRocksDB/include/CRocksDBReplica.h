@@ -51,6 +51,11 @@ void stele_import_free(stele_import *to);
 // freed.
 stele_code stele_import_add(stele_import *to, stele_bytes pairs, char **message);
 
+// Calls the sink with the value of the replica's applied state, if it was added.
+stele_code stele_import_applied(
+    const stele_import *to, void *context, void (*sink)(void *context, stele_bytes value),
+    char **message);
+
 // Replaces all that the replica had by what was added, durably, as a whole. No write may run
 // meanwhile.
 stele_code stele_import_finish(stele_import *to, char **message);
