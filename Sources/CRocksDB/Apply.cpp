@@ -108,8 +108,10 @@ Failure addClear(stele_batch &batch, Reader &reader, bool isPlain) {
     const rocksdb::Slice start = reader.raw(startCount);
     const rocksdb::Slice end = reader.raw(endCount);
     if (reader.isTruncated()) return truncated();
+    if (isPlain && !isPlainFamily(family)) return unknown("family", family);
+    const Failure result = longBound(start, end);
+    if (result.isFailure()) return result;
     if (!isPlain) return failureOf(batch.clearVersions(start, end));
-    if (!isPlainFamily(family)) return unknown("family", family);
     return failureOf(batch.clearPlain(family, start, end));
 }
 
@@ -162,6 +164,8 @@ Failure addWatermark(stele_batch &batch, Reader &reader) {
     const rocksdb::Slice start = reader.raw(startCount);
     const rocksdb::Slice end = reader.raw(endCount);
     if (reader.isTruncated()) return truncated();
+    const Failure result = longBound(start, end);
+    if (result.isFailure()) return result;
     return failureOf(batch.raiseWatermark(tablet, replica, timestamp, start, end));
 }
 

@@ -107,6 +107,8 @@ Failure addPair(
     if (family == kLocal && isWatermarkKey(stored)) {
         watermark = Watermark::decode(value);
         if (!watermark) return malformed("a watermark has an unknown form");
+        const Failure result = longBound(watermark->start, watermark->end);
+        if (result.isFailure()) return result;
     }
     Failure excess;
     if (family == kData) {

@@ -17,6 +17,11 @@ Failure longKey(const rocksdb::Slice &key) {
     return tooLong("key", key.size(), kMaxKeyBytes, "Limits.storedKeyBytes");
 }
 
+Failure longBound(const rocksdb::Slice &start, const rocksdb::Slice &end) {
+    const Failure result = longKey(start);
+    return result.isFailure() ? result : longKey(end);
+}
+
 Failure longValue(const rocksdb::Slice &value) {
     if (value.size() <= kMaxValueBytes) return Failure();
     return tooLong("value", value.size(), kMaxValueBytes, "Limits.valueBytes");

@@ -1,4 +1,4 @@
-// What no key and no value may exceed, whether it comes in a mutation list or in a snapshot.
+// What no key, no bound and no value may exceed, whether it comes in a mutation list or in a snapshot.
 
 #pragma once
 
@@ -14,6 +14,9 @@ constexpr size_t kMaxValueBytes = 4 << 20;
 
 // A failure that names the limit if a key, as it is stored but without its timestamp, exceeds it.
 Failure longKey(const rocksdb::Slice &key);
+
+// The same for the bounds of a range, which are no longer than keys.
+Failure longBound(const rocksdb::Slice &start, const rocksdb::Slice &end);
 
 // The same for a value without what it is stored with.
 Failure longValue(const rocksdb::Slice &value);

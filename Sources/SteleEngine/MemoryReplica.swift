@@ -219,7 +219,9 @@ private final class MemoryImport: ReplicaImport {
             try StoredLimits.checkKey(stored.count)
             try StoredLimits.checkValue(value.count)
             if let local = LocalKey(stored), local.item == .watermark {
-                return .raiseWatermark(key: local, watermark: try Watermark(value))
+                let watermark = try Watermark(value)
+                try StoredLimits.check(watermark.range)
+                return .raiseWatermark(key: local, watermark: watermark)
             }
             return .putPlain(family: .local, key: stored[...], value: value[...])
         }

@@ -143,7 +143,10 @@ package struct MutationReader: Sendable {
     ) {
         let startCount = try readLength()
         let endCount = try readLength()
-        return (try reader.readRaw(startCount), try reader.readRaw(endCount))
+        let (start, end) = (try reader.readRaw(startCount), try reader.readRaw(endCount))
+        try StoredLimits.checkKey(start.count)
+        try StoredLimits.checkKey(end.count)
+        return (start, end)
     }
 
     private mutating func readLength() throws(DecodingError) -> Int {

@@ -20,8 +20,8 @@ import SteleClock
 /// | 10 drop versions | key length, timestamp (8), key: those at or below the timestamp |
 /// | 11 raise watermark | tablet (8), replica (8), timestamp (8), start and end as in 5 |
 ///
-/// An empty end is the end of the keyspace. A watermark's timestamp never goes back. Keys and values
-/// that exceed ``Limits/storedKeyBytes`` and ``Limits/valueBytes`` are refused.
+/// An empty end is the end of the keyspace. A watermark's timestamp never goes back. Keys and bounds
+/// that exceed ``Limits/storedKeyBytes`` are refused, and values that exceed ``Limits/valueBytes``.
 package struct MutationList: Sendable {
     package static let version: UInt8 = 1
 

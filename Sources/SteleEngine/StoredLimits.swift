@@ -1,11 +1,17 @@
 import SteleBase
 
-/// What no key and no value may exceed, whether it comes in a mutation list or in a snapshot.
+/// What no key, no bound and no value may exceed, whether it comes in a mutation list or in a snapshot.
 enum StoredLimits {
     static func checkKey(_ count: Int) throws(DecodingError) {
         guard count <= Limits.storedKeyBytes else {
             throw DecodingError(LimitExceeded(.storedKeyBytes, count: count))
         }
+    }
+
+    /// The bounds of a range are no longer than keys, though no key has to lie there.
+    static func check(_ range: KeyRange) throws(DecodingError) {
+        try checkKey(range.start.count)
+        try checkKey(range.end.count)
     }
 
     static func checkValue(_ count: Int) throws(DecodingError) {

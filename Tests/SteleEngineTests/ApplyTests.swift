@@ -110,7 +110,8 @@ import Testing
         bad += [
             good + [3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1], good + [4, 1, 1, 0, 0, 0, 1],
             good + [3, 3, 17, 0, 0, 0, 0, 0, 0, 0] + watermark,
-            good + [6, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1], good + [9, 4] + [UInt8](repeating: 0, count: 8),
+            good + [6, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1],
+            good + [9, 4] + [UInt8](repeating: 0, count: 8),
         ]
         for byte in [0, 1] {
             var encoded = intent([1]).encoded
@@ -156,13 +157,40 @@ import Testing
             mutations { $0.put(long, [], in: .transactions) },
             mutations { $0.put([], big, in: .transactions) },
             mutations { $0.delete(long, in: .transactions) },
+            mutations { $0.clear(KeyRange(start: long, end: [])) },
+            mutations { $0.clear(KeyRange(start: [], end: long)) },
+            mutations { $0.clear(KeyRange(start: long, end: []), in: .locks) },
+            mutations { $0.clear(KeyRange(start: [], end: long), in: .transactions) },
+            mutations { list in
+                for range in [KeyRange(start: long, end: []), KeyRange(start: [], end: long)] {
+                    let watermark = Watermark(timestamp: time(1), range: range)
+                    list.raise(watermark, tablet: tablet, replica: replica)
+                }
+            },
+            mutations { list in
+                let watermark = Watermark(
+                    timestamp: time(1), range: KeyRange(start: [], end: long))
+                list.raise(watermark, tablet: tablet, replica: replica)
+            },
         ]
         try withEngine(kind) { engine throws in
             for (index, list) in lists.enumerated() {
                 let error = #expect(throws: EngineError.self) { try engine.apply([list]) }
                 #expect(error?.code == .invalidArgument)
-                let name = [1, 4, 7].contains(index) ? "Limits.valueBytes" : "Limits.storedKeyBytes"
+                let name =
+                    [1, 4, 7].contains(index) ? "Limits.valueBytes" : "Limits.storedKeyBytes"
                 #expect(error?.message.contains(name) == true)
+            }
+            // What is just long enough not to be.
+            let bound = Array(long.dropLast())
+            try engine.apply { list in
+                for family in PlainFamily.allCases {
+                    list.clear(KeyRange(start: bound, end: bound), in: family)
+                }
+                list.clear(KeyRange(start: bound, end: bound))
+                let range = KeyRange(start: bound, end: bound)
+                list.raise(
+                    Watermark(timestamp: time(1), range: range), tablet: tablet, replica: replica)
             }
             #expect(try engine.page().count == 0)
             #expect(try engine.intents(in: .all).isEmpty)

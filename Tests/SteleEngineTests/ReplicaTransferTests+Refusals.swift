@@ -62,6 +62,10 @@ extension ReplicaTransferTests {
             return writer.bytes
         }
         func long(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+        func watermark(_ start: [UInt8], _ end: [UInt8]) -> [UInt8] {
+            Watermark(timestamp: time(1), range: KeyRange(start: start, end: end)).encoded
+        }
+        let tooMany = Limits.storedKeyBytes + 1
         let version: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0, 0]
         let stamp: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1]
         let later: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 2]
@@ -75,6 +79,8 @@ extension ReplicaTransferTests {
             ("below the range", pair(1, key("Z"), intent([1]).encoded)),
             ("no intent", pair(1, a, [1, 2, 3])),
             ("no watermark", pair(3, [3], [1, 2, 3])),
+            ("a watermark of too long a start", pair(3, [3], watermark(long(tooMany), []))),
+            ("a watermark of too long an end", pair(3, [3], watermark([], long(tooMany)))),
             ("above the range", pair(4, key("b/") + stamp, version)),
             ("no timestamp", pair(4, a, version)),
             ("no version", pair(4, a + stamp, [1])),
