@@ -7,9 +7,20 @@ func compareEngines(
     _ left: any StorageEngine, _ right: any StorageEngine
 ) throws(EngineError) {
     for family in PlainFamily.allCases {
-        let pairs = (try left.pairs(of: .all, in: family), try right.pairs(of: .all, in: family))
-        invariant(pairs.0.map(\.key) == pairs.1.map(\.key), "keys of \(family) differ")
-        invariant(pairs.0.map(\.value) == pairs.1.map(\.value), "values of \(family) differ")
+        // In pages, so that their ends are compared too.
+        let limits = PairLimits(pairs: 5, bytes: 300)
+        var rest: KeyRange? = .all
+        while let range = rest {
+            let pages = (
+                try left.pairs(of: range, in: family, limits: limits),
+                try right.pairs(of: range, in: family, limits: limits)
+            )
+            let (one, other) = (pages.0.pairs, pages.1.pairs)
+            invariant(one.map(\.key) == other.map(\.key), "keys of \(family) differ")
+            invariant(one.map(\.value) == other.map(\.value), "values of \(family) differ")
+            invariant(pages.0.resumeKey == pages.1.resumeKey, "pages of \(family) differ")
+            rest = pages.0.resumeKey.map { KeyRange(start: $0, end: []) }
+        }
     }
     for reverse in [false, true] {
         var pages = (ScanPage(), ScanPage())

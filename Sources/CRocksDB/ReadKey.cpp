@@ -171,15 +171,26 @@ Failure readValue(
 
 Failure readPairs(
     stele_reader &reader, uint8_t family, const rocksdb::Slice &start, const rocksdb::Slice &end,
-    void *context, stele_pair_sink sink) {
+    size_t maxPairs, size_t maxBytes, void *context, stele_pair_sink sink,
+    stele_key_sink resumeSink) {
     if (!isPlainFamily(family)) return unknownFamily();
     if (!end.empty() && start.compare(end) >= 0) return Failure();
     rocksdb::ReadOptions options = reader.rangeReads();
     if (!end.empty()) options.iterate_upper_bound = &end;
     std::unique_ptr<rocksdb::Iterator> iterator(
         reader.engine->db->NewIterator(options, reader.engine->families[family]));
+    size_t pairs = 0;
+    size_t size = 0;
     for (iterator->Seek(start); iterator->Valid(); iterator->Next()) {
-        sink(context, bytes(iterator->key()), bytes(iterator->value()));
+        const rocksdb::Slice key = iterator->key();
+        const rocksdb::Slice value = iterator->value();
+        size += key.size() + value.size();
+        if (pairs > 0 && (pairs >= maxPairs || size > maxBytes)) {
+            resumeSink(context, bytes(key), 0);
+            return Failure();
+        }
+        ++pairs;
+        sink(context, bytes(key), bytes(value));
     }
     return failureOf(iterator->status());
 }
@@ -221,10 +232,12 @@ stele_code stele_read_value(
 }
 
 stele_code stele_read_pairs(
-    stele_reader *reader, uint8_t family, stele_bytes start, stele_bytes end, void *context,
-    stele_pair_sink sink, char **message) {
+    stele_reader *reader, uint8_t family, stele_bytes start, stele_bytes end, size_t max_pairs,
+    size_t max_bytes, void *context, stele_pair_sink sink, stele_key_sink resume_sink,
+    char **message) {
     return stele::guarded(message, [&]() {
         return stele::readPairs(
-            *reader, family, stele::slice(start), stele::slice(end), context, sink);
+            *reader, family, stele::slice(start), stele::slice(end), max_pairs, max_bytes, context,
+            sink, resume_sink);
     });
 }

@@ -54,10 +54,10 @@ package protocol EngineReader: AnyObject, Sendable {
     /// The value of a key in a family that holds no versions.
     func value(of key: [UInt8], in family: PlainFamily) throws(EngineError) -> [UInt8]?
 
-    /// All pairs of a key range in a family that holds no versions, ascending.
+    /// The pairs of a key range in a family that holds no versions, ascending, up to a limit.
     func pairs(
-        of range: KeyRange, in family: PlainFamily
-    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])]
+        of range: KeyRange, in family: PlainFamily, limits: PairLimits
+    ) throws(EngineError) -> PairPage
 }
 
 /// Deletions that hide nothing that can still be read.
@@ -87,21 +87,5 @@ extension EngineReader {
         into page: inout ScanPage
     ) throws(EngineError) {
         try scan(range, at: ReadPoint(timestamp), limits: limits, reverse: reverse, into: &page)
-    }
-
-    /// The intents of a key range, ascending.
-    package func intents(
-        in range: KeyRange
-    ) throws(EngineError) -> [(key: KeyBytes, intent: Intent)] {
-        var found: [(key: KeyBytes, intent: Intent)] = []
-        for pair in try pairs(of: range, in: .locks) {
-            do throws(DecodingError) {
-                found.append((pair.key, try Intent(pair.value[...])))
-            } catch {
-                throw EngineError(
-                    .corruption, "the intent at \(pair.key.keyDescription): \(error)")
-            }
-        }
-        return found
     }
 }

@@ -84,7 +84,7 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
 
     package func persistedFrontier() throws(EngineError) -> [AppliedState] {
         let store = state.withLock { $0.durable.store }
-        return try AppliedState.all(in: store.pairs(of: .all, in: .local))
+        return try AppliedState.all(in: store.pairs(of: .all, in: .local, limits: .none).pairs)
     }
 
     package func flush() throws(EngineError) { completeFlush(beginFlush()) }

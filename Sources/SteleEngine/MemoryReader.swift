@@ -76,9 +76,9 @@ extension MemoryReader {
     }
 
     package func pairs(
-        of range: KeyRange, in family: PlainFamily
-    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])] {
-        stores.read.pairs(of: range, in: family)
+        of range: KeyRange, in family: PlainFamily, limits: PairLimits
+    ) throws(EngineError) -> PairPage {
+        stores.read.pairs(of: range, in: family, limits: limits)
     }
 
     private func store(

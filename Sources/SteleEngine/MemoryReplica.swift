@@ -92,7 +92,7 @@ private final class MemoryExport: ReplicaExport {
         var pairs: [[UInt8]] = []
         for family in [PlainFamily.locks, .transactions, .local] {
             let range = family == .local ? KeyRange(prefix: scope.localPrefix) : scope.range
-            for pair in store.pairs(of: range, in: family) {
+            for pair in store.pairs(of: range, in: family, limits: .none).pairs {
                 let prefix = family == .local ? scope.localPrefix.count : 0
                 let key = pair.key.dropFirst(prefix)
                 pairs.append(packed(family.rawValue, key, pair.value))

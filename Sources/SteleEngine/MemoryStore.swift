@@ -127,26 +127,35 @@ struct MemoryStore: Sendable {
         }
     }
 
-    func pairs(of range: KeyRange, in family: PlainFamily) -> [(key: [UInt8], value: [UInt8])] {
+    func pairs(of range: KeyRange, in family: PlainFamily, limits: PairLimits) -> PairPage {
         switch family {
-        case .locks: Self.pairs(of: range, in: locks).map { ($0.key, $0.value.encoded) }
-        case .transactions: Self.pairs(of: range, in: transactions)
-        case .local: Self.pairs(of: range, in: local)
+        case .locks: Self.pairs(of: range, in: locks, limits) { $0.encoded }
+        case .transactions: Self.pairs(of: range, in: transactions, limits) { $0 }
+        case .local: Self.pairs(of: range, in: local, limits) { $0 }
         }
     }
 
     private static func pairs<Value>(
-        of range: KeyRange, in family: SortedBytesMap<Value>
-    ) -> [(key: [UInt8], value: Value)] {
-        if range.isEmpty { return [] }
+        of range: KeyRange, in family: SortedBytesMap<Value>, _ limits: PairLimits,
+        encoded: (Value) -> [UInt8]
+    ) -> PairPage {
+        var page = PairPage()
+        if range.isEmpty { return page }
         var position = family.lowerBound(of: range.start)
         let end = family.upperBound(of: range)
-        var pairs: [(key: [UInt8], value: Value)] = []
+        var bytes = 0
         while position != end {
-            pairs.append((family.key(at: position), family.value(at: position)))
+            let key = family.key(at: position)
+            let value = encoded(family.value(at: position))
+            bytes += key.count + value.count
+            if limits.isExceeded(pairs: page.pairs.count + 1, bytes: bytes) {
+                page.resumeKey = key
+                break
+            }
+            page.pairs.append((key, value))
             position = family.position(after: position)
         }
-        return pairs
+        return page
     }
 
     private mutating func insert(_ version: Version, of key: KeyBytes) {

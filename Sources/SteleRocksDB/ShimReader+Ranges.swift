@@ -91,20 +91,24 @@ extension ShimReader {
     }
 
     package func pairs(
-        of range: KeyRange, in family: PlainFamily
-    ) throws(EngineError) -> [(key: [UInt8], value: [UInt8])] {
+        of range: KeyRange, in family: PlainFamily, limits: PairLimits
+    ) throws(EngineError) -> PairPage {
         let reader = try reader()
-        var found: [(key: [UInt8], value: [UInt8])] = []
+        var found = PairPage()
         try check { message in
             range.start.withBytes { start in
                 range.end.withBytes { end in
                     withUnsafeMutablePointer(to: &found) { found in
                         stele_read_pairs(
-                            reader, family.rawValue, start, end, found,
+                            reader, family.rawValue, start, end, max(limits.pairs, 0),
+                            max(limits.bytes, 0), found,
                             { context, key, value in
-                                context?.assumingMemoryBound(
-                                    to: [(key: [UInt8], value: [UInt8])].self
-                                ).pointee.append((Array(key), Array(value)))
+                                context?.assumingMemoryBound(to: PairPage.self).pointee.pairs
+                                    .append((Array(key), Array(value)))
+                            },
+                            { context, key, _ in
+                                context?.assumingMemoryBound(to: PairPage.self).pointee
+                                    .resumeKey = Array(key)
                             }, &message)
                     }
                 }

@@ -174,7 +174,10 @@ extension SimulatedCluster {
         result.counts.flushes += 1
         let flush = node.engine.beginFlush()
         // What a host claims that never flushes.
-        let applied = frontier { try AppliedState.all(in: node.engine.pairs(of: .all, in: .local)) }
+        let applied = frontier {
+            let items = try node.engine.pairs(of: .all, in: .local, limits: .none)
+            return try AppliedState.all(in: items.pairs)
+        }
         let slowest: UInt64 = diskRandom.oneIn(3) ? 1_500_000 : 50_000
         after(diskRandom.uniform(500...slowest), on: node) { [self] in
             if defect != .neverFlushes { node.engine.completeFlush(flush) }

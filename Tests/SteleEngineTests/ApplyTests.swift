@@ -193,7 +193,7 @@ import Testing
                     Watermark(timestamp: time(1), range: range), tablet: tablet, replica: replica)
             }
             #expect(try engine.page().count == 0)
-            #expect(try engine.intents(in: .all).isEmpty)
+            #expect(try engine.allIntents().isEmpty)
         }
     }
 

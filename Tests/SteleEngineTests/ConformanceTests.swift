@@ -231,6 +231,57 @@ import Testing
         }
     }
 
+    /// Pairs take up 100 bytes each, intents some more.
+    @Test(arguments: EngineKind.allCases)
+    func rawScansStopAtLimitsAndGoOn(_ kind: EngineKind) throws {
+        let keys = (0..<10).map { [UInt8($0)] }
+        try withEngine(kind) { engine in
+            try engine.apply { list in
+                for key in keys {
+                    list.put(key, [UInt8](repeating: 1, count: 99), in: .transactions)
+                    list.put(key, [UInt8](repeating: 2, count: 99), in: .local)
+                    list.put(intent([UInt8](repeating: 3, count: 99)), at: key)
+                }
+            }
+            let snapshot = try engine.snapshot()
+            try engine.apply { list in
+                for family in PlainFamily.allCases { list.clear(.all, in: family) }
+                list.put([2], [], in: .transactions)
+            }
+            for family in PlainFamily.allCases {
+                func page(
+                    _ limits: PairLimits, _ range: KeyRange = .all
+                ) throws -> (keys: [[UInt8]], resumeKey: [UInt8]?) {
+                    let page = try snapshot.pairs(of: range, in: family, limits: limits)
+                    return (page.pairs.map(\.key), page.resumeKey)
+                }
+                #expect(try page(.none) == (keys, nil))
+                #expect(try page(PairLimits(pairs: 10)) == (keys, nil))
+                #expect(try page(PairLimits(pairs: 3)) == (Array(keys[..<3]), [3]))
+                let tail = KeyRange(start: [8], end: [9, 0])
+                #expect(try page(PairLimits(pairs: 2), tail) == (Array(keys[8...]), nil))
+                #expect(try page(PairLimits(pairs: 1), tail) == ([[8]], [9]))
+                // One in any case.
+                for limits in [PairLimits(pairs: 0), PairLimits(bytes: 0), PairLimits(pairs: -1)] {
+                    #expect(try page(limits) == ([[0]], [1]))
+                }
+                let size = 1 + (try snapshot.value(of: [0], in: family)?.count ?? 0)
+                #expect(try page(PairLimits(bytes: 4 * size)) == (Array(keys[..<4]), [4]))
+                #expect(try page(PairLimits(bytes: 4 * size - 1)) == (Array(keys[..<3]), [3]))
+                for limits in [PairLimits(pairs: 3), PairLimits(bytes: 2 * size)] {
+                    let pairs = try snapshot.plainPairs(of: .all, in: family, limits: limits)
+                    #expect(pairs.map(\.key) == keys)
+                }
+                let empty = KeyRange(start: [5], end: [4])
+                #expect(try page(PairLimits(pairs: 0), empty) == ([], nil))
+            }
+            let some = try snapshot.intents(in: .all, limits: PairLimits(pairs: 4))
+            #expect(some.intents.map(\.key) == Array(keys[..<4]) && some.resumeKey == [4])
+            #expect(some.intents.allSatisfy { $0.intent.value?.count == 99 })
+            #expect(try engine.plainPairs(of: .all, in: .transactions).map(\.key) == [[2]])
+        }
+    }
+
     @Test(arguments: EngineKind.allCases)
     func clearDropsAllVersionsOfItsRangeOnly(_ kind: EngineKind) throws {
         let names = ["a", "b", "b\0", "c", "d"]

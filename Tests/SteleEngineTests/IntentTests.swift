@@ -126,7 +126,7 @@ import Testing
         try withEngine(kind) { engine in
             try fill(engine)
             func expectIntents(_ names: [String]) throws {
-                #expect(try engine.intents(in: .all).map(\.key) == names.map { key($0) })
+                #expect(try engine.allIntents().map(\.key) == names.map { key($0) })
             }
             try engine.apply { list in
                 list.removeIntent(at: key("a"), of: own)
@@ -198,7 +198,7 @@ import Testing
                 #expect(try snapshot.page(at: time(12)).keys == ["a", "b", "c"])
                 #expect(try snapshot.value(of: key("k"), in: .transactions) == [1])
                 #expect(try snapshot.versions(of: key("b"), above: .zero, limit: 9).count == 2)
-                #expect(try snapshot.intents(in: .all).count == 4)
+                #expect(try snapshot.allIntents().count == 4)
                 for reader in [engine, later] as [any EngineReader] {
                     #expect(
                         try reader.page(at: ReadPoint(time(25), transaction: own)).keys
@@ -219,7 +219,7 @@ import Testing
             engine.close()
             let again = try RocksDBEngine(directory: directory + "/store", options: .small)
             defer { again.close() }
-            #expect(try again.intents(in: .all).count == 4)
+            #expect(try again.allIntents().count == 4)
             let (outcome, _) = try again.read(key("a"), at: ReadPoint(time(20)))
             #expect(outcome == .conflict(conflict(other, at: time(20))))
         }

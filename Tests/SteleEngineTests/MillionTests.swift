@@ -114,7 +114,8 @@ private struct MillionRun {
         switch random.below(1000) {
         case 0..<550:
             let (at, value) = (model.writeTime(key, &random), model.value(&random))
-            list.put(bytes, IndexedModel.values[value], at: time(at), by: TransactionID(transaction))
+            list.put(
+                bytes, IndexedModel.values[value], at: time(at), by: TransactionID(transaction))
             model.put(key, at, transaction, value)
         case 550..<700:
             let at = model.writeTime(key, &random)
@@ -228,7 +229,8 @@ private struct MillionRun {
         seen.rows += expected.count
         if expected.resumeKey != nil { seen.resumptions += 1 }
         for page in [pages.0, pages.1] where !page.isSame(as: expected) {
-            difference = "a scan of \(bounds) at \(point), \(limits), reverse \(reverse): "
+            difference =
+                "a scan of \(bounds) at \(point), \(limits), reverse \(reverse): "
                 + "\(page.plainRows), \(page.conflicts), \(String(describing: page.resumeKey)); "
                 + "expected \(expected)"
         }
@@ -255,7 +257,7 @@ private struct MillionRun {
             model.intents[key].map { ($0.encoded, IndexedModel.keys[key]) }
         }
         for engine in [memory, rocksDB] as [any EngineReader] {
-            let found = try engine.intents(in: .all)
+            let found = try engine.allIntents()
             if found.map(\.key) != intents.map(\.1) || found.map(\.intent) != intents.map(\.0) {
                 difference = "the intents in \(engine)"
             }

@@ -55,4 +55,16 @@ struct NaiveModel {
             .sorted { $0.key.precedes($1.key) }
             .map { PlainPair(key: $0.key, value: $0.value) }
     }
+    func page(
+        of range: KeyRange, in family: PlainFamily, limits: PairLimits
+    ) -> (pairs: [PlainPair], resumeKey: [UInt8]?) {
+        let all = pairs(of: range, in: family)
+        var count = min(all.count, 1)
+        while count < all.count, count < limits.pairs,
+            all[...count].reduce(0, { $0 + $1.key.count + $1.value.count }) <= limits.bytes
+        {
+            count += 1
+        }
+        return (Array(all[..<count]), count < all.count ? all[count].key : nil)
+    }
 }

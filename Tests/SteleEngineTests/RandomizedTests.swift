@@ -212,13 +212,21 @@ private struct RandomRun {
 
     private mutating func comparePlain() throws {
         let (key, range, family) = (randomKey(), randomRange(), randomFamily())
+        let limits = PairLimits(
+            pairs: random.oneIn(2) ? .max : Int(random.below(8)),
+            bytes: random.oneIn(2) ? 1 << 20 : Int(random.below(400)))
         for engine in engines {
             compare(
                 try engine.value(of: key, in: family), model.value(of: key, in: family),
                 "\(key.keyDescription) in \(family)")
+            let what = "\(range) in \(family), \(limits)"
+            let page = try engine.pairs(of: range, in: family, limits: limits)
+            let expected = model.page(of: range, in: family, limits: limits)
+            compare(page.plainPairs, expected.pairs, what)
+            compare(page.resumeKey, expected.resumeKey, what + ", resume key")
             compare(
-                try engine.plainPairs(of: range, in: family), model.pairs(of: range, in: family),
-                "\(range) in \(family)")
+                try engine.plainPairs(of: range, in: family, limits: limits),
+                model.pairs(of: range, in: family), what + ", page by page")
         }
     }
 

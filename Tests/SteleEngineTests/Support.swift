@@ -139,8 +139,30 @@ struct PlainPair: Hashable {
 }
 
 extension EngineReader {
-    func plainPairs(of range: KeyRange, in family: PlainFamily) throws -> [PlainPair] {
-        try pairs(of: range, in: family).map { PlainPair(key: $0.key, value: $0.value) }
+    /// All pairs of a range, page by page.
+    func plainPairs(
+        of range: KeyRange, in family: PlainFamily, limits: PairLimits = PairLimits(pairs: 50)
+    ) throws -> [PlainPair] {
+        var found: [PlainPair] = []
+        var rest = range
+        while true {
+            let page = try pairs(of: rest, in: family, limits: limits)
+            found += page.plainPairs
+            guard let resumeKey = page.resumeKey else { return found }
+            rest.start = resumeKey
+        }
+    }
+
+    /// All intents, page by page.
+    func allIntents() throws -> [(key: KeyBytes, intent: Intent)] {
+        var found: [(key: KeyBytes, intent: Intent)] = []
+        var rest = KeyRange.all
+        while true {
+            let page = try intents(in: rest, limits: PairLimits(pairs: 50))
+            found += page.intents
+            guard let resumeKey = page.resumeKey else { return found }
+            rest.start = resumeKey
+        }
     }
 }
 
@@ -154,4 +176,8 @@ extension Thread {
         }
         return ended
     }
+}
+
+extension PairPage {
+    var plainPairs: [PlainPair] { pairs.map { PlainPair(key: $0.key, value: $0.value) } }
 }

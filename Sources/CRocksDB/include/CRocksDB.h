@@ -195,10 +195,13 @@ stele_code stele_read_value(
     stele_reader *reader, uint8_t family, stele_bytes key, void *context, stele_pair_sink sink,
     char **message);
 
-// Calls the sink with each pair of a range of a plain family, ascending.
+// Calls `sink` with each pair of a range of a plain family, ascending, until there are `max_pairs`,
+// or the keys and values have `max_bytes`; but with one in any case. Then calls `resume_sink` with
+// the key to go on at, if any is left.
 stele_code stele_read_pairs(
-    stele_reader *reader, uint8_t family, stele_bytes start, stele_bytes end, void *context,
-    stele_pair_sink sink, char **message);
+    stele_reader *reader, uint8_t family, stele_bytes start, stele_bytes end, size_t max_pairs,
+    size_t max_bytes, void *context, stele_pair_sink sink, stele_key_sink resume_sink,
+    char **message);
 
 #ifdef __cplusplus
 }
