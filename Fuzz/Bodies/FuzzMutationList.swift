@@ -9,7 +9,7 @@ import SteleRocksDB
 package func fuzzMutationList(_ bytes: UnsafeRawBufferPointer) {
     do throws(EngineError) {
         let list = Array(bytes)[...]
-        let memory = MemoryEngine()
+        let memory = MemoryEngine(checksHistory: false)
         let rocksDB = try emptied.get()
         let error = failure { () throws(EngineError) in try memory.apply([list], applied: nil) }
         let other = failure { () throws(EngineError) in try rocksDB.apply([list], applied: nil) }

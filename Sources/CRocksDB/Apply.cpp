@@ -77,7 +77,7 @@ Failure addVersion(stele_batch &batch, Reader &reader, VersionKind kind) {
     if (reader.isTruncated()) return truncated();
     Failure result = longKey(key);
     if (!result.isFailure()) result = longValue(value);
-    if (!result.isFailure()) result = batch.checkAboveCleared(key, timestamp);
+    if (!result.isFailure()) result = batch.checkHistory(key, timestamp);
     if (result.isFailure()) return result;
     return failureOf(batch.putVersion(key, timestamp, kind, transaction, value));
 }
@@ -138,8 +138,9 @@ Failure addResolution(stele_batch &batch, Reader &reader, bool isCommitted) {
     const uint64_t timestamp = isCommitted ? reader.integer<uint64_t>() : 0;
     const rocksdb::Slice key = reader.raw(keyCount);
     if (reader.isTruncated()) return truncated();
-    if (isCommitted) {
-        const Failure result = batch.checkAboveCleared(key, timestamp);
+    // Where there is no such intent, nothing is written.
+    if (isCommitted && batch.hasIntent(key, transaction)) {
+        const Failure result = batch.checkHistory(key, timestamp);
         if (result.isFailure()) return result;
     }
     return failureOf(

@@ -35,10 +35,44 @@ private:
 using rocksdb::Slice;
 using rocksdb::Status;
 
+namespace {
+
+stele::Failure clearedVersion() {
+    return stele::failure(
+        STELE_INVALID_ARGUMENT, "a version is not newer than one that was cleared");
+}
+
+}  // namespace
+
+uint64_t stele_batch::watermarkOf(const Slice &user) const {
+    uint64_t greatest = 0;
+    const auto take = [&](const stele::Watermark &mark) {
+        if (stele::isWithin(user, mark.start, mark.end)) {
+            greatest = std::max(greatest, mark.timestamp);
+        }
+    };
+    for (const auto &[key, mark] : engine->watermarks.latest()) {
+        if (watermarks.find(key) == watermarks.end()) take(mark);
+    }
+    for (const auto &[key, mark] : watermarks) {
+        if (mark) take(*mark);
+    }
+    return greatest;
+}
+
 // Iterators that pass over range tombstones still find what those cover, until a compaction has met
 // it. A version that only they find was cleared.
-stele::Failure stele_batch::checkAboveCleared(const Slice &user, uint64_t timestamp) const {
-    if (!engine->checksClears) return stele::Failure();
+stele::Failure stele_batch::checkHistory(const Slice &user, uint64_t timestamp) const {
+    if (!engine->checksHistory) return stele::Failure();
+    const uint64_t watermark = watermarkOf(user);
+    if (watermark > 0 && timestamp <= watermark) {
+        return stele::failure(
+            STELE_INVALID_ARGUMENT,
+            "a version at " + std::to_string(timestamp) + " is not above the watermark "
+                + std::to_string(watermark) + " of garbage collection");
+    }
+    const auto own = cleared.find(user);
+    if (own != cleared.end() && timestamp <= own->second) return clearedVersion();
     rocksdb::ColumnFamilyHandle *data = engine->families[stele::kData];
     rocksdb::ReadOptions options = engine->latest.rangeReads();
     options.ignore_range_deletions = true;
@@ -51,13 +85,31 @@ stele::Failure stele_batch::checkAboveCleared(const Slice &user, uint64_t timest
         rocksdb::PinnableSlice value;
         const Status status =
             engine->db->Get(engine->latest.keyReads(), data, all->key(), &value);
-        if (status.IsNotFound()) {
-            return stele::failure(
-                STELE_INVALID_ARGUMENT, "a version is not newer than one that was cleared");
-        }
+        if (status.IsNotFound()) return clearedVersion();
         if (!status.ok()) return stele::failureOf(status);
     }
     return stele::failureOf(all->status());
+}
+
+Status stele_batch::noteCleared(const Slice &from, const Slice &to) {
+    rocksdb::ColumnFamilyHandle *data = engine->families[stele::kData];
+    const auto note = [&](const Slice &key) {
+        const Slice user = stele::userKey(key);
+        if (!stele::isWithin(user, from, to)) return;
+        uint64_t &newest = cleared[user.ToString()];
+        newest = std::max(newest, stele::timestampOf(key));
+    };
+    stele::Puts collect(data->GetID(), note);
+    const Status status = writes.Iterate(&collect);
+    if (!status.ok()) return status;
+    std::unique_ptr<rocksdb::Iterator> all(
+        engine->db->NewIterator(engine->latest.rangeReads(), data));
+    std::string key;
+    for (all->Seek(stele::versionKey(key, from, stele::kNewest));
+         all->Valid() && stele::isWithin(stele::userKey(all->key()), from, to); all->Next()) {
+        note(all->key());
+    }
+    return all->status();
 }
 
 Status stele_batch::putVersion(
@@ -142,6 +194,10 @@ Status stele_batch::clearVersions(const Slice &from, const Slice &to) {
     }
     const Slice bound = to.empty() ? Slice(behind) : to;
     if (from.compare(bound) >= 0) return Status::OK();
+    if (engine->checksHistory) {
+        const Status status = noteCleared(from, bound);
+        if (!status.ok()) return status;
+    }
     ++clears;
     return writes.DeleteRange(
         engine->families[stele::kData], stele::versionKey(start, from, stele::kNewest),
@@ -166,11 +222,15 @@ Status stele_batch::deleteIntent(const Slice &user) {
     return writes.Delete(engine->families[stele::kLocks], user);
 }
 
-Status stele_batch::removeIntent(const Slice &user, uint64_t transaction) {
+bool stele_batch::hasIntent(const Slice &user, uint64_t transaction) const {
     const std::string *stored = intentOf(user);
     stele::StoredIntent intent;
-    if (stored == nullptr || !stele::decodeIntent(*stored, &intent)) return Status::OK();
-    return intent.transaction == transaction ? deleteIntent(user) : Status::OK();
+    return stored != nullptr && stele::decodeIntent(*stored, &intent)
+        && intent.transaction == transaction;
+}
+
+Status stele_batch::removeIntent(const Slice &user, uint64_t transaction) {
+    return hasIntent(user, transaction) ? deleteIntent(user) : Status::OK();
 }
 
 Status stele_batch::resolveIntent(const Slice &user, uint64_t transaction, uint64_t timestamp) {
@@ -270,6 +330,7 @@ Status stele_batch::commit() {
 
 void stele_batch::clear() {
     clears = 0;
+    cleared.clear();
     intents.clear();
     watermarks.clear();
     puts.reset();

@@ -17,8 +17,9 @@ struct stele_batch {
     rocksdb::Status putVersion(
         const rocksdb::Slice &user, uint64_t timestamp, stele::VersionKind kind,
         uint64_t transaction, const rocksdb::Slice &value);
-    // Fails, if the store was opened to check that, for a version that lies below a cleared one.
-    stele::Failure checkAboveCleared(const rocksdb::Slice &user, uint64_t timestamp) const;
+    // Fails, if the store was opened to check that, for a version at or below a watermark or a
+    // version that was cleared.
+    stele::Failure checkHistory(const rocksdb::Slice &user, uint64_t timestamp) const;
     // Drops the versions of a key at or below `timestamp`.
     rocksdb::Status dropVersions(const rocksdb::Slice &user, uint64_t timestamp);
     // Drops all versions of a range of user keys.
@@ -26,7 +27,9 @@ struct stele_batch {
 
     // `intent` has been checked.
     rocksdb::Status putIntent(const rocksdb::Slice &user, const rocksdb::Slice &intent);
-    // Removes the intent of a key if it is the transaction's.
+    // Whether the intent of a key is the transaction's.
+    bool hasIntent(const rocksdb::Slice &user, uint64_t transaction) const;
+    // Removes it if so.
     rocksdb::Status removeIntent(const rocksdb::Slice &user, uint64_t transaction);
     // Makes it a version at `timestamp`, too.
     rocksdb::Status resolveIntent(
@@ -50,6 +53,10 @@ private:
     const std::string *intentOf(const rocksdb::Slice &user) const;
     rocksdb::Status deleteIntent(const rocksdb::Slice &user);
     rocksdb::Status clearIntents(const rocksdb::Slice &start, const rocksdb::Slice &end);
+    // The watermark of a key as of this batch.
+    uint64_t watermarkOf(const rocksdb::Slice &user) const;
+    // Remembers what a clear of a range drops, for the rest of the batch.
+    rocksdb::Status noteCleared(const rocksdb::Slice &start, const rocksdb::Slice &end);
     // The greatest key of a family in the store and in the batch; false if there is none.
     rocksdb::Status lastKey(size_t family, std::string *last, bool *isFound) const;
     rocksdb::Status write();
@@ -57,6 +64,8 @@ private:
     stele::IntentChanges intents;
     stele::WatermarkChanges watermarks;
     uint64_t clears = 0;
+    // The newest version of each key that the batch clears; only where that is checked.
+    std::map<std::string, uint64_t, stele::ByteOrder> cleared;
     // Of the keys whose versions the batch changes, other than by clearing ranges.
     std::vector<uint32_t> stripes;
     // Timestamps of the versions that the batch puts, by user key; collected once one is dropped.

@@ -137,7 +137,7 @@ struct stele_engine {
     std::shared_ptr<const rocksdb::SliceTransform> prefix;
     std::string directory;
     stele_resources resources;
-    bool checksClears = false;
+    bool checksHistory = false;
     std::unique_ptr<rocksdb::Env> env;
     std::shared_ptr<stele::Events> events;
     stele::Intents intents;

@@ -104,7 +104,7 @@ stele_code stele_engine_open(
         created->prefix = std::make_shared<stele::VersionPrefix>();
         created->resources = *options.resources;
         created->rows = std::make_unique<stele::Rows>(created->resources.cache);
-        created->checksClears = options.checks_clears != 0;
+        created->checksHistory = options.checks_history != 0;
         created->env = options.disk == nullptr
             ? rocksdb::NewCompositeEnv(stele::deferErrors(rocksdb::FileSystem::Default()))
             : stele::makeDiskEnv(stele::deferErrors(stele::makeFileSystem(options.disk->disk)));

@@ -30,8 +30,11 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
     }
 
     let state = Locked(State())
+    private let checksHistory: Bool
 
-    package init() {}
+    /// - Parameter checksHistory: whether writes are refused that the invariant of ``Watermark`` is
+    ///   against.
+    package init(checksHistory: Bool = true) { self.checksHistory = checksHistory }
 
     package func apply(
         _ lists: [ArraySlice<UInt8>], applied: AppliedState?
@@ -133,10 +136,14 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
             if state.pressure == .stopped {
                 throw EngineError(.busy, "the engine is told to take no writes")
             }
-            for mutation in mutations { state.current.store.apply(mutation) }
-            if let applied {
-                state.current.store.setLocal(applied.localKey.bytes, applied.localValue)
+            // A copy, of which nothing is left if a mutation is refused.
+            var store = state.current.store
+            for mutation in mutations {
+                if checksHistory { try store.check(mutation) }
+                store.apply(mutation)
             }
+            if let applied { store.setLocal(applied.localKey.bytes, applied.localValue) }
+            state.current.store = store
             state.current.appliedBytes += bytes
         }
     }

@@ -11,6 +11,8 @@ struct MemoryStore: Sendable {
     private var local = SortedBytesMap<[UInt8]>()
     /// Those of `local`, decoded.
     private(set) var watermarks = SortedBytesMap<Watermark>()
+    /// The newest version of each key that a clear of a range dropped; see ``check(_:)``.
+    var cleared = SortedBytesMap<Timestamp>()
 
     mutating func apply(_ mutation: Mutation) {
         switch mutation {
@@ -28,7 +30,7 @@ struct MemoryStore: Sendable {
             withFamily(family) { $0.remove(Array(key)) }
             if family == .local { watermarks.remove(Array(key)) }
         case .clearRange(let start, let end):
-            data.removeAll(in: KeyRange(start: Array(start), end: Array(end)))
+            clear(KeyRange(start: Array(start), end: Array(end)))
         case .clearPlain(let family, let start, let end):
             let range = KeyRange(start: Array(start), end: Array(end))
             if family == .locks {
@@ -77,6 +79,7 @@ struct MemoryStore: Sendable {
         watermarks.set(key, watermark)
         local.set(key, watermark.encoded)
         collect(watermark)
+        forgetCleared(watermark)
     }
 
     /// Drops what a read at or above a watermark cannot see, at once.

@@ -12,7 +12,8 @@ import SteleClock
 /// Invariant: nothing is written at or below a watermark, nor below versions that a clear of a range
 /// dropped, unless the whole range is replaced by a later state of the same history. Compactions
 /// count on it: one that meets cleared versions cannot tell them from others, and would drop what
-/// they hide. Engines on RocksDB that are opened with `checksClears` refuse such writes.
+/// they hide. Engines in memory refuse such writes unless they are told not to, and engines on
+/// RocksDB if they are told to, by `checksHistory`.
 ///
 /// Format, in the family `local`: version (1 byte, 1), timestamp (8), start length (4), end length
 /// (4), start, end. Integers are little-endian.

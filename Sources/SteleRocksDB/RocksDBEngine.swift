@@ -24,9 +24,10 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         package var resources: RocksDBResources?
         /// Is told what happens, from threads of RocksDB too.
         package var observer: (@Sendable (EngineEvent) -> Void)?
-        /// Refuses versions that are not newer than cleared ones of their key, against which the
-        /// invariant of ``Watermark`` is: for tests, since it costs a read of each key written.
-        package var checksClears = false
+        /// Refuses versions that the invariant of ``Watermark`` is against: for tests, since it
+        /// costs a read of each key written and each range cleared. Cleared versions are known until
+        /// a compaction has dropped them for good.
+        package var checksHistory = false
         /// A disk in memory instead of the file system; for tests.
         package var disk: RocksDBDisk?
 
@@ -74,7 +75,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
                     path,
                     stele_options(
                         write_buffer_bytes: UInt64(max(options.writeBufferBytes, 1 << 20)),
-                        checks_clears: options.checksClears ? 1 : 0,
+                        checks_history: options.checksHistory ? 1 : 0,
                         resources: resources.handle, disk: options.disk?.handle,
                         on_event: EngineMonitor.sink,
                         context: Unmanaged.passUnretained(monitor).toOpaque()),

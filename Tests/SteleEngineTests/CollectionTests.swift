@@ -146,13 +146,9 @@ import Testing
     }
 
     /// What a compaction would take for hidden behind a version that was cleared is refused.
-    @Test(arguments: [false, true])
-    func writesBelowClearedVersionsAreRefused(isFlushed: Bool) throws {
-        try withTemporaryDirectory { directory in
-            var options = RocksDBEngine.Options.small
-            options.checksClears = true
-            let engine = try RocksDBEngine(directory: directory + "/store", options: options)
-            defer { engine.close() }
+    @Test(arguments: EngineKind.allCases, [false, true])
+    func writesBelowClearedVersionsAreRefused(_ kind: EngineKind, isFlushed: Bool) throws {
+        try withCheckingEngine(kind) { engine in
             try engine.apply { list in
                 list.put(key("a"), [1], at: time(100), by: writerID)
                 list.put(key("b"), [1], at: time(100), by: writerID)
@@ -164,6 +160,16 @@ import Testing
                 mutations { $0.put(key("a"), [2], at: time(70), by: writerID) },
                 mutations { $0.delete(key("a"), at: time(100), by: writerID) },
                 mutations { $0.resolveIntent(at: key("a"), of: writerID, committedAt: time(90)) },
+                // What the same list cleared counts too, and what it had put.
+                mutations { list in
+                    list.clear(KeyRange(key: key("b")))
+                    list.put(key("b"), [2], at: time(100), by: writerID)
+                },
+                mutations { list in
+                    list.put(key("c"), [2], at: time(9), by: writerID)
+                    list.clear(KeyRange(start: key("c"), end: []))
+                    list.delete(key("c"), at: time(8), by: writerID)
+                },
             ]
             for list in refusals {
                 let error = #expect(throws: EngineError.self) {
@@ -180,8 +186,63 @@ import Testing
             }
             try raise(150, .all, in: engine)
             try engine.flush()
-            try engine.compact(.all)
+            if let engine = engine as? RocksDBEngine { try engine.compact(.all) }
             #expect(try engine.page(at: .max).plainRows.map(\.value) == [[3], [1]])
+        }
+    }
+
+    /// What a read has already answered, or is refused for good, does not change.
+    @Test(arguments: EngineKind.allCases)
+    func writesAtOrBelowAWatermarkAreRefused(_ kind: EngineKind) throws {
+        try withCheckingEngine(kind) { engine in
+            try engine.apply { list in
+                list.put(key("a"), [3], at: time(3), by: writerID)
+                list.put(intent([4], at: time(4)), at: key("a"))
+            }
+            try raise(5, KeyRange(start: key("a"), end: key("n")), in: engine)
+            let higher = Watermark(timestamp: time(9), range: .all)
+            let refusals = [
+                mutations { $0.put(key("b"), [1], at: time(5), by: writerID) },
+                mutations { $0.delete(key("m"), at: time(2), by: writerID) },
+                mutations { $0.resolveIntent(at: key("a"), of: writerID, committedAt: time(4)) },
+                // What comes before it in the list goes too, and what it says itself counts.
+                mutations { list in
+                    list.put(key("b"), [1], at: time(6), by: writerID)
+                    list.put(key("a"), [1], at: time(1), by: writerID)
+                },
+                mutations { list in
+                    list.raise(higher, tablet: tablet, replica: replica)
+                    list.put(key("z"), [1], at: time(9), by: writerID)
+                },
+            ]
+            for list in refusals {
+                let error = #expect(throws: EngineError.self) {
+                    try engine.apply([list], applied: nil)
+                }
+                #expect(error?.code == .invalidArgument && error?.isFatal == false)
+                #expect(error?.message.contains("watermark") == true, "\(error?.message ?? "")")
+                #expect(try engine.page(at: time(5)).conflicts.map(\.key) == [key("a")])
+                #expect(try engine.newestVersion(of: key("a"), at: time(5))?.value == [3])
+                #expect(try engine.newestVersion(of: key("b"), at: .max) == nil)
+            }
+            try engine.apply { list in
+                list.put(key("b"), [6], at: time(6), by: writerID)
+                list.put(key("z"), [1], at: time(1), by: writerID)
+                // Nothing is written where there is no such intent.
+                list.resolveIntent(at: key("a"), of: TransactionID(99), committedAt: time(1))
+                list.resolveIntent(at: key("c"), of: writerID, committedAt: time(1))
+                list.resolveIntent(at: key("a"), of: writerID, committedAt: time(6))
+                list.put(key("c"), [9], at: time(9), by: writerID)
+                list.raise(higher, tablet: tablet, replica: replica)
+            }
+            #expect(try engine.page(at: time(9)).plainRows.map(\.value) == [[4], [6], [9], [1]])
+            // It goes with its item.
+            try engine.apply { list in
+                list.delete(
+                    LocalKey(tablet: tablet, replica: replica, item: .watermark).bytes, in: .local)
+                list.put(key("d"), [2], at: time(2), by: writerID)
+            }
+            #expect(try engine.newestVersion(of: key("d"), at: time(2))?.value == [2])
         }
     }
 
@@ -237,7 +298,9 @@ import Testing
                 list.dropVersions(of: key("f"), upTo: time(7))
                 list.dropVersions(of: key("none"), upTo: time(7))
             }
-            for name in ["a", "c"] { #expect(try engine.newestVersion(of: key(name), at: .max) == nil) }
+            for name in ["a", "c"] {
+                #expect(try engine.newestVersion(of: key(name), at: .max) == nil)
+            }
             #expect(try engine.versions(of: key("f"), above: time(5), limit: 9).count == 1)
             #expect(try engine.page(at: .max).keys == ["b", "d", "f"])
             if let engine = engine as? RocksDBEngine {

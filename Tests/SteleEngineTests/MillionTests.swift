@@ -60,7 +60,7 @@ private struct MillionRun {
     private static let options = {
         var options = RocksDBEngine.Options(
             blockCacheBytes: 8 << 20, writeBufferBytes: 256 << 20)
-        options.checksClears = true
+        options.checksHistory = true
         return options
     }()
 

@@ -36,7 +36,7 @@ import Testing
 private struct RandomRun {
     private var random: SeededRandom
     private let directory: String
-    private let memory = MemoryEngine()
+    private let memory = MemoryEngine(checksHistory: false)
     private var rocksDB: RocksDBEngine
     private var model = NaiveModel()
     private var index: UInt64 = 0

@@ -10,14 +10,31 @@ enum EngineKind: String, CaseIterable, Sendable {
     case rocksDB
 }
 
-/// Runs `body` on a fresh engine, and removes afterwards what that left on disk.
+/// Runs `body` on a fresh engine, which lets any history be written, and removes afterwards what that
+/// left on disk.
 func withEngine(_ kind: EngineKind, _ body: (any StorageEngine) throws -> Void) throws {
+    switch kind {
+    case .memory:
+        try body(MemoryEngine(checksHistory: false))
+    case .rocksDB:
+        try withTemporaryDirectory { directory in
+            let engine = try RocksDBEngine(directory: directory + "/store", options: .small)
+            defer { engine.close() }
+            try body(engine)
+        }
+    }
+}
+
+/// The same with an engine that refuses what is against the invariant of watermarks.
+func withCheckingEngine(_ kind: EngineKind, _ body: (any StorageEngine) throws -> Void) throws {
     switch kind {
     case .memory:
         try body(MemoryEngine())
     case .rocksDB:
         try withTemporaryDirectory { directory in
-            let engine = try RocksDBEngine(directory: directory + "/store", options: .small)
+            var options = RocksDBEngine.Options.small
+            options.checksHistory = true
+            let engine = try RocksDBEngine(directory: directory + "/store", options: options)
             defer { engine.close() }
             try body(engine)
         }

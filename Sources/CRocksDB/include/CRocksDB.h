@@ -34,9 +34,10 @@ typedef struct stele_reader stele_reader;
 typedef struct {
     // Size at which RocksDB flushes by itself, for the family of versions.
     uint64_t write_buffer_bytes;
-    // Refuse versions that are not newer than cleared ones of their key, which compactions could
-    // take for hidden. Costs a read of every key that is written.
-    uint8_t checks_clears;
+    // Refuse versions at or below a watermark, and those that are not newer than cleared ones of
+    // their key, which compactions could take for hidden. Costs a read of every key that is written
+    // and of every range that is cleared.
+    uint8_t checks_history;
     const stele_resources *resources;
     // Null: the file system.
     const stele_disk *disk;
