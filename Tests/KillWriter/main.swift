@@ -1,9 +1,9 @@
-// KillWriter DIRECTORY [check|store]: writes numbers through a log and an engine until it is killed.
+// KillWriter DIRECTORY [check|store [USER]]: writes numbers through a log and an engine until it is killed.
 //
 // Number n is entry n of the log; applied, it gives the key n mod 97 the value n. At its start it
 // recovers both and prints "state n" if they hold exactly the numbers up to n, else "bad" and why.
 // Then it prints "ack n" for all that was durable and applied up to n. With `check` it ends there.
-// With `store` it only opens the engine. What cannot be opened is told as "refused: why", status 2.
+// With `store` it only opens the engine, as another user if one is given by number. What cannot be opened is told as "refused: why", status 2.
 import Glibc
 import SteleBase
 import SteleClock
@@ -87,7 +87,11 @@ func refused(_ error: any Error) -> Never {
     exit(2)
 }
 
-if CommandLine.arguments.last == "store" {
+if CommandLine.arguments.count > 2, CommandLine.arguments[2] == "store" {
+    if let user = CommandLine.arguments.dropFirst(3).first.flatMap({ uid_t($0) }) {
+        // The group first, since a user who is not root may not change it.
+        guard setgroups(0, nil) == 0, setgid(user) == 0, setuid(user) == 0 else { exit(4) }
+    }
     do { _ = try RocksDBEngine(directory: store) } catch { refused(error) }
     exit(0)
 }

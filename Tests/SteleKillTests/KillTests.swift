@@ -113,6 +113,36 @@ import Testing
         }
     }
 
+    /// Whoever may not write into a store, or not list it, is told so and leaves it as it is. Root may
+    /// do everything, so that the child is somebody else then.
+    @Test(arguments: [0o555, 0o300])
+    func aStoreThatMayNotBeUsed(mode: Int) throws {
+        try withDirectory { directory in
+            #expect(try Life(directory, ["store"]).end() == 0)
+            let store = directory + "/store"
+            let before = try files(store)
+            #expect(before.count > 4)
+            let stranger: uid_t = 65_534
+            let user = getuid() == 0 ? ["\(stranger)"] : []
+            // The owner's rights count for who may not list it, those of others for the other one.
+            if mode == 0o300, getuid() == 0 { #expect(chown(store, stranger, stranger) == 0) }
+            #expect(chmod(store, mode_t(mode)) == 0)
+            defer { chmod(store, 0o755) }
+            // The store itself, and one to be made where nothing may be made.
+            let places = mode == 0o555 ? [directory, store] : [directory]
+            for place in places {
+                let child = try Life(place, ["store"] + user)
+                let line = child.line() ?? "nothing"
+                #expect(line.hasPrefix("refused: \(place)/store: "), "\(line)")
+                #expect(child.end() == 2)
+            }
+            #expect(chmod(store, 0o755) == 0)
+            let after = try files(store)
+            #expect(after.keys.sorted() == before.keys.sorted())
+            for (name, content) in before { #expect(after[name] == content, "\(name) was changed") }
+        }
+    }
+
     @Test func acknowledgedWritesSurviveFiftyKills() throws {
         try withDirectory(killFiftyTimes)
     }
