@@ -58,7 +58,7 @@ struct IndexedModel {
         KeyRange(start: [], end: keys[keys.count / 2]),
         KeyRange(start: keys[keys.count / 3], end: []),
     ]
-    private static let bounds = [0..<keys.count / 2, keys.count / 3..<keys.count]
+    static let bounds = [0..<keys.count / 2, keys.count / 3..<keys.count]
 
     /// Newest last.
     private var versions = [[Version]](repeating: [], count: keys.count)
@@ -66,6 +66,8 @@ struct IndexedModel {
     /// The newest version of each key that a clear dropped.
     private var cleared = [UInt64](repeating: 0, count: keys.count)
     private var watermarks: [UInt64] = [0, 0]
+    /// Up to where the log of each replica is applied.
+    var applied: [TabletID: UInt64] = [:]
     /// Watermarks follow it, and writes go up to some way above it.
     private var now: UInt64 = 20
 
@@ -139,6 +141,26 @@ struct IndexedModel {
             versions[key].removeFirst(old)
         }
         return watermark
+    }
+
+    /// Takes out all that a replica has; a tablet, if it is one of ``tablets``, loses its watermark.
+    mutating func remove(_ id: TabletID, _ range: Range<Int>) {
+        clear(range)
+        clearIntents(range)
+        applied[id] = nil
+        if Self.tablets.indices.contains(Int(id.rawValue)) { watermarks[Int(id.rawValue)] = 0 }
+    }
+
+    /// Puts back what another model has there; what was cleared since stays so.
+    mutating func restore(_ id: TabletID, _ range: Range<Int>, from other: IndexedModel) {
+        for key in range {
+            versions[key] = other.versions[key]
+            intents[key] = other.intents[key]
+        }
+        applied[id] = other.applied[id]
+        if Self.tablets.indices.contains(Int(id.rawValue)) {
+            watermarks[Int(id.rawValue)] = other.watermarks[Int(id.rawValue)]
+        }
     }
 
     // MARK: Reads

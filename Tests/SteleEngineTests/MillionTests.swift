@@ -5,7 +5,8 @@ import SteleEngine
 import SteleRocksDB
 import Testing
 
-/// A million operations on both engines and on a naive model, with crashes and garbage collection.
+/// A million operations on both engines and on a naive model, with crashes, garbage collection,
+/// snapshots, and replicas that are removed and moved from engine to engine.
 ///
 /// `STELE_ENGINE_MILLION` sets how many operations, `STELE_ENGINE_SEED` which ones.
 @Suite struct MillionTests {
@@ -26,27 +27,37 @@ import Testing
             #expect(seen.crashes > 10 && seen.reopenings > 10 && seen.compactions > 5)
             #expect(seen.refusals > 100 && seen.conflicts > 1000 && seen.rows > 10_000)
             #expect(seen.values > 1000 && seen.deletions > 1000 && seen.resumptions > 100)
+            #expect(seen.snapshotReads > 1000 && seen.imports > 20 && seen.removals > 10)
         }
     }
 }
 
-private struct MillionRun {
+struct MillionRun {
     struct Seen {
         var crashes = 0, reopenings = 0, compactions = 0, refusals = 0, conflicts = 0, rows = 0
-        var values = 0, deletions = 0, resumptions = 0
+        var values = 0, deletions = 0, resumptions = 0, snapshotReads = 0, imports = 0
+        var removals = 0
+    }
+
+    /// What is read at one state, and what is expected there.
+    struct View {
+        var memory: any EngineReader
+        var rocksDB: any EngineReader
+        var model: IndexedModel
     }
 
     private(set) var operations = 0
-    private(set) var difference: String?
-    private(set) var seen = Seen()
+    var difference: String?
+    var seen = Seen()
 
-    private var random: SeededRandom
+    var random: SeededRandom
     private let directory: String
-    private let memory = MemoryEngine()
-    private var rocksDB: RocksDBEngine
-    private var model = IndexedModel()
+    let memory = MemoryEngine()
+    private(set) var rocksDB: RocksDBEngine
+    var model = IndexedModel()
     private var flushed = IndexedModel()
-    private var index: UInt64 = 0
+    var index: UInt64 = 0
+    private var snapshot: View?
     private var buffers: ([UInt8], [UInt8]) = ([], [])
     private var pages = (ScanPage(), ScanPage())
 
@@ -64,7 +75,10 @@ private struct MillionRun {
         return options
     }()
 
-    func close() { rocksDB.close() }
+    mutating func close() {
+        snapshot = nil
+        rocksDB.close()
+    }
 
     mutating func turn() throws {
         try mutate()
@@ -78,11 +92,20 @@ private struct MillionRun {
             seen.compactions += 1
         case 100..<106:
             seen.reopenings += 1
+            snapshot = nil
             if random.oneIn(2) { try flush() } else { seen.crashes += 1 }
             memory.crash()
             rocksDB.close()
             rocksDB = try RocksDBEngine(directory: directory, options: Self.options)
             model = flushed
+            try compareEverything()
+        case 106..<136:
+            snapshot = View(
+                memory: try memory.snapshot(), rocksDB: try rocksDB.snapshot(), model: model)
+        case 136..<144:
+            try moveReplica()
+            // An import makes durable all that came before it, too.
+            flushed = model
             try compareEverything()
         default: break
         }
@@ -105,6 +128,7 @@ private struct MillionRun {
             tablet: .firstData, replica: ReplicaID(1), index: index, term: 1)
         try memory.apply([list.bytes[...]], applied: applied)
         try rocksDB.apply([list.bytes[...]], applied: applied)
+        model.applied[.firstData] = index
     }
 
     private mutating func add(to list: inout MutationList) {
@@ -159,6 +183,23 @@ private struct MillionRun {
 
     // MARK: Reads
 
+    private mutating func view() -> View {
+        if let snapshot, random.oneIn(4) {
+            seen.snapshotReads += 1
+            return snapshot
+        }
+        return View(memory: memory, rocksDB: rocksDB, model: model)
+    }
+
+    /// A point above what a view has collected; the watermark may have gone with its replica since.
+    private mutating func point(in view: View) -> ReadPoint {
+        var point = point()
+        if model.greatestWatermark < view.model.greatestWatermark {
+            point.timestamp = max(point.timestamp, time(view.model.greatestWatermark))
+        }
+        return point
+    }
+
     private mutating func point() -> ReadPoint {
         let at = random.oneIn(20) ? UInt64.max : model.readTime(&random)
         return ReadPoint(
@@ -166,14 +207,15 @@ private struct MillionRun {
             transaction: TransactionID(random.oneIn(2) ? 0 : random.below(6) + 1))
     }
 
-    private mutating func compareRead() throws {
+    mutating func compareRead() throws {
         operations += 1
         let key = Int(random.below(UInt64(IndexedModel.keys.count)))
         let bytes = IndexedModel.keys[key]
-        let point = point()
+        let view = view()
+        let point = point(in: view)
         if point.timestamp.rawValue < model.watermark(of: key) {
             seen.refusals += 1
-            for engine in [memory, rocksDB] as [any EngineReader] {
+            for engine in [view.memory, view.rocksDB] {
                 do throws(EngineError) {
                     _ = try engine.read(bytes, at: point, into: &buffers.0)
                     difference = "a read of \(bytes) at \(point) was not refused"
@@ -186,10 +228,10 @@ private struct MillionRun {
         buffers.0.removeAll(keepingCapacity: true)
         buffers.1.removeAll(keepingCapacity: true)
         let found = (
-            try memory.read(bytes, at: point, into: &buffers.0),
-            try rocksDB.read(bytes, at: point, into: &buffers.1)
+            try view.memory.read(bytes, at: point, into: &buffers.0),
+            try view.rocksDB.read(bytes, at: point, into: &buffers.1)
         )
-        let expected = model.read(key, at: point)
+        let expected = view.model.read(key, at: point)
         var value: [UInt8] = []
         switch expected {
         case .value(let version):
@@ -205,7 +247,7 @@ private struct MillionRun {
         }
     }
 
-    private mutating func compareScan() throws {
+    mutating func compareScan() throws {
         operations += 1
         let count = IndexedModel.keys.count
         let start = Int(random.below(UInt64(count)))
@@ -219,13 +261,14 @@ private struct MillionRun {
             bytes: random.oneIn(2) ? 1 << 20 : Int(random.below(400)),
             keys: random.oneIn(2) ? .max : Int(random.below(12)),
             conflicts: random.oneIn(2) ? 64 : Int(random.below(3)))
-        var point = point()
+        let view = view()
+        var point = point(in: view)
         point.timestamp = max(point.timestamp, time(model.greatestWatermark))
         if range.isEmpty { return }
         pages = (ScanPage(), ScanPage())
-        try memory.scan(bounds, at: point, limits: limits, reverse: reverse, into: &pages.0)
-        try rocksDB.scan(bounds, at: point, limits: limits, reverse: reverse, into: &pages.1)
-        let expected = model.scan(range, at: point, limits: limits, reverse: reverse)
+        try view.memory.scan(bounds, at: point, limits: limits, reverse: reverse, into: &pages.0)
+        try view.rocksDB.scan(bounds, at: point, limits: limits, reverse: reverse, into: &pages.1)
+        let expected = view.model.scan(range, at: point, limits: limits, reverse: reverse)
         seen.rows += expected.count
         if expected.resumeKey != nil { seen.resumptions += 1 }
         for page in [pages.0, pages.1] where !page.isSame(as: expected) {
@@ -260,6 +303,18 @@ private struct MillionRun {
             let found = try engine.allIntents()
             if found.map(\.key) != intents.map(\.1) || found.map(\.intent) != intents.map(\.0) {
                 difference = "the intents in \(engine)"
+            }
+        }
+        try compareFrontiers()
+    }
+
+    mutating func compareFrontiers() throws {
+        for engine in [memory, rocksDB] as [any StorageEngine] {
+            let frontier = try engine.persistedFrontier()
+            if Dictionary(uniqueKeysWithValues: frontier.map { ($0.tablet, $0.index) })
+                != flushed.applied
+            {
+                difference = "the frontier of \(engine): \(frontier), not \(flushed.applied)"
             }
         }
     }
