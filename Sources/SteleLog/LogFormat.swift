@@ -8,8 +8,8 @@ import SteleBase
 /// torn write never touches a sector of an earlier record.
 ///
 /// Segment header: magic (8), version (4), zero (4), sequence (8), salt (8), base (8), checksum of
-/// the last record before (4), CRC-32C of all that (4), zeros up to 512. Magic, version and checksum
-/// keep these places in every version, so that a newer format is told from damage.
+/// the last record before (4), CRC-32C of all that (4), zeros up to 512. Magic, version and
+/// checksum keep these places in every version, so that a newer format is told from damage.
 ///
 /// Record: CRC-32C of what follows without the payloads (4), the same of the record before (4),
 /// salt (8), position (8), position known to be synced when it was encoded (8), bytes of payloads

@@ -3,9 +3,9 @@ import SteleRaft
 
 /// The log engine without a thread: encode, write and sync are separate steps of its owner's.
 ///
-/// `RaftLog` drives it on its log thread. The log's own randomised tests, which crash it between any
-/// two steps, drive it directly on the simulated file system; the simulation of a cluster does not,
-/// it has a model of a log instead. Not to be used from two threads at once.
+/// `RaftLog` drives it on its log thread. The log's own randomised tests, which crash it between
+/// any two steps, drive it directly on the simulated file system; the simulation of a cluster does
+/// not, it has a model of a log instead. Not to be used from two threads at once.
 ///
 /// Invariants:
 /// - a segment's header is written only when everything before it is synced, and a segment begins

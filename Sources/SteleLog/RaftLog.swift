@@ -28,9 +28,9 @@ package final class RaftLog: Sendable {
 
     /// Opens the log in a directory, which is created if it does not exist.
     ///
-    /// - Parameter onFailure: is told the failure that ends the log, once, on the log thread. Batches
-    ///   that were appended fail with it too, but it may come when none is under way: a log that
-    ///   cannot give space back must not look healthy until somebody writes.
+    /// - Parameter onFailure: is told the failure that ends the log, once, on the log thread.
+    ///   Batches that were appended fail with it too, but it may come when none is under way: a log
+    ///   that cannot give space back must not look healthy until somebody writes.
     /// - Throws: `locked` if the directory is in use, `corrupt` or `unsupportedVersion` if what is
     ///   in it cannot be read; then nothing was changed.
     package static func open(

@@ -133,7 +133,7 @@ import Testing
         #expect(entries.allSatisfy { $0.payload.allSatisfy { [index = $0.index] in $0 == index } })
     }
 
-    /// A segment that nothing needs any more, or that a compaction frees meanwhile, ends the copying.
+    /// A segment that a compaction frees meanwhile ends the copying.
     @Test func aCompactionMayBeFaster() throws {
         let disk = SimulatedFileSystem(seed: 1)
         let (writer, _) = try openWriter(disk, options())

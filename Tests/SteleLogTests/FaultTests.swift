@@ -106,7 +106,7 @@ import Testing
         _ disk: SimulatedFileSystem, _ writer: LogWriter, _ random: inout SeededRandom
     ) {
         var regions: [(path: String, from: Int)] = []
-        // After a failure the name of such a file may not be durable: a crash makes it a segment again.
+        // After a failure its name may not be durable: a crash makes such a file a segment again.
         let spares = writer.failure == nil ? disk.paths.filter { $0.hasSuffix(".spare") } : []
         regions += spares.map { ($0, 0) }
         let (newest, synced) = writer.catalog.state.withLock {
