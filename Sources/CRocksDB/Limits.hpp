@@ -1,4 +1,4 @@
-// What no key, no bound and no value may exceed, whether it comes in a mutation list or in a snapshot.
+// What no key, no bound and no value may exceed, whether from a mutation list or from a snapshot.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 import SteleBase
 
-/// What no key, no bound and no value may exceed, whether it comes in a mutation list or in a snapshot.
+/// What no key, no bound and no value may exceed, whether from a mutation list or from a snapshot.
 enum StoredLimits {
     static func checkKey(_ count: Int) throws(DecodingError) {
         guard count <= Limits.storedKeyBytes else {
