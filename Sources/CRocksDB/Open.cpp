@@ -60,7 +60,10 @@ Failure makeDirectory(const std::string &directory, rocksdb::Env *env) {
     // Not only when it is new: whoever created it may have been killed right after. One that was
     // made for us may lie below one that we may not read.
     status = syncParent(directory, env);
-    if (isNew && !status.ok()) return openFailureOf(status);
+    if (isNew && !status.ok()) {
+        env->DeleteDir(directory).PermitUncheckedError();
+        return openFailureOf(status);
+    }
     uint64_t free = 0;
     status = env->GetFreeSpace(directory, &free);
     if (!status.ok()) return openFailureOf(status);
