@@ -321,10 +321,9 @@ Status stele_batch::commit() {
     if (writes.Count() == 0) return Status::OK();
     if (intents.empty() && watermarks.empty()) return write();
     const std::lock_guard<std::mutex> guard(engine->intentWrites);
-    engine->intentEpoch.fetch_add(1);
+    const stele::OddEpoch epoch(*engine);
     const Status status = write();
     if (status.ok()) engine->intents.apply(intents);
-    engine->intentEpoch.fetch_add(1);
     return status;
 }
 

@@ -43,37 +43,54 @@ public:
     // null: there are none.
     const IntentMap *intents() const { return intents_.get(); }
 
-    // Must be called, and have succeeded, before anything is read.
-    Failure open() {
+    // Must be called, and have succeeded, before anything is read: of what is visible at
+    // `timestamp` or later, if the watermark is checked.
+    Failure open(uint64_t timestamp) {
         if (reader_.snapshot != nullptr) {
             intents_ = reader_.intents;
+            watermarks_ = reader_.watermarks;
             return Failure();
         }
         const uint64_t epoch = engine_.intentEpoch.load();
         if (epoch % 2 == 0) {
-            intents_ = engine_.intents.view();
+            noteState(timestamp);
             const rocksdb::Status status = renew();
             if (!status.ok() || engine_.intentEpoch.load() == epoch) return failureOf(status);
         }
         const std::lock_guard<std::mutex> guard(engine_.intentWrites);
-        intents_ = engine_.intents.view();
+        noteState(timestamp);
         return failureOf(engine_.beforeImport == nullptr ? renew() : create(engine_.beforeImport));
     }
 
-    // Refuses reads of what a compaction may have dropped. Compactions that used a watermark
-    // raised after this check do not touch what the iterator, opened before, shows.
+    // Refuses reads of what a compaction may have dropped: by a watermark as of the iterator, for
+    // one that went with its replica since has dropped what it dropped; and by one as of now.
+    // Compactions that used a watermark raised after this check do not touch what the iterator,
+    // opened before, shows.
     Failure checkWatermark(const rocksdb::Slice &key, uint64_t timestamp) const {
+        if (watermarks_ && timestamp < watermarks_->of(key)) {
+            return refusal(timestamp, watermarks_->of(key));
+        }
         if (timestamp >= engine_.watermarks.greatest()) return Failure();
         return refusal(timestamp, engine_.watermarks.applied()->of(key));
     }
 
     Failure checkWatermark(
         const rocksdb::Slice &start, const rocksdb::Slice &end, uint64_t timestamp) const {
+        if (watermarks_ && timestamp < watermarks_->greatest(start, end)) {
+            return refusal(timestamp, watermarks_->greatest(start, end));
+        }
         if (timestamp >= engine_.watermarks.greatest()) return Failure();
         return refusal(timestamp, engine_.watermarks.applied()->greatest(start, end));
     }
 
 private:
+    // What goes with the iterator that is about to be brought to the latest state.
+    void noteState(uint64_t timestamp) {
+        intents_ = engine_.intents.view();
+        watermarks_ = timestamp < engine_.watermarks.greatest() ? engine_.watermarks.applied()
+                                                                : nullptr;
+    }
+
     static Failure refusal(uint64_t timestamp, uint64_t watermark) {
         if (timestamp >= watermark) return Failure();
         return failure(
@@ -119,6 +136,8 @@ private:
     std::optional<Cursor> own_;
     Cursor *cursor_;
     Intents::View intents_;
+    // null: no read is below one.
+    std::shared_ptr<const WatermarkSegments> watermarks_;
     uint64_t hits_;
     uint64_t misses_;
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "Engine.hpp"
-
 namespace stele {
 namespace {
 
@@ -85,16 +83,10 @@ private:
     const std::string bytes_;
 };
 
-bool isOfImport(const std::string &path) {
-    const size_t name = path.find_last_of('/');
-    const size_t length = std::strlen(kImportFolder);
-    return name != std::string::npos && name >= length
-        && path.compare(name - length, length, kImportFolder) == 0;
-}
-
 class DeferringFileSystem final : public rocksdb::FileSystemWrapper {
 public:
-    using rocksdb::FileSystemWrapper::FileSystemWrapper;
+    DeferringFileSystem(std::shared_ptr<rocksdb::FileSystem> base, std::string imports)
+        : rocksdb::FileSystemWrapper(std::move(base)), imports_(std::move(imports)) {}
 
     const char *Name() const override { return "stele.deferred-errors"; }
 
@@ -122,6 +114,11 @@ public:
     }
 
 private:
+    bool isOfImport(const std::string &path) const {
+        return path.find_last_of('/') == imports_.size()
+            && path.compare(0, imports_.size(), imports_) == 0;
+    }
+
     IOStatus load(
         const std::string &path, std::unique_ptr<rocksdb::FSRandomAccessFile> *file,
         IODebugContext *context) {
@@ -149,12 +146,16 @@ private:
         if (status.ok()) result->reset(new DeferringFile(std::move(*result)));
         return status;
     }
+
+    // The directory of files that a store is about to take in.
+    const std::string imports_;
 };
 
 }  // namespace
 
-std::shared_ptr<rocksdb::FileSystem> deferErrors(std::shared_ptr<rocksdb::FileSystem> base) {
-    return std::make_shared<DeferringFileSystem>(std::move(base));
+std::shared_ptr<rocksdb::FileSystem> deferErrors(
+    std::shared_ptr<rocksdb::FileSystem> base, const std::string &imports) {
+    return std::make_shared<DeferringFileSystem>(std::move(base), imports);
 }
 
 }  // namespace stele

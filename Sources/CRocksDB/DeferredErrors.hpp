@@ -16,6 +16,7 @@
 
 namespace stele {
 
-std::shared_ptr<rocksdb::FileSystem> deferErrors(std::shared_ptr<rocksdb::FileSystem> base);
+std::shared_ptr<rocksdb::FileSystem> deferErrors(
+    std::shared_ptr<rocksdb::FileSystem> base, const std::string &imports);
 
 }  // namespace stele

@@ -46,9 +46,6 @@ enum Family : size_t {
 
 constexpr const char *kFamilyNames[kFamilyCount] = {"default", "locks", "txns", "local", "data"};
 
-// Where files are prepared that a store takes in, within its directory.
-constexpr const char *kImportFolder = "/import";
-
 inline bool isPlainFamily(uint8_t family) { return family >= kLocks && family <= kLocal; }
 
 // The item of a replica's applied state: the last byte of its key in `local`, behind tablet and
@@ -113,6 +110,7 @@ struct stele_reader {
     const rocksdb::Snapshot *snapshot = nullptr;
     // Of the snapshot; null if it has none.
     stele::Intents::View intents;
+    std::shared_ptr<const stele::WatermarkSegments> watermarks;
     // For reads of one key: bloom filters in use, bounded to the key's versions.
     stele::Cursor keyCursor;
     // For ranges: in total order.
@@ -168,7 +166,24 @@ struct stele_engine {
     ~stele_engine();
 
     // Where files are prepared that the store takes in.
-    std::string importDirectory() const { return directory + stele::kImportFolder; }
+    std::string importDirectory() const { return directory + "/import"; }
     // Reads what is kept in memory of `locks` and `local`, when the store is opened.
     rocksdb::Status loadDerived();
 };
+
+namespace stele {
+
+// Keeps the epoch odd; with `intentWrites` held.
+class OddEpoch {
+public:
+    explicit OddEpoch(stele_engine &engine) : engine_(engine) { engine_.intentEpoch.fetch_add(1); }
+    ~OddEpoch() { engine_.intentEpoch.fetch_add(1); }
+
+    OddEpoch(const OddEpoch &) = delete;
+    OddEpoch &operator=(const OddEpoch &) = delete;
+
+private:
+    stele_engine &engine_;
+};
+
+}  // namespace stele

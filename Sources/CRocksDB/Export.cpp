@@ -57,11 +57,10 @@ void openIterators(stele_export &from) {
 
 std::unique_ptr<stele_export> beginExport(stele_engine &engine, const stele_replica &scope) {
     while (true) {
-        // Held, so that equal pointers mean the same watermarks.
-        const auto before = engine.watermarks.flushed();
+        const uint64_t before = engine.watermarks.flushedChanges();
         auto from = std::make_unique<stele_export>(engine, scope);
         openIterators(*from);
-        if (engine.watermarks.flushed() == before) return from;
+        if (engine.watermarks.flushedChanges() == before) return from;
     }
 }
 

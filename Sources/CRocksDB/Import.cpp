@@ -174,24 +174,43 @@ Changes changesOf(
     return changes;
 }
 
-// Between these two, reads see what there was before. As with a write that changes intents, nobody
-// sees what is stored without what is kept in memory; but it takes as long as the disk takes, and
-// no writer may run, so reads need not wait.
-void beginIngestion(stele_engine &engine) {
-    const std::lock_guard<std::mutex> guard(engine.intentWrites);
-    engine.intentEpoch.fetch_add(1);
-    engine.beforeImport = engine.db->GetSnapshot();
-}
+// While files are taken in, reads see what there was before. As with a write that changes intents,
+// nobody sees what is stored without what is kept in memory; but it takes as long as the disk takes,
+// and no writer may run, so reads need not wait.
+class Ingestion {
+public:
+    explicit Ingestion(stele_engine &engine) : engine_(engine) {
+        const std::lock_guard<std::mutex> guard(engine_.intentWrites);
+        engine_.beforeImport = engine_.db->GetSnapshot();
+        engine_.intentEpoch.fetch_add(1);
+        engine_.watermarks.beginRetreat();
+    }
+    ~Ingestion() { end([] {}); }
 
-// With `intentWrites` held. Rows come last: until then reads may keep some of before.
-void endIngestion(stele_engine &engine) {
-    engine.db->ReleaseSnapshot(engine.beforeImport);
-    engine.beforeImport = nullptr;
-    engine.clears.fetch_add(1);
-    engine.writes.fetch_add(1);
-    engine.rows->touchAll();
-    engine.intentEpoch.fetch_add(1);
-}
+    Ingestion(const Ingestion &) = delete;
+    Ingestion &operator=(const Ingestion &) = delete;
+
+    // Calls `show` to bring what is kept in memory, and lets everybody see the present state. Rows
+    // come last: until then reads may keep some of before.
+    template <typename Show>
+    void end(const Show &show) {
+        if (hasEnded_) return;
+        const std::lock_guard<std::mutex> guard(engine_.intentWrites);
+        show();
+        hasEnded_ = true;
+        engine_.watermarks.endRetreat();
+        engine_.db->ReleaseSnapshot(engine_.beforeImport);
+        engine_.beforeImport = nullptr;
+        engine_.clears.fetch_add(1);
+        engine_.writes.fetch_add(1);
+        engine_.rows->touchAll();
+        engine_.intentEpoch.fetch_add(1);
+    }
+
+private:
+    stele_engine &engine_;
+    bool hasEnded_ = false;
+};
 
 Failure finishImport(stele_import &to) {
     while (to.place < kReplicaFamilies.size()) {
@@ -215,16 +234,13 @@ Failure finishImport(stele_import &to) {
         changesOf<IntentChanges>(to, kLocks, engine.intents.latest(), to.intents);
     const auto watermarks =
         changesOf<WatermarkChanges>(to, kLocal, engine.watermarks.latest(), to.watermarks);
-    beginIngestion(engine);
-    engine.watermarks.beginRetreat();
+    Ingestion ingestion(engine);
     const rocksdb::Status status = engine.db->IngestExternalFiles(args);
-    const std::lock_guard<std::mutex> guard(engine.intentWrites);
-    if (status.ok()) {
+    ingestion.end([&] {
+        if (!status.ok()) return;
         engine.intents.apply(intents);
         engine.watermarks.apply(watermarks);
-    }
-    engine.watermarks.endRetreat();
-    endIngestion(engine);
+    });
     return failureOf(status);
 }
 

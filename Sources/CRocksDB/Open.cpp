@@ -108,9 +108,12 @@ stele_code stele_engine_open(
         created->resources = *options.resources;
         created->rows = std::make_unique<stele::Rows>(created->resources.cache);
         created->checksHistory = options.checks_history != 0;
-        created->env = options.disk == nullptr
-            ? rocksdb::NewCompositeEnv(stele::deferErrors(rocksdb::FileSystem::Default()))
-            : stele::makeDiskEnv(stele::deferErrors(stele::makeFileSystem(options.disk->disk)));
+        const auto files = stele::deferErrors(
+            options.disk == nullptr ? rocksdb::FileSystem::Default()
+                                    : stele::makeFileSystem(options.disk->disk),
+            created->importDirectory());
+        created->env = options.disk == nullptr ? rocksdb::NewCompositeEnv(files)
+                                               : stele::makeDiskEnv(files);
         created->events = std::make_shared<stele::Events>(options.on_event, options.context);
 
         stele::Failure result = stele::inspect(*created, path, options);

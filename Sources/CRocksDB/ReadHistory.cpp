@@ -10,7 +10,7 @@ Failure readFirstChange(
     uint64_t timestamp, void *context, stele_key_sink sink) {
     if (!end.empty() && start.compare(end) >= 0) return Failure();
     CursorLease cursor(reader, reader.rangeCursor);
-    Failure result = cursor.open();
+    Failure result = cursor.open(timestamp);
     if (!result.isFailure()) result = cursor.checkWatermark(start, end, timestamp);
     if (result.isFailure()) return result;
     Walk walk(*cursor);
@@ -36,7 +36,7 @@ Failure readDeletions(
     stele_key_sink resumeSink) {
     if (!end.empty() && start.compare(end) >= 0) return Failure();
     CursorLease cursor(reader, reader.rangeCursor);
-    const Failure result = cursor.open();
+    const Failure result = cursor.open(timestamp);
     if (result.isFailure()) return result;
     Walk walk(*cursor);
     walk.seek(start, kNewest);

@@ -261,7 +261,7 @@ Failure readScan(
         return Failure();
     }
     CursorLease cursor(reader, reader.rangeCursor);
-    Failure result = cursor.open();
+    Failure result = cursor.open(request.point.timestamp);
     if (!result.isFailure()) result = cursor.checkWatermark(start, end, request.point.timestamp);
     if (result.isFailure()) return result;
     const IntentMap *intents = cursor.intents();

@@ -48,16 +48,17 @@ stele_code stele_snapshot_create(
         // cannot touch the files that an open iterator holds; see Export.cpp.
         const std::lock_guard<std::mutex> alone(engine->imports);
         while (true) {
-            const auto before = engine->watermarks.flushed();
+            const auto before = engine->watermarks.flushedChanges();
             auto created = std::make_unique<stele_reader>(engine);
             {
                 const std::lock_guard<std::mutex> guard(engine->intentWrites);
                 created->intents = engine->intents.view();
+                created->watermarks = engine->watermarks.applied();
                 created->snapshot = engine->db->GetSnapshot();
             }
             const rocksdb::Status status = created->openSnapshot();
             if (!status.ok()) return stele::failureOf(status);
-            if (engine->watermarks.flushed() != before) continue;
+            if (engine->watermarks.flushedChanges() != before) continue;
             *snapshot = created.release();
             return stele::Failure();
         }

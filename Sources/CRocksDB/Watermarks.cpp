@@ -148,6 +148,11 @@ std::shared_ptr<const WatermarkSegments> Watermarks::flushed() const {
     return flushed_;
 }
 
+uint64_t Watermarks::flushedChanges() const {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return flushedChanges_;
+}
+
 void Watermarks::apply(const WatermarkChanges &changes) {
     const std::lock_guard<std::mutex> guard(mutex_);
     for (const auto &[key, mark] : changes) {
@@ -172,6 +177,7 @@ bool Watermarks::isRetreat(
 void Watermarks::retreat(uint64_t steps) {
     retreats_ += steps;
     flushed_.reset();
+    ++flushedChanges_;
 }
 
 Watermarks::Flush Watermarks::beginFlush() const {
@@ -181,7 +187,9 @@ Watermarks::Flush Watermarks::beginFlush() const {
 
 void Watermarks::endFlush(const Flush &flush) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    if (flush.retreats == retreats_ && retreats_ % 2 == 0) flushed_ = flush.segments;
+    if (flush.retreats != retreats_ || retreats_ % 2 != 0 || flushed_ == flush.segments) return;
+    flushed_ = flush.segments;
+    ++flushedChanges_;
 }
 
 void Watermarks::beginRetreat() {

@@ -84,6 +84,8 @@ public:
 
     std::shared_ptr<const WatermarkSegments> applied() const;
     std::shared_ptr<const WatermarkSegments> flushed() const;
+    // Raised whenever `flushed` becomes another one.
+    uint64_t flushedChanges() const;
 
     // For the writer.
     const WatermarkTable &latest() const { return table_; }
@@ -107,6 +109,7 @@ private:
     // null after a change, until somebody asks.
     mutable std::shared_ptr<const WatermarkSegments> applied_;
     std::shared_ptr<const WatermarkSegments> flushed_;
+    uint64_t flushedChanges_ = 0;
     // Odd during an ingestion. A flush that saw another number, or an odd one, says nothing.
     uint64_t retreats_ = 0;
     std::atomic<uint64_t> greatest_{0};

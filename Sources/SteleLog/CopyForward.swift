@@ -58,6 +58,7 @@ extension LogWriter {
         }
         if copies.parts.isEmpty { return }
         mark("log: entries are copied forward")
+        walk.hasCopies = true
         try makeRoom(for: RecordEncoder.bound(LogBatch(parts: copies.parts.map(\.part))))
         let placed = encode(copies.parts)
         try write()
@@ -111,6 +112,16 @@ extension LogWriter {
                     file: walk.segment.path, offset: walk.firstGap ?? 0,
                     reason: "\(missed) entries are not found, for their records are bad"))
         }
+        try vouchForCopies()
+    }
+
+    /// The rest of a segment need not be gone through once nothing lives in it, but what was copied
+    /// out of it is vouched for before it is given back.
+    func vouchForLastCopies() throws(LogError) {
+        guard let walk, walk.hasCopies, walk.segment.sequence == catalog.oldestSequence,
+            catalog.state.withLock({ $0.segments.oldest?.liveEntries }) == 0
+        else { return }
+        self.walk = nil
         try vouchForCopies()
     }
 

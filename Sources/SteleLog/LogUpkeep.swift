@@ -27,6 +27,7 @@ extension LogWriter {
     }
 
     private func reclaim() throws(LogError) {
+        try vouchForLastCopies()
         while let segment = removableSegment() {
             guard let removed = takeOldest(segment.sequence) else { return }
             let bytes = try attempt { () throws(FileError) in try giveBack(removed) }

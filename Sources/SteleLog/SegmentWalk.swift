@@ -23,6 +23,8 @@ struct SegmentWalk {
     private(set) var firstGap: Int?
     /// How many bytes were read, of which no step reads more than a few chunks or one record.
     private(set) var bytesRead = 0
+    /// Whether anything was copied out of the segment.
+    var hasCopies = false
 
     /// The entries of the last record that was read.
     private var places: [Place] = []

@@ -29,6 +29,25 @@ import Testing
         #expect(error?.isFatal == false, sourceLocation: location)
     }
 
+    /// What a compaction dropped by a watermark is not there for who looks after that has gone.
+    @Test func snapshotIsReadByTheWatermarksItWasTakenUnder() throws {
+        let engine = try RocksDBEngine(directory: "/store", options: .init(disk: try RocksDBDisk()))
+        defer { engine.close() }
+        try engine.apply { list in
+            for at: UInt64 in [3, 8] { list.put(key("k"), [1], at: time(at), by: writerID) }
+        }
+        try raise(10, in: engine)
+        try engine.flush()
+        try engine.compact(.all)
+        let snapshot = try engine.snapshot()
+        try engine.remove(ReplicaScope(tablet: tablet, replica: replica, range: .all))
+        expectRefused { _ = try snapshot.read(key("k"), at: ReadPoint(time(5))) }
+        expectRefused { _ = try snapshot.newestVersion(of: key("k"), at: time(5)) }
+        expectRefused { _ = try snapshot.page(at: time(5)) }
+        #expect(try snapshot.newestVersion(of: key("k"), at: time(10))?.timestamp == time(8))
+        #expect(try engine.newestVersion(of: key("k"), at: time(5)) == nil)
+    }
+
     /// Scans would pass over what was dropped one by one.
     @Test func filesOfDroppedVersionsAreCompactedUnasked() throws {
         let engine = try RocksDBEngine(

@@ -72,9 +72,11 @@ import Testing
     }
 
     /// Their originals are gone, so damage to the copies is no write that was cut short.
-    @Test func damageToTheLastCopyIsFound() throws {
+    /// In small segments the copy is found at the end of a walk, in large ones long before.
+    @Test(arguments: [8 << 10, 256 << 10])
+    func damageToTheLastCopyIsFound(segmentBytes: Int) throws {
         let disk = SimulatedFileSystem(seed: 1)
-        let (writer, _) = try openWriter(disk)
+        let (writer, _) = try openWriter(disk, smallOptions(segmentBytes: segmentBytes))
         let marker = [UInt8](repeating: 0xC7, count: 9)
         try writer.commit(
             LogBatch(parts: [
