@@ -27,19 +27,24 @@ bool decodeIntent(const rocksdb::Slice &bytes, StoredIntent *intent) {
 void Intents::apply(const IntentChanges &changes) {
     const std::lock_guard<std::mutex> guard(mutex_);
     // Readers keep what they hold; whoever takes a view from now on waits for the mutex.
-    if (map_.use_count() > 1) map_ = std::make_shared<IntentMap>(*map_);
+    if (table_->views.load(std::memory_order_acquire) > 0) {
+        auto copy = std::make_shared<Table>();
+        copy->map = table_->map;
+        table_ = std::move(copy);
+    }
+    IntentMap &map = table_->map;
     for (const auto &[key, intent] : changes) {
         if (intent) {
-            map_->insert_or_assign(key, *intent);
+            map.insert_or_assign(key, *intent);
         } else {
-            map_->erase(key);
+            map.erase(key);
         }
     }
-    count_.store(map_->size(), std::memory_order_release);
+    count_.store(map.size(), std::memory_order_release);
 }
 
 rocksdb::Status Intents::load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *locks) {
-    auto loaded = std::make_shared<IntentMap>();
+    auto loaded = std::make_shared<Table>();
     rocksdb::ReadOptions options;
     options.total_order_seek = true;
     std::unique_ptr<rocksdb::Iterator> iterator(db.NewIterator(options, locks));
@@ -48,13 +53,13 @@ rocksdb::Status Intents::load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *lock
         if (!decodeIntent(iterator->value(), &intent)) {
             return rocksdb::Status::Corruption("a stored intent has an unknown form");
         }
-        loaded->emplace_hint(
-            loaded->end(), iterator->key().ToString(), iterator->value().ToString());
+        loaded->map.emplace_hint(
+            loaded->map.end(), iterator->key().ToString(), iterator->value().ToString());
     }
     if (!iterator->status().ok()) return iterator->status();
     const std::lock_guard<std::mutex> guard(mutex_);
-    map_ = std::move(loaded);
-    count_.store(map_->size(), std::memory_order_release);
+    table_ = std::move(loaded);
+    count_.store(table_->map.size(), std::memory_order_release);
     return rocksdb::Status::OK();
 }
 

@@ -79,25 +79,54 @@ std::vector<std::string> removeWithin(
 // The intents of a store. Invariants: equal to the family `locks` after every write; changed by
 // the one writer alone. A view that a reader holds never changes.
 class Intents {
+    // A map, and how many views of it there are.
+    struct Table {
+        IntentMap map;
+        std::atomic<size_t> views{0};
+    };
+
 public:
-    // null: there are none.
-    using View = std::shared_ptr<const IntentMap>;
+    // Null: there are none. Letting go of one releases what was read through it to the writer, which
+    // the count of a shared pointer does not promise.
+    class View {
+    public:
+        View() = default;
+        View(const View &other) : View(other.table_) {}
+        View(View &&other) : table_(std::move(other.table_)) {}
+        View &operator=(View other) {
+            table_.swap(other.table_);
+            return *this;
+        }
+        ~View() {
+            if (table_) table_->views.fetch_sub(1, std::memory_order_release);
+        }
+
+        const IntentMap *get() const { return table_ ? &table_->map : nullptr; }
+
+    private:
+        friend class Intents;
+        explicit View(std::shared_ptr<Table> table) : table_(std::move(table)) {
+            if (table_) table_->views.fetch_add(1, std::memory_order_relaxed);
+        }
+
+        std::shared_ptr<Table> table_;
+    };
 
     View view() const {
-        if (count_.load(std::memory_order_acquire) == 0) return nullptr;
+        if (count_.load(std::memory_order_acquire) == 0) return View();
         const std::lock_guard<std::mutex> guard(mutex_);
-        return map_;
+        return View(table_);
     }
 
     // For the writer.
-    const IntentMap &latest() const { return *map_; }
+    const IntentMap &latest() const { return table_->map; }
 
     void apply(const IntentChanges &changes);
     rocksdb::Status load(rocksdb::DB &db, rocksdb::ColumnFamilyHandle *locks);
 
 private:
     mutable std::mutex mutex_;
-    std::shared_ptr<IntentMap> map_ = std::make_shared<IntentMap>();
+    std::shared_ptr<Table> table_ = std::make_shared<Table>();
     std::atomic<size_t> count_{0};
 };
 

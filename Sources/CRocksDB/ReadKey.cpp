@@ -92,7 +92,8 @@ bool readRow(
     const uint64_t epoch = engine.intentEpoch.load();
     beginRow(reader, key, row);
     if (!row || epoch % 2 != 0) return false;
-    if (const Intents::View intents = engine.intents.view()) {
+    const Intents::View view = engine.intents.view();
+    if (const IntentMap *intents = view.get()) {
         if (intents->find(key) != intents->end()) return false;
     }
     stele_found found;
