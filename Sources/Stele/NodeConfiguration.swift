@@ -21,7 +21,7 @@ public struct NodeConfiguration: Sendable {
     public var postgresAddress: String?
     /// Free words on where the node stands, such as `region=eu,zone=a`; only told to others.
     public var locality: String
-    /// Bytes of memory for the block cache of the store.
+    /// Bytes of memory for what the store caches: blocks, and rows that were read.
     public var cacheBytes: Int
     public var logger: Logger
 

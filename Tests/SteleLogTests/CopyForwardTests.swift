@@ -15,6 +15,15 @@ import Testing
         return options
     }
 
+    /// Gives up the cold replica's entries up to `index`.
+    private func coldCompaction(_ index: LogIndex) -> LogBatch {
+        LogBatch(parts: [
+            LogBatch.Part(
+                tablet: cold.tablet, replica: cold.replica,
+                compacted: LogPosition(index: index, term: 3))
+        ])
+    }
+
     private func coldBatch(_ indices: ClosedRange<LogIndex>, bytes: Int = 20) -> LogBatch {
         let entries = indices.map { index in
             Entry(
@@ -115,13 +124,7 @@ import Testing
         let (writer, _) = try openWriter(disk, options())
         try write(writer, coldBatch(1...5, bytes: 9_000))
         try write(writer, coldBatch(4...8, bytes: 1_000))
-        try write(
-            writer,
-            LogBatch(parts: [
-                LogBatch.Part(
-                    tablet: cold.tablet, replica: cold.replica,
-                    compacted: LogPosition(index: 1, term: 3))
-            ]))
+        try write(writer, coldCompaction(1))
         _ = try fill(writer)
         while try writer.upkeep() {}
         #expect(writer.statistics.movedEntries == 7)
@@ -141,13 +144,7 @@ import Testing
         let next = try fill(writer)
         while writer.statistics.movedEntries == 0 { _ = try writer.upkeep() }
         #expect(writer.walk != nil)
-        try write(
-            writer,
-            LogBatch(parts: [
-                LogBatch.Part(
-                    tablet: cold.tablet, replica: cold.replica,
-                    compacted: LogPosition(index: 499, term: 3))
-            ]))
+        try write(writer, coldCompaction(499))
         while try writer.upkeep() {}
         try write(writer, single(next, [1]))
         while try writer.upkeep() {}
