@@ -13,6 +13,7 @@ func durableWrites(_ directory: String) throws -> [Row] {
     [
         try durableWrites("durable appends + apply, 16 writers", 16, floor: 1.0, directory),
         try durableWrites("durable append + apply, one writer", 1, floor: 1.2, directory),
+        try handOver(directory),
     ]
 }
 
@@ -33,6 +34,16 @@ private func durableWrites(
     return try contest(
         name, floor: floor, rounds: 7, rivalName: "fillrandom --sync=1 --threads=\(writers)",
         rival: { try rival.run("fillrandom") }, ours: { try ours.run(seconds: seconds) })
+}
+
+/// How much of a lone writer's time is that of the disk and of waking threads.
+private func handOver(_ directory: String) throws -> Row {
+    let bare = HandOver(directory: directory + "/hand-over")
+    let ours = DurableRun(1, directory + "/stele")
+    return try contest(
+        "the same beside its bare minimum", floor: nil, rounds: 7,
+        rivalName: "a sector written and synced by another thread",
+        rival: { try bare.run(seconds: 1) }, ours: { try ours.run(seconds: 1) })
 }
 
 private let keyCount = 1_000_000

@@ -5,12 +5,13 @@ struct Row {
     var stele: String
     /// The same of the rival, or of the baseline, or what else belongs beside it.
     var other = ""
-    /// Stele's speed by the rival's, and the least that is accepted.
-    var ratio: (measured: Double, floor: Double)?
+    /// Stele's speed by the rival's, and the least that is accepted; no floor where the ratio only
+    /// explains another one.
+    var ratio: (measured: Double, floor: Double?)?
 
     init(
         _ name: String, _ stele: String, other: String = "",
-        ratio: (measured: Double, floor: Double)? = nil
+        ratio: (measured: Double, floor: Double?)? = nil
     ) {
         self.name = name
         self.stele = stele
@@ -28,7 +29,7 @@ func short(_ value: Double) -> String {
     return digits == 0 ? String(Int(rounded)) : String(rounded)
 }
 
-/// Prints a table for people and, for every ratio, the line that programs read.
+/// Prints a table for people and, for every floor, the line that programs read.
 func report(_ suite: String, _ rows: [Row]) {
     func pad(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
@@ -41,12 +42,13 @@ func report(_ suite: String, _ rows: [Row]) {
         var line = "  " + pad(row.name, names) + "  " + pad(row.stele, steles)
         line += "  " + pad(row.other, others)
         if let ratio = row.ratio {
-            line += "  \(short(ratio.measured)) of at least \(short(ratio.floor))"
+            line += "  \(short(ratio.measured))"
+            if let floor = ratio.floor { line += " of at least \(short(floor))" }
         }
         print(line)
     }
     for row in rows {
-        guard let ratio = row.ratio else { continue }
-        print("ratio\t\(row.name)\t\(short(ratio.measured))\t\(short(ratio.floor))")
+        guard let ratio = row.ratio, let floor = ratio.floor else { continue }
+        print("ratio\t\(row.name)\t\(short(ratio.measured))\t\(short(floor))")
     }
 }

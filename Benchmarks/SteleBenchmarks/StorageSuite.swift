@@ -23,7 +23,7 @@ private func inDirectory(_ body: (String) throws -> [Row]) throws -> [Row] {
 /// Runs db_bench and ours in turn, so that the moods of the machine hit both. Each figure is the
 /// median of all rounds; the ratio is the median of the ratios of the rounds.
 func contest(
-    _ name: String, floor: Double, rounds: Int, rivalName: String, rival: () throws -> Cost,
+    _ name: String, floor: Double?, rounds: Int, rivalName: String, rival: () throws -> Cost,
     ours: () throws -> Cost
 ) throws -> Row {
     var rivals: [Cost] = []
