@@ -110,7 +110,7 @@ package final class LogWriter {
         let count = encoder.output.bytes.count
         guard let file, count > 0 else { return }
         try attempt { () throws(FileError) in
-            try file.write(encoder.output.bytes[...], at: Int(written - base))
+            try write(encoder.output.bytes[...], to: file, at: Int(written - base))
         }
         encoder.clear()
         written += UInt64(count)
@@ -119,6 +119,24 @@ package final class LogWriter {
             state.statistics.bytes += count
         }
         try extendZeros(ifBelow: min(options.zeroedBytes / 4, 64 << 10))
+    }
+
+    /// Writes records, and gives up spare files as long as the disk has no space for them.
+    private func write(
+        _ bytes: ArraySlice<UInt8>, to file: any File, at offset: Int
+    ) throws(FileError) {
+        while true {
+            do throws(FileError) {
+                return try file.write(bytes, at: offset)
+            } catch {
+                guard error.isNoSpace, let spare = spares.popLast() else { throw error }
+                mark("log: a spare file makes space for a record")
+                try files.remove(spare.path)
+                try files.syncDirectory(directory)
+                catalog.state.withLock { $0.fileBytes -= spare.bytes }
+                zerosAreRefused = false
+            }
+        }
     }
 
     /// Makes everything written durable; after this returns it is there for good.

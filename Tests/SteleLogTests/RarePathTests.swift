@@ -17,6 +17,7 @@ import Testing
                 "log: the end of the log was not proven to be synced",
                 "log: a compaction voids what lies above it", "log: no space for zeros",
                 "log: a segment that could not be begun is removed",
+                "log: a spare file makes space for a record",
                 // Detours that fault points ask for.
                 "log: a new file though there is a spare", "log: a segment ends early",
                 "log: entries are moved one by one",
@@ -34,9 +35,9 @@ import Testing
             source.replicas = 5
             var random = SeededRandom(seed: seed)
             for _ in 0..<4 {
-                guard let opened = try? openWriter(disk, smallOptions(segmentBytes: 3 << 10)) else {
-                    return
-                }
+                var options = smallOptions(segmentBytes: 3 << 10)
+                options.spareSegments = Int(random.below(3))
+                guard let opened = try? openWriter(disk, options) else { return }
                 source.payloadBytes = random.oneIn(8) ? 8_000 : 200
                 // Any failure ends the life; what is asked for here is only what was passed.
                 for _ in 0..<random.below(80) { try? opened.writer.commit(source.next()) }

@@ -39,6 +39,37 @@ import Testing
         #expect(replica.tail.map(\.index) == [498, 499, 500])
     }
 
+    /// A disk has space for records as long as the log holds files that it does not need.
+    @Test func sparesMakeSpaceForRecords() throws {
+        let disk = SimulatedFileSystem(seed: 1)
+        let (writer, _) = try openWriter(disk)
+        func total() -> Int { disk.paths.reduce(0) { $0 + (disk.content(of: $1)?.count ?? 0) } }
+        func spares() -> [String] { disk.paths.filter { $0.hasSuffix(".spare") } }
+        var last: LogIndex = 0
+        func commitNext() throws {
+            try writer.commit(single(last + 1, [UInt8](repeating: 1, count: 300)))
+            last += 1
+        }
+        while spares().isEmpty {
+            for _ in 0..<10 { try commitNext() }
+            try writer.commit(compaction(last - 3))
+        }
+        let saved = spares().reduce(0) { $0 + (disk.content(of: $1)?.count ?? 0) }
+        disk.limit(toBytes: total())
+        let before = last
+        let error = #expect(throws: LogError.self) { while true { try commitNext() } }
+        guard case .file(let cause) = error else { throw try #require(error) }
+        #expect(cause.isNoSpace)
+        // Each took a sector or two; the last segment that was begun may have room left.
+        #expect(Int(last - before) * 2 * LogFormat.alignment >= saved)
+        #expect(spares().isEmpty)
+        #expect(writer.bytesOnDisk == total())
+        disk.crash()
+        disk.limit(toBytes: SimulatedFileSystem.unlimited)
+        let (_, recovered) = try openWriter(disk)
+        #expect(try #require(recovered.replicas.first).lastIndex >= last)
+    }
+
     @Test func aColdReplicaDoesNotHoldUpTheRest() throws {
         let disk = SimulatedFileSystem(seed: 1)
         let (writer, _) = try openWriter(disk)
