@@ -1,7 +1,6 @@
 import Foundation
 import Logging
 import NIOCore
-import NIOPosix
 import Stele
 import SteleAPI
 import SteleSQL
@@ -50,11 +49,7 @@ struct PostgresFront {
     static func checkIsFree(_ address: String?) async throws {
         guard let address = try address.map({ try NetworkAddress(parsing: $0) }) else { return }
         try await listening(on: address) {
-            let group = MultiThreadedEventLoopGroup.singleton
-            let channel = try await ServerBootstrap(group: group)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .bind(host: address.host, port: address.port).get()
-            try await channel.close()
+            try PostgresServer.checkAddress(host: address.host, port: address.port)
         }
     }
 
