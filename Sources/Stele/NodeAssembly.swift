@@ -130,9 +130,11 @@ final class NodeAssembly: @unchecked Sendable {
         }
         do {
             let tablets = try membership.tabletDescriptors()
+            let hasServed = identity.hasServed
             let opened = try await pool.runIfActive { [configuration, weak host] in
                 try Storage.open(
-                    configuration, observer: { [weak host] event in host?.observe(event) },
+                    configuration, mustExist: hasServed,
+                    observer: { [weak host] event in host?.observe(event) },
                     onLogFailure: { [weak host] error in host?.logFailed(error) })
             }
             try await loop.flatSubmit {
@@ -158,6 +160,11 @@ final class NodeAssembly: @unchecked Sendable {
     ) throws -> EventLoopFuture<Void> {
         log = opened.log
         engine = opened.engine
+        if !identity.hasServed {
+            // Before anything is promised that only the log remembers.
+            identity.hasServed = true
+            try identity.store(in: configuration.directory)
+        }
         try SystemClocks.checkWall()
         var random = SystemRandomNumberGenerator()
         var clocks = SystemClocks()

@@ -11,20 +11,26 @@ import SteleWire
     import Darwin
 #endif
 
-/// Who a node is: kept in the file `identity` of its directory, written once and, when a cluster
-/// takes the node in, a second time.
+/// Who a node is: kept in the file `identity` of its directory, written once, when a cluster takes
+/// the node in, and when it begins to serve.
 ///
 /// Format: `STELE` and a version byte, the directory's unique id, the membership if there is one
-/// (length and bytes), CRC32C of everything before it.
+/// (length and bytes), a byte that tells whether the node has served, CRC32C of everything before it.
+///
+/// Invariant: there is no log or store without an identity, and since the node has served, no
+/// identity without a log. A node that went on without what it has voted and acknowledged could elect
+/// two leaders, or lose what a client was promised.
 struct NodeIdentity: Sendable {
     private static let magic = Array("STELE".utf8)
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
     private static let fileName = "identity"
 
     /// Tells this directory from all others.
     var directoryID: UniqueID
     /// The cluster as it was formed; nil as long as the node belongs to none.
     var membership: ClusterMembership?
+    /// Whether the node has, or may have, promised something that its log has to remember.
+    var hasServed = false
 
     /// The node's id in the cluster it belongs to.
     var node: NodeID {
@@ -35,6 +41,11 @@ struct NodeIdentity: Sendable {
     static func load(from directory: String) throws(SteleError) -> NodeIdentity {
         let path = directory + "/" + fileName
         if let bytes = try readFile(path) { return try NodeIdentity(bytes: bytes, path: path) }
+        for name in [Storage.logName, Storage.storeName] where exists(directory + "/" + name) {
+            throw SteleError(
+                .configuration,
+                "\(directory) holds a \(name), but not the file \(fileName) that belongs to it")
+        }
         var random = SystemRandomNumberGenerator()
         let identity = NodeIdentity(directoryID: UniqueID(from: &random), membership: nil)
         try identity.store(in: directory)
@@ -87,6 +98,7 @@ struct NodeIdentity: Sendable {
         var content = ByteWriter()
         membership?.encode(into: &content)
         writer.writeBytes(content.bytes)
+        writer.write(UInt8(hasServed ? 1 : 0))
         writer.write(CRC32C.of(writer.bytes))
         try replaceFile(directory, Self.fileName, writer.bytes)
     }
@@ -115,6 +127,7 @@ struct NodeIdentity: Sendable {
             let high = try reader.read(UInt64.self)
             directoryID = UniqueID(high: high, low: try reader.read(UInt64.self))
             let content = try reader.readBytes()
+            hasServed = try reader.read(UInt8.self) != 0
             try reader.expectEnd()
             if !content.isEmpty {
                 var inner = ByteReader(content)
@@ -169,6 +182,12 @@ extension ClusterMembership {
         }
         return descriptors
     }
+}
+
+/// Whether there is anything of that name.
+private func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
 }
 
 /// The content of a file; nil if there is none.

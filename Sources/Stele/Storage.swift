@@ -10,6 +10,10 @@ struct Storage: Sendable {
     var recovered: RecoveredLog
     var engine: RocksDBEngine
 
+    /// The directories of the two within the node's.
+    static let logName = "log"
+    static let storeName = "store"
+
     /// Unflushed bytes at which the store flushes by itself, in case the node does not ask it to:
     /// several times what the node lets gather.
     private static let writeBufferBytes = 256 << 20
@@ -19,21 +23,26 @@ struct Storage: Sendable {
     /// Opens both; blocks while the log is read.
     ///
     /// - Parameters:
+    ///   - mustExist: the node has served before. Then a log that is not there was lost, and with it
+    ///     what the node has voted and acknowledged; a store is made anew from the log.
     ///   - observer: is told what happens in the store, from its own threads.
     ///   - onLogFailure: is told what ends the log, from the log's thread.
     static func open(
-        _ configuration: NodeConfiguration, observer: @escaping @Sendable (EngineEvent) -> Void,
+        _ configuration: NodeConfiguration, mustExist: Bool,
+        observer: @escaping @Sendable (EngineEvent) -> Void,
         onLogFailure: @escaping @Sendable (LogError) -> Void
     ) throws -> Storage {
+        var options = LogOptions()
+        options.mustExist = mustExist
         let (log, recovered) = try RaftLog.open(
-            directory: configuration.directory + "/log", fileSystem: SystemFileSystem(),
-            options: LogOptions(), onFailure: onLogFailure)
+            directory: configuration.directory + "/" + logName, options: options,
+            onFailure: onLogFailure)
         do {
             let resources = try RocksDBResources(
                 blockCacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,
                 backgroundBytesPerSecond: backgroundBytesPerSecond)
             let engine = try RocksDBEngine(
-                directory: configuration.directory + "/store",
+                directory: configuration.directory + "/" + storeName,
                 options: RocksDBEngine.Options(resources: resources, observer: observer))
             return Storage(log: log, recovered: recovered, engine: engine)
         } catch {

@@ -41,6 +41,8 @@ package enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
     case locked(directory: String)
     /// The directory holds something else; `file` is the first name that is not the log's.
     case foreignDirectory(directory: String, file: String)
+    /// There has to be a log in the directory, and there is none; nothing was changed.
+    case missing(directory: String)
     /// Bytes that had been synced are damaged; recovery has changed nothing on disk.
     case corrupt(file: String, offset: Int, reason: String)
     /// The file was written in a format that this version does not know.
@@ -56,6 +58,8 @@ package enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
             "the log in \(directory) is open in another process"
         case .foreignDirectory(let directory, let file):
             "\(directory) is no directory of a log: it holds \(file)"
+        case .missing(let directory):
+            "there is no log in \(directory) any more"
         case .corrupt(let file, let offset, let reason):
             "the log is damaged: \(file), offset \(offset): \(reason)"
         case .unsupportedVersion(let file, let version):

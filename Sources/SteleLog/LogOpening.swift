@@ -1,3 +1,4 @@
+import Glibc
 import SteleBase
 import SteleRaft
 
@@ -8,6 +9,9 @@ extension LogWriter {
     package static func open(
         directory: String, fileSystem: any FileSystem, options: LogOptions
     ) throws(LogError) -> sending (writer: LogWriter, recovered: RecoveredLog) {
+        if options.mustExist, !(try hasLog(directory, fileSystem)) {
+            throw .missing(directory: directory)
+        }
         let lock = try takeLock(directory, fileSystem)
         let recovery = try LogRecovery(files: fileSystem, directory: directory)
         let catalog = LogCatalog(recovery.state)
@@ -26,6 +30,22 @@ extension LogWriter {
         }
         while try writer.upkeep() {}
         return (writer, recovered)
+    }
+
+    /// Whether a directory holds any file of a log, in whatever state; false if there is none.
+    private static func hasLog(
+        _ directory: String, _ files: any FileSystem
+    ) throws(LogError) -> Bool {
+        let names: [String]
+        do throws(FileError) {
+            names = try files.list(directory)
+        } catch {
+            if error.code == ENOENT { return false }
+            throw .file(error)
+        }
+        return names.contains { name in
+            [".log", ".spare"].contains { LogFormat.sequence(of: name, suffix: $0) != nil }
+        }
     }
 
     private static func takeLock(

@@ -33,6 +33,21 @@ import Testing
         #expect(disk.content(of: "log/notes.txt") == [1])
     }
 
+    @Test func aLogThatHasToBeThereIsNotMadeAnew() throws {
+        var options = smallOptions()
+        options.mustExist = true
+        let disk = SimulatedFileSystem(seed: 1)
+        for isLocked in [false, true] {
+            if isLocked { disk.setContent(of: "log/LOCK", to: []) }
+            let before = disk.paths
+            #expect(throws: LogError.missing(directory: "log")) { try openWriter(disk, options) }
+            #expect(disk.paths == before)
+        }
+        try openWriter(disk).writer.commit(single(1, [1]))
+        disk.crash()
+        #expect(try openWriter(disk, options).recovered.replicas.first?.lastIndex == 1)
+    }
+
     @Test func aLogWithoutSegmentsButWithSparesIsDamaged() throws {
         let disk = SimulatedFileSystem(seed: 1)
         disk.setContent(of: "log/0000000000000001.spare", to: [1])

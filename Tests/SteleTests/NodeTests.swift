@@ -89,6 +89,44 @@ import Testing
                 == Data("something else".utf8))
     }
 
+    /// Without it the node would forget what it has voted and acknowledged, and would not know.
+    @Test func `a node whose log or identity was lost does not start`() async throws {
+        let files = FileManager.default
+        let path = scratch.path + "/torn"
+        func restarted() async throws -> SteleError? {
+            let before = try files.contentsOfDirectory(atPath: path)
+            let error = await #expect(throws: SteleError.self) {
+                try await Node.start(configuration("torn"))
+            }
+            #expect(try files.contentsOfDirectory(atPath: path) == before)
+            return error
+        }
+        let node = try await Node.start(configuration("torn"))
+        try await node.database.put("here", 1)
+        try await node.stop()
+
+        // At once after the first start the store holds nothing that would give it away.
+        try files.moveItem(atPath: path + "/log", toPath: scratch.path + "/log")
+        try files.moveItem(atPath: path + "/store", toPath: scratch.path + "/store")
+        let withoutLog = try await restarted()
+        #expect(withoutLog?.code == .storage)
+        #expect(withoutLog?.message.contains(path + "/log") == true)
+        try files.moveItem(atPath: scratch.path + "/log", toPath: path + "/log")
+        // A store is made anew from the log, as long as that is complete.
+        let rebuilt = try await Node.start(configuration("torn"))
+        #expect(try await rebuilt.database.get("here", as: Int.self) == 1)
+        try await rebuilt.stop()
+
+        try files.moveItem(atPath: path + "/identity", toPath: scratch.path + "/identity")
+        let withoutIdentity = try await restarted()
+        #expect(withoutIdentity?.code == .configuration)
+        #expect(withoutIdentity?.message.contains("identity") == true)
+        try files.moveItem(atPath: scratch.path + "/identity", toPath: path + "/identity")
+        let again = try await Node.start(configuration("torn"))
+        #expect(try await again.database.get("here", as: Int.self) == 1)
+        try await again.stop()
+    }
+
     @Test func `three nodes form a cluster, serve at each, and survive the loss of any`()
         async throws
     {
