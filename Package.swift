@@ -153,7 +153,12 @@ let package = Package(
                 "SteleBase", "SteleClock", "SteleAPI", "SteleCluster", "SteleWire",
                 "SteleTransport", "SteleClient", nioCore, nioPosix, logging,
             ]),
-        tests("SteleTests", ["Stele", "SteleAPI", logging]),
+        tests(
+            "SteleTests",
+            [
+                "SteleBase", "SteleAPI", "SteleCluster", "SteleTablet", "SteleWire",
+                "SteleTransport", "Stele", nioCore, nioPosix, logging,
+            ]),
         tests(
             "StelePostgresTests",
             [

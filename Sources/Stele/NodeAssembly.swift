@@ -129,7 +129,7 @@ final class NodeAssembly: @unchecked Sendable {
                 "\(configuration.directory) belongs to no node of the cluster it names")
         }
         do {
-            let tablets = try membership.tabletDescriptors()
+            let tablets = try membership.checkedTablets()
             let hasServed = identity.hasServed
             let opened = try await pool.runIfActive { [configuration, weak host] in
                 try Storage.open(
@@ -245,6 +245,7 @@ final class NodeAssembly: @unchecked Sendable {
 
     /// Takes the membership on, durably, and begins to serve; does nothing if it is known already.
     private func become(_ membership: ClusterMembership) async throws(SteleError) {
+        _ = try membership.checkedTablets()
         let directory = configuration.directory
         do {
             let isNew = try await loop.submit {

@@ -12,6 +12,10 @@ public struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
     @inlinable
     public static func < (left: NodeID, right: NodeID) -> Bool { left.rawValue < right.rawValue }
 
+    /// Whether transactions can name the node as their coordinator's; see ``TransactionID``.
+    @inlinable
+    package var fitsTransactionIDs: Bool { rawValue < 1 << 16 }
+
     public var description: String { "n\(rawValue)" }
 }
 
@@ -70,7 +74,7 @@ public struct TransactionID: Hashable, Comparable, Sendable, CustomStringConvert
     /// - Precondition: `node` < 2^16 and `sequence` < 2^48.
     @inlinable
     package init(node: NodeID, sequence: UInt64) {
-        invariant(node.rawValue < 1 << 16, "node id \(node) does not fit a transaction id")
+        invariant(node.fitsTransactionIDs, "node id \(node) does not fit a transaction id")
         invariant(sequence < 1 << 48, "transaction sequence \(sequence) is exhausted")
         self.rawValue = node.rawValue << 48 | sequence
     }
