@@ -34,6 +34,8 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     public var logical: UInt64 { rawValue & 0xFFF }
 
     /// The next timestamp there is.
+    ///
+    /// - Precondition: there is one; after what was ``checked()`` there are many.
     @inlinable
     public var next: Timestamp { Timestamp(rawValue: rawValue + 1) }
 

@@ -40,12 +40,15 @@ extension NodeCore {
         case .raft(let id, let message, let epoch):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
                 tablets[index].descriptor.node(of: message.from) == node,
-                message.to == tablets[index].replica, !message.type.isLocal
+                message.to == tablets[index].replica, tablets[index].canApply(message.entries)
             else { return }
             step(message, of: index, from: node, acknowledgedUnder: epoch)
         case .truncation(let id, let position):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
-            guard position.index > states[index].heldByAll else { return }
+            // What all replicas hold, this one holds too.
+            guard position.index > states[index].heldByAll,
+                (try? tablets[index].log.term(at: position.index)) == position.term
+            else { return }
             states[index].heldByAll = position.index
             truncate(index)
         case .standing(let id, let term):

@@ -119,7 +119,7 @@ extension PeerMessage {
         case 2:
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()
-            let bound = Timestamp(rawValue: try reader.read(UInt64.self))
+            let bound = try reader.readTimestamp()
             let boot = try reader.readVarint()
             self = .heartbeatReply(
                 HeartbeatReply(
@@ -128,7 +128,9 @@ extension PeerMessage {
         case 3:
             let tablet = TabletID(try reader.readVarint())
             let epoch = try reader.readBool() ? try reader.readEpoch() : nil
-            self = .raft(tablet, try Message(from: &reader), acknowledgedUnder: epoch)
+            let message = try Message(from: &reader)
+            try message.checkForPeers()
+            self = .raft(tablet, message, acknowledgedUnder: epoch)
         case 4:
             let tablet = TabletID(try reader.readVarint())
             let index = try reader.readVarint()

@@ -25,6 +25,17 @@ extension Tablet {
 
     package var hasApplies: Bool { !applies.isEmpty }
 
+    /// Whether entries from elsewhere are commands for this tablet. Others must not come into its
+    /// log, which has to be applied to the end in every later run too.
+    package func canApply(_ entries: [Entry]) -> Bool {
+        entries.allSatisfy { entry in
+            entry.type == .normal
+                && (entry.payload.isEmpty
+                    || (try? TabletCommand(payload: entry.payload))?.generation
+                        == descriptor.generation)
+        }
+    }
+
     /// Applies what is queued, up to about `budget` bytes, and returns what that used.
     ///
     /// Responses for Raft are stepped here; requests that were kept waiting go on.

@@ -69,6 +69,10 @@ extension TabletRequest {
                 let wait = LockWait(rawValue: try reader.read(UInt8.self))
             else { throw DecodingError("an unknown kind of lock") }
             let timeout = try reader.readVarint()
+            // What a duration can say; a point in time that much later can still be named.
+            guard timeout <= 1 << 63 else {
+                throw DecodingError("a wait of \(timeout) µs is longer than any")
+            }
             body = .lock(
                 LockRequest(
                     keys: keys, others: others, mode: mode, wait: wait,
@@ -98,8 +102,8 @@ extension TabletRequest.CommitRequest {
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
-        let begun = Timestamp(rawValue: try reader.read(UInt64.self))
-        let readTimestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+        let begun = try reader.readTimestamp()
+        let readTimestamp = try reader.readTimestamp()
         let readKeys = try reader.readKeys()
         var readRanges: [KeyRange] = []
         for _ in 0..<(try reader.readCount(ofAtLeast: 2)) {
@@ -193,15 +197,15 @@ extension TabletReply {
         let kind = try reader.read(UInt8.self)
         switch kind {
         case 1:
-            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+            let timestamp = try reader.readTimestamp()
             var values: [[UInt8]?] = []
             for _ in 0..<(try reader.readCount()) { values.append(try reader.readOptionalBytes()) }
             self = .values(values, at: timestamp)
         case 2:
-            let timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+            let timestamp = try reader.readTimestamp()
             self = .page(try ScanPage(from: &reader), at: timestamp)
         case 3:
-            let clock = Timestamp(rawValue: try reader.read(UInt64.self))
+            let clock = try reader.readTimestamp()
             let grant = try reader.readOptionalGrant()
             var values: [Locked] = []
             for _ in 0..<(try reader.readCount(ofAtLeast: 2)) {
@@ -209,7 +213,7 @@ extension TabletReply {
                 values.append(Locked(isLocked: isLocked, value: try reader.readOptionalBytes()))
             }
             self = .locked(values, grant: grant, clock: clock)
-        case 4: self = .committed(Timestamp(rawValue: try reader.read(UInt64.self)))
+        case 4: self = .committed(try reader.readTimestamp())
         case 5: self = .released
         case 6:
             guard let reason = Failure.Reason(rawValue: try reader.read(UInt8.self)) else {
@@ -267,7 +271,7 @@ extension ByteReader {
     }
 
     fileprivate mutating func readOptionalTimestamp() throws(DecodingError) -> Timestamp? {
-        try readBool() ? Timestamp(rawValue: try read(UInt64.self)) : nil
+        try readBool() ? try readTimestamp() : nil
     }
 
     fileprivate mutating func readOptionalGrant() throws(DecodingError) -> LockGrant? {

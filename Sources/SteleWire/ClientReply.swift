@@ -123,7 +123,7 @@ extension ClientReply.Body {
             let isSwapped = try reader.readBool()
             self = .swapped(isSwapped, current: try reader.readOptionalBytes())
         case 7: self = .number(try reader.read(Int64.self))
-        case 8: self = .committed(Timestamp(rawValue: try reader.read(UInt64.self)))
+        case 8: self = .committed(try reader.readTimestamp())
         case 9: self = .status(try StatusReport(from: &reader))
         case 10: self = .failed(try reader.readError())
         default: throw DecodingError("\(kind) is no kind of reply")

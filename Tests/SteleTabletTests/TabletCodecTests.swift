@@ -74,6 +74,30 @@ import Testing
         #expect(throws: DecodingError.self) { try decode([], big + [1]) }
     }
 
+    @Test func `times that no clock shows, and waits that have no end, are refused`() {
+        func decode(_ body: TabletRequest.Body) throws {
+            var writer = ByteWriter()
+            TabletRequest(transaction: TransactionID(1), body: body).encode(into: &writer)
+            var reader = ByteReader(writer.bytes)
+            _ = try TabletRequest(from: &reader)
+        }
+        func lock(_ timeout: UInt64, _ snapshot: Timestamp) -> TabletRequest.Body {
+            .lock(
+                .init(
+                    keys: [[4]], mode: .shared, wait: .wait, timeoutMicroseconds: timeout,
+                    snapshot: snapshot, grant: nil))
+        }
+        var commit = TabletRequest.CommitRequest(writes: [])
+        commit.begun = .max
+        #expect(throws: DecodingError.self) { try decode(.commit(commit)) }
+        commit = .init(readTimestamp: .max, writes: [])
+        #expect(throws: DecodingError.self) { try decode(.commit(commit)) }
+        #expect(throws: DecodingError.self) { try decode(.read(keys: [[1]], at: .max)) }
+        #expect(throws: DecodingError.self) { try decode(lock(5, .max)) }
+        #expect(throws: DecodingError.self) { try decode(lock(.max - 1, .zero)) }
+        #expect(throws: Never.self) { try decode(lock(.max / 2, .latest)) }
+    }
+
     @Test(arguments: replies.indices)
     func `replies read back as they were written, and a cut one is an error`(index: Int) throws {
         var writer = ByteWriter()
