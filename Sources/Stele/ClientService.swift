@@ -12,14 +12,17 @@ final class ClientService: @unchecked Sendable {
     // Safety: touched on the loop only; its tasks run on the loop's executor.
     private let host: NodeHost
     private let port: HostPort
+    private let memory: BufferedBytes
     private var transactions: [ObjectIdentifier: [UInt64: RemoteTransaction]] = [:]
 
     /// Sends the reply to one request.
     typealias Answer = @Sendable (ClientReply.Body) -> Void
 
-    init(host: NodeHost, port: HostPort) {
+    /// - Parameter memory: shared by all transactions of the node.
+    init(host: NodeHost, port: HostPort, memory: BufferedBytes) {
         self.host = host
         self.port = port
+        self.memory = memory
     }
 
     func handle(
@@ -101,7 +104,7 @@ final class ClientService: @unchecked Sendable {
         _ body: @escaping @Sendable (any TransactionBackend) async throws(SteleError) ->
             ClientReply.Body
     ) {
-        let backend = KernelBackend(port: port, keyspace: keyspace)
+        let backend = KernelBackend(port: port, keyspace: keyspace, memory: memory)
         Task(executorPreference: host.executor) {
             for attempt in 0... {
                 do {
@@ -143,7 +146,7 @@ final class ClientService: @unchecked Sendable {
                 guard open < Limits.openTransactions else {
                     throw SteleError(LimitExceeded(.openTransactions, count: open + 1))
                 }
-                let backend = KernelBackend(port: port, keyspace: keyspace)
+                let backend = KernelBackend(port: port, keyspace: keyspace, memory: memory)
                 transactions[connection, default: [:]][step.handle] = RemoteTransaction(
                     try backend.begin(options), executor: host.executor)
             } catch let error as SteleError {

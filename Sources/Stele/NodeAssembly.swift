@@ -32,6 +32,7 @@ final class NodeAssembly: @unchecked Sendable {
     private let host: NodeHost
     private let numbers = TransactionNumbers()
     private let port: HostPort
+    private let memory = BufferedBytes()
     private let clients: ClientService
     private let bootTime = SystemClocks.wall()
     private let listening = Mutex<String?>(nil)
@@ -78,13 +79,13 @@ final class NodeAssembly: @unchecked Sendable {
             loop: loop, executor: executor, pool: pool, logger: configuration.logger,
             numbers: numbers)
         port = HostPort(host: host, numbers: numbers)
-        clients = ClientService(host: host, port: port)
+        clients = ClientService(host: host, port: port, memory: memory)
     }
 
     var address: String? { listening.withLock { $0 } }
 
     func backend(_ keyspace: Keyspace) -> KernelBackend {
-        KernelBackend(port: port, keyspace: keyspace)
+        KernelBackend(port: port, keyspace: keyspace, memory: memory)
     }
 
     func uniqueNumber() -> UInt64 { numbers.uniqueNumber() }

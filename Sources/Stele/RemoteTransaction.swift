@@ -76,8 +76,8 @@ final class RemoteTransaction: @unchecked Sendable {
         switch effect {
         case .write(let key, let value): try backend.write(key, value)
         case .beginStatement: backend.beginStatement()
-        case .expect(let key, let value): backend.expect(key, value)
-        case .savepoint(let number): savepoints[number] = backend.savepoint()
+        case .expect(let key, let value): try backend.expect(key, value)
+        case .savepoint(let number): savepoints[number] = try backend.savepoint()
         case .rollbackTo(let number):
             guard let savepoint = savepoints[number] else {
                 throw SteleError(.protocolViolation, "there is no savepoint \(number)")

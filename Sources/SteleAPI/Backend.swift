@@ -52,10 +52,10 @@ package protocol TransactionBackend: AnyObject, Sendable {
     ///
     /// For what the transaction relies on without having read it in its snapshot, such as a cached
     /// schema. A transaction that writes nothing is not checked.
-    func expect(_ key: KeyBytes, _ value: [UInt8]?)
+    func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError)
 
     /// Remembers the present state of the write buffer.
-    func savepoint() -> Savepoint
+    func savepoint() throws(SteleError) -> Savepoint
 
     /// Forgets what was written since. Locks stay.
     func rollback(to savepoint: Savepoint)

@@ -4,8 +4,10 @@
 package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is limited; the raw value is the name in ``Limits``.
     package enum Limit: String, CaseIterable, Hashable, Sendable {
-        case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes, frameBytes
-        case messageBytes, logInFlightBytes, connections, openRequests, openTransactions, queuedSteps
+        case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes
+        case transactionWrites, transactionReadBytes, requestKeys, answerBytes, bufferedBytes
+        case frameBytes, messageBytes, logInFlightBytes, connections, openRequests
+        case openTransactions, queuedSteps
 
         /// The limit itself.
         package var value: Int {
@@ -15,6 +17,11 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .valueBytes: Limits.valueBytes
             case .keyNesting: Limits.keyNesting
             case .transactionBytes: Limits.transactionBytes
+            case .transactionWrites: Limits.transactionWrites
+            case .transactionReadBytes: Limits.transactionReadBytes
+            case .requestKeys: Limits.requestKeys
+            case .answerBytes: Limits.answerBytes
+            case .bufferedBytes: Limits.bufferedBytes
             case .frameBytes: Limits.frameBytes
             case .messageBytes: Limits.messageBytes
             case .logInFlightBytes: Limits.logInFlightBytes
@@ -28,9 +35,12 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
         /// Whether less load, rather than a smaller request, is what helps.
         package var isOfLoad: Bool {
             switch self {
-            case .logInFlightBytes, .connections, .openRequests, .openTransactions, .queuedSteps: true
+            case .bufferedBytes, .logInFlightBytes, .connections, .openRequests, .openTransactions,
+                .queuedSteps:
+                true
             case .keyBytes, .storedKeyBytes, .valueBytes, .keyNesting, .transactionBytes,
-                .frameBytes, .messageBytes:
+                .transactionWrites, .transactionReadBytes, .requestKeys, .answerBytes, .frameBytes,
+                .messageBytes:
                 false
             }
         }
@@ -41,6 +51,11 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .valueBytes: "a value of \(count) bytes"
             case .keyNesting: "a key of tuples nested \(count) deep"
             case .transactionBytes: "a transaction of \(count) bytes"
+            case .transactionWrites: "a transaction of \(count) writes"
+            case .transactionReadBytes: "a transaction that has to check \(count) bytes of keys"
+            case .requestKeys: "a request that names \(count) keys"
+            case .answerBytes: "an answer of \(count) bytes"
+            case .bufferedBytes: "a node whose open transactions hold \(count) bytes"
             case .frameBytes: "a request of \(count) bytes"
             case .messageBytes: "a message of \(count) bytes"
             case .logInFlightBytes: "a log with \(count) bytes that are not committed"

@@ -14,10 +14,22 @@ public enum Limits {
     package static let keyNesting = 32
     /// Keys and values that a transaction may buffer before it commits.
     public static let transactionBytes = 64 << 20
+    /// Writes that a transaction may buffer before it commits, however small.
+    public static let transactionWrites = 1 << 20
+    /// Keys that a transaction has read or locked, and what it expects: its commit names them all.
+    package static let transactionReadBytes = 32 << 20
+    /// Keys that one read or one request for locks may name.
+    package static let requestKeys = 1 << 16
+    /// Values that a read of single keys may be answered with: what one message holds.
+    package static let answerBytes = messageBytes - (1 << 20)
+    /// What all open transactions of a node may hold together.
+    package static let bufferedBytes = 512 << 20
     /// One frame between peers or from a client. Longer messages travel in several frames.
     package static let frameBytes = 16 << 20
-    /// One message between peers, reassembled: a whole transaction with room for its framing.
-    package static let messageBytes = transactionBytes + (16 << 20)
+    /// One message between peers, reassembled: a whole transaction, what it has read, and 32 bytes
+    /// for each of its writes. What does not fit would never reach another replica.
+    package static let messageBytes =
+        transactionBytes + transactionReadBytes + 32 * transactionWrites
     /// Keys and values of one page of a scan.
     package static let scanPageBytes = 1 << 20
     /// Entries appended to a node's log that are not committed yet.

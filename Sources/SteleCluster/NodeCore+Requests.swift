@@ -125,7 +125,7 @@ extension NodeCore {
         case .outcomeUnknown:
             request.isAmbiguous = true
             request.retryAt = clock.monotonic + Self.retryDelay
-        case .overloaded, .storage, .invalid:
+        case .overloaded, .storage, .invalid, .tooLarge:
             guard request.isAmbiguous else { return finish(id, reply) }
             request.retryAt = clock.monotonic + Self.retryDelay
         case .conflict, .deadlock, .lockNotAvailable, .lockLost: return finish(id, reply)

@@ -150,10 +150,20 @@ extension Tablet {
         }
         var values: [[UInt8]?] = []
         values.reserveCapacity(keys.count)
+        var bytes = 0
         for key in keys {
-            values.append(try engine.newestVersion(of: key, at: timestamp)?.value)
+            let value = try engine.newestVersion(of: key, at: timestamp)?.value
+            bytes += value?.count ?? 0
+            guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
+            values.append(value)
         }
         return .reply(.values(values, at: timestamp), servedAt: timestamp)
+    }
+
+    /// An answer that no message could hold, however often it were asked for.
+    private static func tooLong(_ bytes: Int) -> Outcome {
+        let excess = LimitExceeded(.answerBytes, count: bytes)
+        return .reply(.failed(.init(.tooLarge, excess.description)), servedAt: nil)
     }
 
     private func scan(_ scan: TabletRequest.ScanRequest) throws -> Outcome {
@@ -217,6 +227,7 @@ extension Tablet {
         floor = max(floor, now)
         var values: [TabletReply.Locked] = []
         values.reserveCapacity(lock.keys.count + lock.others.count)
+        var bytes = 0
         for (key, isSkipped) in zip(lock.keys, skipped) {
             if isSkipped {
                 values.append(.init(isLocked: false, value: nil))
@@ -226,10 +237,14 @@ extension Tablet {
             if let version, let snapshot = lock.snapshot, version.timestamp > snapshot {
                 return .reply(.failed(.changed(key)), servedAt: nil)
             }
+            bytes += version?.value?.count ?? 0
+            guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: true, value: version?.value))
         }
         for key in lock.others {
             let version = try engine.newestVersion(of: key, at: .max)
+            bytes += version?.value?.count ?? 0
+            guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: false, value: version?.value))
         }
         return .reply(

@@ -43,6 +43,8 @@ package enum TabletReply: Sendable {
             /// The request itself cannot be served: it has keys of several tablets.
             case invalid = 8
             case storage = 9
+            /// The answer would be larger than any may be.
+            case tooLarge = 10
         }
 
         package var reason: Reason

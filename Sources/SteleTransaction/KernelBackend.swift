@@ -7,17 +7,21 @@ import SteleTablet
 package struct KernelBackend: DatabaseBackend {
     private let port: any RequestPort
     private let keyspace: Keyspace
+    private let memory: BufferedBytes
 
-    package init(port: any RequestPort, keyspace: Keyspace) {
+    /// - Parameter memory: shared by all transactions of the node.
+    package init(port: any RequestPort, keyspace: Keyspace, memory: BufferedBytes) {
         self.port = port
         self.keyspace = keyspace
+        self.memory = memory
     }
 
     package func begin(
         _ options: TransactionOptions
     ) throws(SteleError) -> any TransactionBackend {
-        TransactionCoordinator(
-            id: try port.nextTransaction(), options: options, port: port, keyspace: keyspace)
+        try TransactionCoordinator(
+            id: try port.nextTransaction(), options: options, port: port, keyspace: keyspace,
+            memory: memory)
     }
 
     package func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {

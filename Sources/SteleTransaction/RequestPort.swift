@@ -26,6 +26,7 @@ extension TabletReply.Failure {
         case .overloaded: SteleError(.overloaded, message)
         case .invalid: SteleError(.invalidArgument, message)
         case .storage: SteleError(.storage, message)
+        case .tooLarge: SteleError(.limitExceeded, message)
         }
     }
 }

@@ -15,11 +15,13 @@ import Synchronization
 /// Invariants:
 /// - All reads of a snapshot are at one timestamp: calls take effect one at a time, see `Turnstile`.
 /// - After the end, whatever its outcome, every call throws `transactionClosed`.
+/// - What the state holds is counted in `memory`, which is shared, and no more once it has ended.
 package final class TransactionCoordinator: TransactionBackend {
     package let id: TransactionID
     package let options: TransactionOptions
     private let port: any RequestPort
     private let keyspace: Keyspace
+    private let memory: BufferedBytes
     private let turnstile = Turnstile()
     private let state = Mutex(State())
 
@@ -37,19 +39,38 @@ package final class TransactionCoordinator: TransactionBackend {
         /// What the locks were granted as.
         var grant: LockGrant?
         var expected: [TabletRequest.CommitRequest.Write] = []
+        /// The keys of `expected`.
+        var expectedKeys: Set<DictionaryKey> = []
+        /// What the commit takes besides its writes.
+        var namedBytes = 0
+        /// What `memory` has counted.
+        var held = 0
     }
 
-    package init(
-        id: TransactionID, options: TransactionOptions, port: any RequestPort, keyspace: Keyspace
-    ) {
+    /// What a transaction, a write, or a key that the commit names takes up beside its bytes.
+    private enum Cost {
+        static let transaction = 1_024
+        static let write = 128
+        static let key = 64
+        /// In the message of the commit.
+        static let keyInMessage = 8
+    }
+
+    init(
+        id: TransactionID, options: TransactionOptions, port: any RequestPort,
+        keyspace: Keyspace, memory: BufferedBytes
+    ) throws(SteleError) {
         self.id = id
         self.options = options
         self.port = port
         self.keyspace = keyspace
+        self.memory = memory
+        try open { state throws(SteleError) in try hold(Cost.transaction, &state) }
     }
 
     deinit {
         release(near: state.withLock { $0.isOpen ? $0.lockedNear : nil })
+        end()
     }
 
     // MARK: Reads
@@ -59,6 +80,7 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     package func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
+        try Self.check(keys.count)
         await turnstile.enter()
         defer { turnstile.leave() }
         var values = [[UInt8]?](repeating: nil, count: keys.count)
@@ -83,7 +105,10 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         try open { state throws(SteleError) in
             state.readTimestamp = at
-            if validatesReads { state.readKeys += missing }
+            if validatesReads {
+                try name(missing, &state)
+                state.readKeys += missing
+            }
         }
         for (place, value) in zip(places, found) { values[place] = value }
         return values
@@ -117,7 +142,10 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         return try open { state throws(SteleError) in
             state.readTimestamp = at
-            if validatesReads { state.readRanges.append(covered) }
+            if validatesReads {
+                try name([covered.start, covered.end], &state)
+                state.readRanges.append(covered)
+            }
             let rows = merge(page.rows, with: &state.buffer, in: covered, reverse: reverse)
             return RowPage(rows: rows, rest: rest)
         }
@@ -168,6 +196,7 @@ package final class TransactionCoordinator: TransactionBackend {
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         guard !keys.isEmpty else { return [] }
+        try Self.check(keys.count + others.count)
         await turnstile.enter()
         defer { turnstile.leave() }
         let full = keys.map(keyspace.key)
@@ -181,7 +210,10 @@ package final class TransactionCoordinator: TransactionBackend {
                 timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
                 snapshot: snapshot, grant: grant))
         // Noted before the answer: should it get lost, the locks are released all the same.
-        try open { state throws(SteleError) in state.lockedNear = full[0] }
+        try open { state throws(SteleError) in
+            try name(full, &state)
+            state.lockedNear = full[0]
+        }
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
@@ -224,25 +256,64 @@ package final class TransactionCoordinator: TransactionBackend {
         try open { state throws(SteleError) in
             let total = state.buffer.bytes + key.count + 1 + (value?.count ?? 0)
             guard total <= Limits.transactionBytes else { throw .transactionTooLarge(total) }
+            let count = state.buffer.position + 1
+            guard count <= Limits.transactionWrites else {
+                throw SteleError(LimitExceeded(.transactionWrites, count: count))
+            }
+            try hold(total - state.buffer.bytes + Cost.write, &state)
             state.buffer.write(keyspace.key(key), value)
         }
     }
 
-    package func expect(_ key: KeyBytes, _ value: [UInt8]?) {
+    package func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError) {
         let key = keyspace.key(key)
-        state.withLock { state in
-            if !state.expected.contains(where: { $0.key == key }) {
-                state.expected.append(.init(key: key, value: value))
-            }
+        try open { state throws(SteleError) in
+            guard !state.expectedKeys.contains(DictionaryKey(key)) else { return }
+            try name([key, value ?? []], &state)
+            state.expectedKeys.insert(DictionaryKey(key))
+            state.expected.append(.init(key: key, value: value))
         }
     }
 
-    package func savepoint() -> Savepoint {
-        state.withLock { Savepoint(position: $0.buffer.position) }
+    package func savepoint() throws(SteleError) -> Savepoint {
+        try open { state throws(SteleError) in
+            try hold(Cost.key, &state)
+            return Savepoint(position: state.buffer.position)
+        }
     }
 
     package func rollback(to savepoint: Savepoint) {
-        state.withLock { $0.buffer.rollback(to: savepoint.position) }
+        state.withLock { state in
+            let before = state.buffer.bytes + state.buffer.position * Cost.write
+            state.buffer.rollback(to: savepoint.position)
+            let freed = before - state.buffer.bytes - state.buffer.position * Cost.write
+            memory.remove(freed)
+            state.held -= freed
+        }
+    }
+
+    // MARK: What the transaction holds
+
+    private static func check(_ keys: Int) throws(SteleError) {
+        guard keys <= Limits.requestKeys else {
+            throw SteleError(LimitExceeded(.requestKeys, count: keys))
+        }
+    }
+
+    private func hold(_ bytes: Int, _ state: inout State) throws(SteleError) {
+        try memory.add(bytes)
+        state.held += bytes
+    }
+
+    /// Makes room for what the commit will name.
+    private func name(_ keys: [KeyBytes], _ state: inout State) throws(SteleError) {
+        let bytes = keys.reduce(0) { $0 + $1.count }
+        let total = state.namedBytes + bytes + keys.count * Cost.keyInMessage
+        guard total <= Limits.transactionReadBytes else {
+            throw SteleError(LimitExceeded(.transactionReadBytes, count: total))
+        }
+        try hold(bytes + keys.count * Cost.key, &state)
+        state.namedBytes = total
     }
 
     // MARK: The end
@@ -255,6 +326,7 @@ package final class TransactionCoordinator: TransactionBackend {
             state.isOpen = false
             return state
         }
+        defer { end() }
         guard !final.buffer.isEmpty else {
             release(near: final.lockedNear)
             return final.readTimestamp ?? .zero
@@ -277,7 +349,17 @@ package final class TransactionCoordinator: TransactionBackend {
             defer { state.isOpen = false }
             return state.isOpen ? state.lockedNear : nil
         }
+        end()
         release(near: key)
+    }
+
+    /// Lets go of everything. Does nothing if that was done.
+    private func end() {
+        state.withLock { state in
+            memory.remove(state.held)
+            state = State()
+            state.isOpen = false
+        }
     }
 
     private func release(near key: KeyBytes?) {

@@ -7,7 +7,16 @@ import SteleTablet
 /// Writes are kept in the order in which they came, so that a savepoint is a position; the order of
 /// keys, which scans and the commit need, is made when it is asked for.
 struct WriteBuffer {
-    private var entries: [(key: KeyBytes, value: [UInt8]?)] = []
+    private struct Entry {
+        var key: KeyBytes
+        var value: [UInt8]?
+        /// The position of the key's write before.
+        var earlier: Int?
+
+        var bytes: Int { key.count + (value?.count ?? 0) }
+    }
+
+    private var entries: [Entry] = []
     /// The position of each key's newest write.
     private var newest: [DictionaryKey: Int] = [:]
     /// All keys in order, each once; nil while the order is unknown.
@@ -20,13 +29,15 @@ struct WriteBuffer {
     var position: Int { entries.count }
 
     mutating func write(_ key: KeyBytes, _ value: [UInt8]?) {
-        if newest.updateValue(entries.count, forKey: DictionaryKey(key)) == nil {
+        let earlier = newest.updateValue(entries.count, forKey: DictionaryKey(key))
+        if earlier == nil {
             // Keys that come in order, as in a bulk load, need no sorting.
             if let last = sortedKeys?.last, !last.precedes(key) { sortedKeys = nil }
             sortedKeys?.append(key)
         }
-        entries.append((key, value))
-        bytes += key.count + (value?.count ?? 0)
+        let entry = Entry(key: key, value: value, earlier: earlier)
+        entries.append(entry)
+        bytes += entry.bytes
     }
 
     /// The buffered write of `key`: outer nil if there is none, inner nil if it is a deletion.
@@ -51,16 +62,14 @@ struct WriteBuffer {
         }
     }
 
+    /// Takes back what was written since, at the cost of that alone.
     mutating func rollback(to position: Int) {
-        guard position < entries.count else { return }
-        entries.removeLast(entries.count - position)
-        newest.removeAll(keepingCapacity: true)
-        bytes = 0
-        for (place, entry) in entries.enumerated() {
-            newest[DictionaryKey(entry.key)] = place
-            bytes += entry.key.count + (entry.value?.count ?? 0)
+        while entries.count > max(position, 0) {
+            let entry = entries.removeLast()
+            bytes -= entry.bytes
+            newest[DictionaryKey(entry.key)] = entry.earlier
+            if entry.earlier == nil { sortedKeys = nil }
         }
-        sortedKeys = nil
     }
 
     private mutating func sorted() -> [KeyBytes] {

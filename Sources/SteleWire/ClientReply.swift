@@ -30,15 +30,18 @@ package struct ClientReply: Sendable {
 }
 
 extension ClientReply {
-    /// The bytes of the reply, framed. One that no message can hold is replaced by an error.
+    /// The bytes of the reply, framed. One that no message can hold is replaced by an error, and by
+    /// nothing else: values that take no room of their own here would take it there.
     package func frame() -> [UInt8] {
-        let bytes = Frame.encode(.reply, reserving: body.sizeHint) { writer in
+        let size = body.sizeHint
+        guard size <= Limits.messageBytes else {
+            let error = SteleError(LimitExceeded(.messageBytes, count: size))
+            return ClientReply(id: id, body: .failed(error)).frame()
+        }
+        return Frame.encode(.reply, reserving: size) { writer in
             writer.write(id)
             body.encode(into: &writer)
         }
-        guard bytes.count > Limits.messageBytes else { return bytes }
-        let error = SteleError(LimitExceeded(.messageBytes, count: bytes.count))
-        return ClientReply(id: id, body: .failed(error)).frame()
     }
 
     package init(decoding payload: ArraySlice<UInt8>) throws(DecodingError) {
@@ -50,12 +53,17 @@ extension ClientReply {
 }
 
 extension ClientReply.Body {
-    /// About how many bytes the coding takes.
+    /// About how many bytes the coding takes, and not less where it takes many.
     fileprivate var sizeHint: Int {
         switch self {
         case .value(let value): 32 + (value?.count ?? 0)
         case .values(let values): values.reduce(32) { $0 + 8 + ($1?.count ?? 0) }
-        case .page(let page): page.rows.reduce(64) { $0 + 8 + $1.key.count + $1.value.count }
+        case .page(let page):
+            page.rows.reduce(64 + (page.rest?.start.count ?? 0) + (page.rest?.end.count ?? 0)) {
+                $0 + 8 + $1.key.count + $1.value.count
+            }
+        case .locked(let values): values.reduce(32) { $0 + 8 + ($1.value?.count ?? 0) }
+        case .swapped(_, let current): 32 + (current?.count ?? 0)
         default: 64
         }
     }

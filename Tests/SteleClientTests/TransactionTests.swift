@@ -97,10 +97,10 @@ import Testing
             TransactionOptions(isolation: .readCommitted))
         transaction.beginStatement()
         try transaction.write(Array("a".utf8), Array("new".utf8))
-        let first = transaction.savepoint()
-        #expect(transaction.savepoint() == first)
+        let first = try transaction.savepoint()
+        #expect(try transaction.savepoint() == first)
         try transaction.write(Array("b".utf8), Array("gone".utf8))
-        let second = transaction.savepoint()
+        let second = try transaction.savepoint()
         #expect(second != first)
         let keys = ["a", "b"].map { Array($0.utf8) }
         #expect(try await transaction.get(keys) == [Array("new".utf8), Array("gone".utf8)])

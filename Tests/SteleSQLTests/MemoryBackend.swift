@@ -15,6 +15,8 @@ final class MemoryBackend: DatabaseBackend {
         var nextTransaction: UInt64 = 1
         /// How many of the next commits fail with a conflict.
         var conflicts = 0
+        /// How many keys one read is answered for.
+        var answeredKeys = Int.max
         /// Calls of transactions, by name.
         var calls: [String] = []
     }
@@ -106,6 +108,9 @@ final class MemoryTransaction: TransactionBackend {
     func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
         try checkOpen()
         note("get \(keys.count)")
+        guard keys.count <= database.state.withLock({ $0.answeredKeys }) else {
+            throw SteleError(LimitExceeded(.answerBytes, count: .max))
+        }
         let time = snapshot()
         let writes = own.withLock { $0.writes }
         return database.state.withLock { state in

@@ -229,4 +229,18 @@ import Testing
         #expect(
             try await session.run("select b from t where a = 10") == ["a \"q\", \nb", "SELECT 1"])
     }
+
+    @Test func `rows that no answer holds together are read in parts`() async throws {
+        let node = TestNode()
+        let session = try TestSession(node)
+        try await session.run("create table t (id int primary key)")
+        try await session.run("insert into t select x from generate_series(1, 100) as g(x)")
+        node.backend.state.withLock { $0.answeredKeys = 9 }
+        let list = (1...100).map(String.init).joined(separator: ", ")
+        #expect(
+            try await session.run("select count(*) from t where id in (\(list))")
+                == ["100", "SELECT 1"])
+        node.backend.state.withLock { $0.answeredKeys = 0 }
+        #expect(await session.failure("select * from t where id = 1").hasPrefix("54000"))
+    }
 }

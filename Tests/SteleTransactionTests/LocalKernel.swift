@@ -18,9 +18,12 @@ final class LocalKernel: RequestPort {
         var waiters: [UInt64: CheckedContinuation<TabletReply, Never>] = [:]
     }
 
+    /// What its transactions may hold together.
+    let memory: BufferedBytes
     private let state: Mutex<State>
 
-    init(engine: MemoryEngine = MemoryEngine()) throws {
+    init(engine: MemoryEngine = MemoryEngine(), memory: BufferedBytes = BufferedBytes()) throws {
+        self.memory = memory
         let replica = TabletDescriptor.Replica(node: NodeID(1), id: ReplicaID(1))
         let configuration = NodeCoreConfiguration(
             node: NodeID(1),
@@ -42,7 +45,7 @@ final class LocalKernel: RequestPort {
 
     var database: Database { Database(backend: backend) }
 
-    var backend: KernelBackend { KernelBackend(port: self, keyspace: .user) }
+    var backend: KernelBackend { KernelBackend(port: self, keyspace: .user, memory: memory) }
 
     func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
         await withCheckedContinuation { continuation in

@@ -247,7 +247,7 @@ import Testing
     @Test func `savepoints take back writes, and a closed transaction does nothing`() async throws {
         let transaction = try kernel.backend.begin(TransactionOptions())
         try transaction.write([1], [1])
-        let savepoint = transaction.savepoint()
+        let savepoint = try transaction.savepoint()
         try transaction.write([1], [2])
         try transaction.write([2], [2])
         transaction.rollback(to: savepoint)

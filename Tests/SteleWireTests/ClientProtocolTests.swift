@@ -62,17 +62,6 @@ import Testing
         #expect(throws: DecodingError.self) { try read(TransactionStep.effectLimit + 1) }
     }
 
-    @Test func `an answer that no message holds becomes an error`() throws {
-        let value = [UInt8](repeating: 1, count: Limits.valueBytes)
-        let reply = ClientReply(id: 5, body: .values([[UInt8]?](repeating: value, count: 21)))
-        let bytes = try payload(of: reply.frame())
-        guard case .failed(let error) = try ClientReply(decoding: bytes).body else {
-            Issue.record("no error came back")
-            return
-        }
-        #expect(error.code == .limitExceeded)
-    }
-
     @Test func `a membership keeps its coding`() throws {
         #expect(try ClusterMembership(decoding: Samples.membership.encoded) == Samples.membership)
         #expect(
@@ -135,6 +124,22 @@ import Testing
     @Test func `what is none is refused`() {
         for text in ["", ":", "host", "host:", ":80", "host:65536", "host:-1", "::1:80", "[]:1"] {
             #expect(throws: SteleError.self) { try NetworkAddress(parsing: text) }
+        }
+    }
+
+    @Test func `an answer that no message holds is an error, and takes no memory before`() throws {
+        // As many references to one value, which takes room only once it is written out.
+        let value = [UInt8](repeating: 1, count: Limits.valueBytes)
+        let values = [[UInt8]?](repeating: value, count: Limits.requestKeys)
+        let locked = values.map { LockedValue(isLocked: true, value: $0) }
+        let rows = values.map { RowPage.Row(key: [], value: $0?[...] ?? []) }
+        for body in [ClientReply.Body.values(values), .locked(locked), .page(RowPage(rows: rows))] {
+            let bytes = try payload(of: ClientReply(id: 1, body: body).frame())
+            guard case .failed(let error) = try ClientReply(decoding: bytes).body else {
+                Issue.record("it was answered")
+                continue
+            }
+            #expect(error.message.contains("Limits.messageBytes"))
         }
     }
 }

@@ -14,6 +14,7 @@ struct TableScan {
     private let isReversed: Bool
     private let pageRows: Int
     private var points: ArraySlice<KeyBytes> = []
+    private var pagePoints = Self.pageRows
     private var range: KeyRange?
 
     /// Rows of a page; the kernel also limits its bytes.
@@ -50,9 +51,17 @@ struct TableScan {
             return rows
         }
         guard !points.isEmpty else { return nil }
-        let keys = Array(points.prefix(Self.pageRows))
+        let keys = Array(points.prefix(pagePoints))
+        let values: [[UInt8]?]
+        do {
+            values = try await transaction.read(access.table, keys)
+        } catch {
+            // Rows may be so large that no answer holds as many.
+            guard error.state == "54000", keys.count > 1 else { throw error }
+            pagePoints = keys.count / 2
+            return []
+        }
         points = points.dropFirst(keys.count)
-        let values = try await transaction.read(access.table, keys)
         var rows: [StoredRow] = []
         for (key, value) in zip(keys, values) {
             if let value { try unpack(key[...], value[...], into: &rows) }

@@ -90,7 +90,7 @@ extension SQLSession {
             return try await end(commits: false, andChain: andChain, sink)
         case .savepoint(let name):
             let transaction = try block("SAVEPOINT")
-            transaction.savepoint(name, settings: settings, lasting: lastingSettings)
+            try transaction.savepoint(name, settings: settings, lasting: lastingSettings)
             return "SAVEPOINT"
         case .release(let name):
             let transaction = try block("RELEASE SAVEPOINT")

@@ -159,7 +159,10 @@ final class SessionTransaction {
 
     /// Makes the commit fail unless the key has this value then.
     func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SQLError) {
-        try open().expect(key, value)
+        let kernel = try open()
+        do {
+            try kernel.expect(key, value)
+        } catch { throw failure(error) }
     }
 
     func checkWritable() throws(SQLError) {
@@ -180,10 +183,16 @@ final class SessionTransaction {
 
     // MARK: Savepoints
 
-    func savepoint(_ name: String, settings: SessionSettings, lasting: SessionSettings) {
+    func savepoint(
+        _ name: String, settings: SessionSettings, lasting: SessionSettings
+    ) throws(SQLError) {
+        let position: Savepoint?
+        do {
+            position = try kernel?.savepoint()
+        } catch { throw failure(error) }
         savepoints.append(
             NamedSavepoint(
-                name: name, kernel: kernel?.savepoint(), made: tables.made, settings: settings,
+                name: name, kernel: position, made: tables.made, settings: settings,
                 lastingSettings: lasting))
     }
 
