@@ -2,7 +2,8 @@
 ///
 /// What a user or a peer may exceed is reported by one error that names it, ``LimitExceeded``. What a
 /// page, queue or cache of the kernel's own may grow to is here too, and nobody can exceed that: a
-/// page ends, a queue answers with a retryable error, a cache forgets.
+/// page ends, a queue answers with a retryable error, a cache forgets. What a statement or session
+/// of SQL may exceed is reported as PostgreSQL reports such things.
 public enum Limits {
     /// The longest key that a user may write.
     public static let keyBytes = 8 << 10
@@ -45,4 +46,19 @@ public enum Limits {
     package static let openTransactions = 4_096
     /// Steps of one transaction that wait for the one before.
     package static let queuedSteps = 64
+
+    // MARK: SQL
+
+    /// The longest text that an expression of SQL computes.
+    package static let textBytes = 64 << 20
+    /// What a statement of SQL holds: rows that it sorts, groups or cannot send yet; or the values
+    /// of one row while it is computed.
+    package static let statementBytes = 256 << 20
+    /// What the prepared statements of a session of SQL take up, and what its portals do.
+    package static let sessionBytes = 64 << 20
+    /// Savepoints that a transaction of SQL has set and not released.
+    package static let savepoints = 1 << 16
+    /// Settings of a session that have values of their own, and how long each of those may be.
+    package static let settings = 1_024
+    package static let settingBytes = 64 << 10
 }

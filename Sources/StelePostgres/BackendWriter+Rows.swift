@@ -1,3 +1,4 @@
+import SteleBase
 import SteleSQL
 
 // Result rows. Values go from the engine's datums straight into the outgoing buffer, in the form
@@ -21,13 +22,25 @@ extension BackendWriter {
     }
 
     /// One row, with as many values as `columns`, whose times are shown in `zone`.
+    ///
+    /// Short values of types with a width, and of byte strings, can be long when they are shown.
+    ///
+    /// - Returns: false, and nothing is appended, if the row is longer than any may be.
+    @discardableResult
     package mutating func dataRow(
         _ values: [Datum], _ columns: [ResultColumn], zone: TimeZone = .utc
-    ) {
+    ) -> Bool {
+        let start = bytes.count
         message("D") {
             $0.int16(Int16(truncatingIfNeeded: values.count))
-            for (value, column) in zip(values, columns) { $0.value(value, column, zone) }
+            for (value, column) in zip(values, columns)
+            where $0.bytes.count - start <= Limits.statementBytes {
+                $0.value(value, column, zone)
+            }
         }
+        guard bytes.count - start > Limits.statementBytes else { return true }
+        bytes.removeSubrange(start...)
+        return false
     }
 
     private mutating func value(_ value: Datum, _ column: ResultColumn, _ zone: TimeZone) {

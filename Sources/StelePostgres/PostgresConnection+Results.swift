@@ -1,3 +1,4 @@
+import SteleBase
 import SteleSQL
 
 // What a running statement produces and consumes. Rows are encoded at once, and the statement
@@ -10,7 +11,11 @@ extension PostgresConnection: ResultSink {
         if describesRows { writer.rowDescription(columns) }
     }
 
-    package func row(_ values: [Datum]) { writer.dataRow(values, columns, zone: zone) }
+    package func row(_ values: [Datum]) {
+        if !writer.dataRow(values, columns, zone: zone) { isRowTooLong = true }
+    }
+
+    package var isFull: Bool { isRowTooLong || writer.bytes.count >= Self.pieceBytes }
 
     package func complete(tag: String) {
         writeNotices()
@@ -56,6 +61,11 @@ extension PostgresConnection: ResultSink {
     }
 
     package func flushIfNeeded() async throws(SQLError) {
+        if isRowTooLong {
+            isRowTooLong = false
+            throw SQLError(
+                "54000", "a row of the result exceeds \(Limits.statementBytes >> 20) MiB")
+        }
         do {
             try await sendIfLarge()
         } catch {

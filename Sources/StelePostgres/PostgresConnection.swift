@@ -31,6 +31,8 @@ package final class PostgresConnection {
     var zone = TimeZone.utc
     /// Whether rows are announced by a description: in the simple protocol they are.
     var describesRows = false
+    /// The last row of the running statement was left out.
+    var isRowTooLong = false
     /// Why the connection is to end, found out while a statement was running.
     var ending: Ending?
     private let transport: any PostgresTransport

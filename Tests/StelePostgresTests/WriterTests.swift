@@ -107,4 +107,18 @@ import Testing
         ResultColumn(
             name: "c", type: type, tableOID: 0, attributeNumber: 0, format: format)
     }
+
+    @Test func `a row that is longer than any may be is left out`() {
+        var writer = BackendWriter()
+        writer.parseComplete()
+        let before = writer.bytes
+        let wide = Self.column(.char(10_485_760), format: 0)
+        let columns = Array(repeating: wide, count: 60)
+        let values = Array(repeating: Datum.text("x"), count: 60)
+        let isWritten = writer.dataRow(values, columns)
+        #expect(!isWritten)
+        #expect(writer.bytes == before)
+        writer.dataRow(Array(values.prefix(2)), Array(columns.prefix(2)))
+        #expect(writer.bytes.count > 2 * 10_485_760)
+    }
 }

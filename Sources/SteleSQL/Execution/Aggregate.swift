@@ -1,3 +1,5 @@
+import SteleBase
+
 /// An aggregate function over the rows of a group.
 struct Aggregate: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
@@ -89,7 +91,8 @@ struct Aggregate: Hashable, Sendable {
 
         /// Takes in one row.
         mutating func add(
-            _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext
+            _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext,
+            _ memory: inout MemoryMeter
         ) throws(SQLError) {
             guard let argument = aggregate.argument else {
                 count += 1
@@ -97,8 +100,19 @@ struct Aggregate: Hashable, Sendable {
             }
             let datum = try argument.evaluate(row, context)
             if datum.isNull { return }
-            if aggregate.isDistinct, !seen.insert(datum).inserted { return }
+            if aggregate.isDistinct {
+                guard seen.insert(datum).inserted else { return }
+                try memory.add([datum])
+            }
             count += 1
+            let before = value.outsideBytes + text.utf8.count
+            try take(datum, aggregate, row, context)
+            try memory.add(bytes: value.outsideBytes + text.utf8.count - before)
+        }
+
+        private mutating func take(
+            _ datum: Datum, _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext
+        ) throws(SQLError) {
             switch aggregate.kind {
             case .count: break
             // Of equal values, such as 1.0 and 1.00, the last one.
@@ -119,8 +133,6 @@ struct Aggregate: Hashable, Sendable {
             }
         }
 
-        private static let textLimit = 64 << 20
-
         private mutating func join(
             _ part: String, _ delimiter: Datum?, _ isDistinct: Bool
         ) throws(SQLError) {
@@ -131,7 +143,7 @@ struct Aggregate: Hashable, Sendable {
                 self.delimiter = between
             }
             text += count > 1 ? between + part : part
-            guard text.utf8.count <= Self.textLimit else {
+            guard text.utf8.count <= Limits.textBytes else {
                 throw SQLError("54000", "the result of string_agg is too long")
             }
         }

@@ -25,8 +25,7 @@ struct ChangeRun {
     ) throws(SQLError) {
         count += 1
         guard let returning else { return }
-        var output: [Datum] = []
-        for expression in returning { output.append(try expression.evaluate(row, context)) }
+        let output = try BoundExpression.row(returning, of: row, context)
         try memory.add(output)
         returned.append(output)
     }
@@ -41,7 +40,7 @@ struct ChangeRun {
         switch plan.source {
         case .rows(let rows):
             for expressions in rows {
-                try await writer.add(try Self.values(expressions, [], context))
+                try await writer.add(try BoundExpression.row(expressions, of: [], context))
             }
         case .query(let query, let expressions):
             let run = try SelectRun(query, context, transaction)
@@ -50,7 +49,7 @@ struct ChangeRun {
             let readsTarget = query.reads(plan.table)
             while let rows = try await run.next() {
                 for row in rows {
-                    let values = try Self.values(expressions, row, context)
+                    let values = try BoundExpression.row(expressions, of: row, context)
                     if readsTarget {
                         try memory.add(values)
                         gathered.append(values)
@@ -67,15 +66,6 @@ struct ChangeRun {
         return Result(count: writer.count, rows: returned)
     }
 
-    private static func values(
-        _ expressions: [BoundExpression], _ row: [Datum], _ context: StatementContext
-    ) throws(SQLError) -> [Datum] {
-        var values: [Datum] = []
-        values.reserveCapacity(expressions.count)
-        for expression in expressions { values.append(try expression.evaluate(row, context)) }
-        return values
-    }
-
     // MARK: UPDATE
 
     mutating func update(_ plan: UpdatePlan) async throws(SQLError) -> Result {
@@ -85,8 +75,10 @@ struct ChangeRun {
         while let rows = try await targets.next(transaction) {
             for stored in rows {
                 var row = stored.row
-                for assignment in plan.assignments {
-                    row[assignment.column] = try assignment.value.evaluate(stored.row, context)
+                let values = try BoundExpression.row(
+                    plan.assignments.lazy.map(\.value), of: stored.row, context)
+                for (assignment, value) in zip(plan.assignments, values) {
+                    row[assignment.column] = value
                 }
                 try table.checkNotNull(row)
                 let key = Array(stored.key)

@@ -83,9 +83,7 @@ struct CopyRun {
         }
         var row = [Datum](repeating: .null, count: table.columns.count)
         if let template {
-            for (index, expression) in template.enumerated() {
-                row[index] = try expression.evaluate([], context)
-            }
+            row = try BoundExpression.row(template, of: [], context)
         }
         for (field, column) in zip(fields, columns) {
             guard let field else {

@@ -23,19 +23,20 @@ struct Groups {
     mutating func add(_ row: [Datum]) throws(SQLError) {
         var place = 0
         if !plan.keys.isEmpty {
-            var key: [Datum] = []
-            for expression in plan.keys { key.append(try expression.evaluate(row, context)) }
+            let key = try BoundExpression.row(plan.keys, of: row, context)
             if let known = places[key] {
                 place = known
             } else {
                 place = keys.count
                 try memory.add(key)
+                try memory.add(
+                    bytes: plan.aggregates.count * MemoryLayout<Aggregate.State>.stride)
                 places[key] = place
                 open(key)
             }
         }
         for index in plan.aggregates.indices {
-            try states[place][index].add(plan.aggregates[index], row, context)
+            try states[place][index].add(plan.aggregates[index], row, context, &memory)
         }
     }
 
@@ -67,9 +68,10 @@ struct RowOrder {
     func sorted(_ rows: [StoredRow]) throws(SQLError) -> [StoredRow] {
         var entries: [(values: [Datum], place: Int)] = []
         entries.reserveCapacity(rows.count)
+        var memory = MemoryMeter()
         for (place, stored) in rows.enumerated() {
-            var values: [Datum] = []
-            for key in keys { values.append(try key.value.evaluate(stored.row, context)) }
+            let values = try BoundExpression.row(keys.lazy.map(\.value), of: stored.row, context)
+            try memory.add(values)
             entries.append((values, place))
         }
         entries.sort { left, right in

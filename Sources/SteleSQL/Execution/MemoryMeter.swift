@@ -1,25 +1,34 @@
+import SteleBase
+
 /// Bounds what a statement holds in memory: sorts, groups, results that cannot be sent yet.
 struct MemoryMeter {
-    private var bytes = 0
+    private(set) var bytes = 0
 
-    /// A quarter of a gigabyte for one statement.
-    private static let limit = 256 << 20
+    mutating func add(_ row: [Datum]) throws(SQLError) { try add(bytes: Self.size(of: row)) }
 
-    mutating func add(_ row: [Datum]) throws(SQLError) {
-        bytes += 64 + 24 * row.count
-        for value in row {
-            switch value {
-            case .text(let text): bytes += text.utf8.count
-            case .bytes(let content): bytes += content.count
-            case .numeric: bytes += 32
-            default: break
-            }
-        }
-        if bytes > Self.limit {
-            throw SQLError(
-                "53200", "out of memory",
-                detail: "The statement needs to hold more than \(Self.limit >> 20) MiB of rows.",
-                hint: "Read fewer rows, or in the order of the primary key.")
+    mutating func add(bytes added: Int) throws(SQLError) {
+        bytes += added
+        if bytes > Limits.statementBytes { throw Self.exceeded }
+    }
+
+    static func size(of row: [Datum]) -> Int {
+        row.reduce(64 + 24 * row.count) { $0 + $1.outsideBytes }
+    }
+
+    static let exceeded = SQLError(
+        "53200", "out of memory",
+        detail: "The statement needs to hold more than \(Limits.statementBytes >> 20) MiB of rows.",
+        hint: "Read fewer rows, or in the order of the primary key.")
+}
+
+extension Datum {
+    /// About what the value takes up beside itself.
+    var outsideBytes: Int {
+        switch self {
+        case .text(let text): text.utf8.count
+        case .bytes(let content): content.count
+        case .numeric: 32
+        default: 0
         }
     }
 }

@@ -12,6 +12,7 @@ struct RowSource {
     private let context: StatementContext
 
     private static let batch = 256
+    private static let batchBytes = 1 << 20
 
     init(
         _ plan: SelectPlan, _ context: StatementContext, rowLimit: Int?
@@ -48,13 +49,14 @@ struct RowSource {
         case .values(let rows):
             guard !rows.isEmpty else { return nil }
             try await transaction.takeTurn()
-            state = .values(rows.dropFirst(Self.batch))
             var evaluated: [[Datum]] = []
-            for expressions in rows.prefix(Self.batch) {
-                var row: [Datum] = []
-                for expression in expressions { row.append(try expression.evaluate([], context)) }
+            var bytes = 0
+            for expressions in rows.prefix(Self.batch) where bytes < Self.batchBytes {
+                let row = try BoundExpression.row(expressions, of: [], context)
+                bytes += MemoryMeter.size(of: row)
                 evaluated.append(row)
             }
+            state = .values(rows.dropFirst(evaluated.count))
             return try filtered(evaluated)
         case .series(var series):
             try await transaction.takeTurn()

@@ -8,6 +8,7 @@ struct RowWriter {
     private let context: StatementContext
     private let transaction: SessionTransaction
     private var waiting: [[Datum]] = []
+    private var waitingBytes = 0
 
     /// Rows that were inserted or, after a conflict, updated.
     private(set) var count = 0
@@ -17,6 +18,7 @@ struct RowWriter {
     private var memory = MemoryMeter()
 
     private static let batch = 1_000
+    private static let batchBytes = 1 << 20
 
     init(
         _ table: TableDefinition, _ context: StatementContext, _ transaction: SessionTransaction,
@@ -33,7 +35,8 @@ struct RowWriter {
     mutating func add(_ row: [Datum]) async throws(SQLError) {
         try table.checkNotNull(row)
         waiting.append(row)
-        if waiting.count >= Self.batch { try await flush() }
+        waitingBytes += MemoryMeter.size(of: row)
+        if waiting.count >= Self.batch || waitingBytes >= Self.batchBytes { try await flush() }
     }
 
     /// Writes what is waiting.
@@ -41,6 +44,7 @@ struct RowWriter {
         guard !waiting.isEmpty else { return }
         let rows = waiting
         waiting = []
+        waitingBytes = 0
         if table.hasHiddenKey {
             try await transaction.pin(table)
             for row in rows {
@@ -93,9 +97,9 @@ struct RowWriter {
         var updated = try table.row(key: key[...], value: present[...], wanted: all)
         let combined = updated + row
         if let condition = conflict.condition, try !condition.holds(combined, context) { return }
-        for assignment in assignments {
-            updated[assignment.column] = try assignment.value.evaluate(combined, context)
-        }
+        let values = try BoundExpression.row(
+            assignments.lazy.map(\.value), of: combined, context)
+        for (assignment, value) in zip(assignments, values) { updated[assignment.column] = value }
         try table.checkNotNull(updated)
         try store(updated, under: key)
     }

@@ -20,6 +20,9 @@ final class SelectRun {
     private var remaining: Int?
 
     private static let batch = 256
+    private static let batchBytes = 1 << 20
+    /// Rows whose outputs are not computed yet, because those of the rows before are large.
+    private var unsent: ArraySlice<StoredRow> = []
 
     init(
         _ plan: SelectPlan, _ context: StatementContext, _ transaction: SessionTransaction
@@ -49,15 +52,16 @@ final class SelectRun {
     /// The next rows, at least one; nil at the end.
     func next() async throws(SQLError) -> [[Datum]]? {
         while remaining != 0 {
-            guard let rows = try await nextStored() else { return nil }
+            if unsent.isEmpty {
+                guard let rows = try await nextStored() else { return nil }
+                unsent = rows[...]
+            }
             var outputs: [[Datum]] = []
-            outputs.reserveCapacity(rows.count)
-            for stored in rows where remaining != 0 {
-                var output: [Datum] = []
-                output.reserveCapacity(plan.outputs.count)
-                for expression in plan.outputs {
-                    output.append(try expression.evaluate(stored.row, context))
-                }
+            outputs.reserveCapacity(unsent.count)
+            var bytes = 0
+            while remaining != 0, bytes < Self.batchBytes, let stored = unsent.popFirst() {
+                let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
+                bytes += MemoryMeter.size(of: output)
                 if plan.isDistinct {
                     guard seen.insert(output).inserted else { continue }
                     try memory.add(output)
@@ -74,6 +78,9 @@ final class SelectRun {
         }
         return nil
     }
+
+    /// What the run has gathered.
+    var heldBytes: Int { memory.bytes }
 
     // MARK: Rows before the outputs
 
@@ -108,6 +115,7 @@ final class SelectRun {
                 for stored in batch { try groups.add(stored.row) }
             }
             rows = try groups.results()
+            for stored in rows { try memory.add(stored.row) }
         } else {
             while let batch = try await source.next(transaction) {
                 for stored in batch { try memory.add(stored.row) }

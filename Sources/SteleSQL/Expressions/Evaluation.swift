@@ -10,8 +10,7 @@ extension BoundExpression {
             guard index < context.parameters.count else { throw .noParameter(index + 1) }
             return context.parameters[index]
         case .comparison(let comparison, let left, let right):
-            let left = try left.evaluate(row, context)
-            let right = try right.evaluate(row, context)
+            let (left, right) = try Self.both(left, right, row, context)
             if left.isNull || right.isNull { return .null }
             return .bool(comparison.holds(left.compare(right)))
         case .arithmetic(let operation, let left, let right, let type):
@@ -30,12 +29,33 @@ extension BoundExpression {
         case .call(let function, let arguments):
             var values: [Datum] = []
             values.reserveCapacity(arguments.count)
-            for argument in arguments { values.append(try argument.evaluate(row, context)) }
+            let before = context.held
+            for argument in arguments {
+                let value = try argument.evaluate(row, context)
+                try context.hold(value)
+                values.append(value)
+            }
+            context.held = before
             return try function.apply(values, context)
         case .isIn(let operand, let list, let isNegated):
             return try membership(operand, list, isNegated, row, context)
         default: return try evaluateRarer(row, context)
         }
+    }
+
+    /// Both operands; a first one that is large counts as held while the second is computed.
+    @inline(__always)
+    private static func both(
+        _ left: BoundExpression, _ right: BoundExpression, _ row: [Datum],
+        _ context: StatementContext
+    ) throws(SQLError) -> (Datum, Datum) {
+        let first = try left.evaluate(row, context)
+        guard first.outsideBytes > 1_024 else { return (first, try right.evaluate(row, context)) }
+        let before = context.held
+        try context.hold(first)
+        let second = try right.evaluate(row, context)
+        context.held = before
+        return (first, second)
     }
 
     /// The cases that hot statements do not have.
@@ -58,21 +78,22 @@ extension BoundExpression {
             }
             return .bool(holds != test.isNegated)
         case .isDistinct(let left, let right, let isNegated):
-            let left = try left.evaluate(row, context)
-            let right = try right.evaluate(row, context)
+            let (left, right) = try Self.both(left, right, row, context)
             let areDistinct =
                 left.isNull || right.isNull
                 ? left.isNull != right.isNull : left.compare(right) != 0
             return .bool(areDistinct != isNegated)
         case .like(let text, let pattern, let like):
-            guard case .text(let text) = try text.evaluate(row, context),
-                case .text(let pattern) = try pattern.evaluate(row, context)
+            guard
+                case (.text(let text), .text(let pattern)) = try Self.both(
+                    text, pattern, row, context)
             else { return .null }
             return .bool(try LikePattern(pattern, like).matches(text) != like.isNegated)
         case .concatenation(let left, let right):
-            guard case .text(let left) = try left.evaluate(row, context),
-                case .text(let right) = try right.evaluate(row, context)
+            guard
+                case (.text(let left), .text(let right)) = try Self.both(left, right, row, context)
             else { return .null }
+            try Function.checkLength(left.utf8.count + right.utf8.count)
             return .text(left + right)
         case .choice(let arms, let otherwise):
             for arm in arms {
@@ -88,18 +109,23 @@ extension BoundExpression {
             }
             return .null
         case .nullIf(let left, let right, let value):
-            let left = try left.evaluate(row, context)
-            let right = try right.evaluate(row, context)
+            let (left, right) = try Self.both(left, right, row, context)
             if !left.isNull, !right.isNull, left.compare(right) == 0 { return .null }
             return try value.evaluate(row, context)
         case .extreme(let isGreatest, let operands):
             var best = Datum.null
+            let before = context.held
+            defer { context.held = before }
             for operand in operands {
                 let value = try operand.evaluate(row, context)
                 if value.isNull { continue }
                 let order = best.isNull ? 0 : value.compare(best)
                 // Of equal values, such as 1.0 and 1.00, the first one.
-                if best.isNull || (isGreatest ? order > 0 : order < 0) { best = value }
+                if best.isNull || (isGreatest ? order > 0 : order < 0) {
+                    best = value
+                    context.held = before
+                    try context.hold(best)
+                }
             }
             return best
         default: return .null
@@ -140,6 +166,9 @@ extension BoundExpression {
     ) throws(SQLError) -> Datum {
         let value = try operand.evaluate(row, context)
         if value.isNull { return .null }
+        let before = context.held
+        defer { context.held = before }
+        try context.hold(value)
         var isUnknown = false
         for item in list {
             let item = try item.evaluate(row, context)
@@ -158,6 +187,23 @@ extension BoundExpression {
             throw SQLError("22008", "cannot subtract infinite dates")
         }
         return .int(Int64(left) - Int64(right))
+    }
+
+    /// The values of several expressions over a row; each counts as held while others are computed.
+    static func row(
+        _ expressions: some Collection<BoundExpression>, of row: [Datum],
+        _ context: StatementContext
+    ) throws(SQLError) -> [Datum] {
+        var values: [Datum] = []
+        values.reserveCapacity(expressions.count)
+        let before = context.held
+        for expression in expressions {
+            let value = try expression.evaluate(row, context)
+            try context.hold(value)
+            values.append(value)
+        }
+        context.held = before
+        return values
     }
 
     /// Whether a condition holds: neither false nor unknown.

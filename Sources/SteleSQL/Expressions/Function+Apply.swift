@@ -3,8 +3,8 @@ import SteleBase
 extension Function {
     /// The function's value; null if an argument is null, except for `concat`.
     func apply(_ values: [Datum], _ context: StatementContext) throws(SQLError) -> Datum {
-        if self == .concat { return Self.concatenated(values) }
-        if self == .joined { return Self.joined(values) }
+        if self == .concat { return try Self.concatenated(values) }
+        if self == .joined { return try Self.joined(values) }
         if self == .changeSetting { return try Self.changeSetting(values, context) }
         for value in values where value.isNull { return .null }
         switch self {
@@ -61,6 +61,9 @@ extension Function {
         if case .bool(let isLocal) = values[2] { change.isLocal = isLocal }
         var settings = context.settings
         try settings.set(name, change.value.map { [$0] }, defaults: context.settings)
+        guard context.changes.count < Limits.settings else {
+            throw SQLError("54000", "a statement changes more than \(Limits.settings) settings")
+        }
         context.changes.append(change)
         return .text(try settings.value(of: name))
     }
@@ -147,12 +150,12 @@ extension Function {
             guard case .text(let old) = values[1], case .text(let new) = values[2] else {
                 return .null
             }
-            return .text(Self.replaced(text, old, new))
+            return .text(try Self.replaced(text, old, new))
         case .position:
             guard case .text(let part) = values[1] else { return .null }
-            let found = Self.find(part, in: Array(text.utf8), from: 0)
+            var search = TextSearch(for: part, in: text)
             return .int(
-                found.map { Int64(String(decoding: text.utf8.prefix($0), as: UTF8.self)
+                search.next().map { Int64(String(decoding: text.utf8.prefix($0), as: UTF8.self)
                         .unicodeScalars.count + 1) } ?? 0)
         case .startsWith:
             guard case .text(let start) = values[1] else { return .null }
@@ -161,9 +164,12 @@ extension Function {
         }
     }
 
-    private static func concatenated(_ values: [Datum]) -> Datum {
+    private static func concatenated(_ values: [Datum]) throws(SQLError) -> Datum {
         var result = ""
-        for case .text(let text) in values { result += text }
+        for case .text(let text) in values {
+            try checkLength(result.utf8.count + text.utf8.count)
+            result += text
+        }
         return .text(result)
     }
 
@@ -199,9 +205,9 @@ extension Function {
     private static func trimmed(
         _ text: String, _ values: [Datum], atStart: Bool, atEnd: Bool
     ) -> String {
-        var set: [Unicode.Scalar] = [" "]
+        var set: Set<Unicode.Scalar> = [" "]
         if values.count > 1, case .text(let characters) = values[1] {
-            set = Array(characters.unicodeScalars)
+            set = Set(characters.unicodeScalars)
         }
         var scalars = text.unicodeScalars[...]
         if atStart { scalars = scalars.drop(while: set.contains) }
@@ -226,33 +232,32 @@ extension Function {
 
     private static func checkLength(_ count: Int64, of size: Int) throws(SQLError) {
         let (length, overflow) = count.multipliedReportingOverflow(by: Int64(size))
-        guard !overflow, length < 64 << 20 else {
+        try checkLength(overflow ? .max : Int(length))
+    }
+
+    /// Refuses a text of so many bytes before it is made.
+    static func checkLength(_ length: Int) throws(SQLError) {
+        guard length < Limits.textBytes else {
             throw SQLError("54000", "requested length too large")
         }
     }
 
-    static func replaced(_ text: String, _ old: String, _ new: String) -> String {
+    static func replaced(
+        _ text: String, _ old: String, _ new: String
+    ) throws(SQLError) -> String {
         guard !old.isEmpty else { return text }
         let bytes = Array(text.utf8)
         var result: [UInt8] = []
         var position = 0
-        while let found = find(old, in: bytes, from: position) {
+        var search = TextSearch(for: old, in: text)
+        while let found = search.next() {
+            try checkLength(result.count + (found - position) + new.utf8.count)
             result.append(contentsOf: bytes[position..<found])
             result.append(contentsOf: new.utf8)
             position = found + old.utf8.count
         }
+        try checkLength(result.count + bytes.count - position)
         result.append(contentsOf: bytes[position...])
         return String(decoding: result, as: UTF8.self)
-    }
-
-    /// Where `part` begins in `bytes`, at or after `start`.
-    static func find(_ part: String, in bytes: [UInt8], from start: Int) -> Int? {
-        let part = Array(part.utf8)
-        var position = start
-        while position + part.count <= bytes.count {
-            if bytes[position..<(position + part.count)].elementsEqual(part) { return position }
-            position += 1
-        }
-        return nil
     }
 }

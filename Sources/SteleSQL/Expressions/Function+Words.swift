@@ -17,10 +17,15 @@ extension Function {
     }
 
     /// `concat_ws`: what is not null, with the first argument between.
-    static func joined(_ values: [Datum]) -> Datum {
+    static func joined(_ values: [Datum]) throws(SQLError) -> Datum {
         guard case .text(let separator) = values[0] else { return .null }
         var parts: [String] = []
-        for case .text(let text) in values.dropFirst() { parts.append(text) }
+        var length = 0
+        for case .text(let text) in values.dropFirst() {
+            length += text.utf8.count + separator.utf8.count
+            try checkLength(length)
+            parts.append(text)
+        }
         return .text(parts.joined(separator: separator))
     }
 
@@ -66,17 +71,22 @@ extension Function {
         guard number != 0 else { throw SQLError("22023", "field position must not be zero") }
         guard !text.isEmpty else { return .text("") }
         guard !separator.isEmpty else { return .text(number == 1 || number == -1 ? text : "") }
-        let bytes = Array(text.utf8)
-        var parts: [Range<Int>] = []
+        var index = Int(number) - 1
+        if number < 0 {
+            var count = 1
+            var search = TextSearch(for: separator, in: text)
+            while search.next() != nil { count += 1 }
+            index = count + Int(number)
+        }
+        guard index >= 0 else { return .text("") }
+        var search = TextSearch(for: separator, in: text)
         var start = 0
-        while let found = find(separator, in: bytes, from: start) {
-            parts.append(start..<found)
+        for _ in 0..<index {
+            guard let found = search.next() else { return .text("") }
             start = found + separator.utf8.count
         }
-        parts.append(start..<bytes.count)
-        let index = number > 0 ? Int(number) - 1 : parts.count + Int(number)
-        guard parts.indices.contains(index) else { return .text("") }
-        return .text(String(decoding: bytes[parts[index]], as: UTF8.self))
+        let end = search.next() ?? text.utf8.count
+        return .text(String(decoding: Array(text.utf8)[start..<end], as: UTF8.self))
     }
 
     /// Each character of one set becomes that of the other, or nothing if there is none.

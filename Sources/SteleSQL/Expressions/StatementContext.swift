@@ -1,3 +1,5 @@
+import SteleBase
+
 /// What expressions depend on besides the row: parameters, clock, session.
 final class StatementContext {
     let parameters: [Datum]
@@ -13,6 +15,8 @@ final class StatementContext {
     var changes: [SettingChange] = []
     /// Whether the session still takes over changes.
     var takesChanges = true
+    /// What the values take up that were computed for the present row and are still needed.
+    var held = 0
 
     struct SettingChange {
         var name: String
@@ -30,6 +34,12 @@ final class StatementContext {
         self.statementTime = statementTime
         self.environment = environment
         self.settings = settings
+    }
+
+    /// Counts a value as long as others are computed beside it.
+    func hold(_ value: Datum) throws(SQLError) {
+        held += value.outsideBytes
+        if held > Limits.statementBytes { throw MemoryMeter.exceeded }
     }
 
     /// The start of the transaction in microseconds since 2000.

@@ -1,5 +1,5 @@
 /// A statement that was parsed and, if it is one of those, planned.
-final class PreparedStatement {
+final class PreparedStatement: Keepable {
     /// nil is a text without a statement.
     let statement: Statement?
     let source: SourceText
@@ -21,6 +21,9 @@ final class PreparedStatement {
     /// A table has changed, and a template with it: the text itself is to be run.
     var isOutdated = false
 
+    /// The text, and what was made of it.
+    let keptBytes: Int
+
     init(
         _ statement: Statement?, source: SourceText, declared: [SQLType?],
         mayAddParameters: Bool = false, mayChangeShape: Bool = false, isTemplate: Bool = false
@@ -31,11 +34,12 @@ final class PreparedStatement {
         self.mayAddParameters = mayAddParameters
         self.mayChangeShape = mayChangeShape
         self.isTemplate = isTemplate
+        keptBytes = 4_096 + 16 * source.text.utf8.count + 16 * declared.count
     }
 }
 
 /// A prepared statement with values for its parameters, and how far its execution has come.
-final class Portal {
+final class Portal: Keepable {
     let prepared: PreparedStatement
     let parameters: [Datum]
     /// One for all columns, one for each, or none for text.
@@ -53,10 +57,20 @@ final class Portal {
     /// What the tag says without a count of rows that are sent.
     var tag = ""
 
+    /// The values that the client bound.
+    let keptBytes: Int
+
     init(_ prepared: PreparedStatement, parameters: [Datum] = [], formats: [Int16] = []) {
         self.prepared = prepared
         self.parameters = parameters
         self.formats = formats
+        keptBytes = 4_096 + MemoryMeter.size(of: parameters) + 2 * formats.count
+    }
+
+    /// What waits in it while it is suspended.
+    var heldBytes: Int {
+        guard !isFinished else { return 0 }
+        return waiting.reduce(run?.heldBytes ?? 0) { $0 + MemoryMeter.size(of: $1) }
     }
 
     /// Whether rows are still to come.

@@ -43,6 +43,12 @@ package protocol ResultSink: AnyObject {
     func copyIn(columns: Int, binary: Bool)
     /// The next piece of data, cut anywhere; nil at the end.
     func nextCopyData() async throws(SQLError) -> ArraySlice<UInt8>?
-    /// Waits while the client does not keep up. Called every few rows.
+    /// Waits while the client does not keep up. Called every few rows, and when the sink is full.
     func flushIfNeeded() async throws(SQLError)
+    /// Whether the sink should be flushed before the next row.
+    var isFull: Bool { get }
+}
+
+extension ResultSink {
+    package var isFull: Bool { false }
 }

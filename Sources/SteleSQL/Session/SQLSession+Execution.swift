@@ -36,8 +36,13 @@ extension SQLSession {
             while let row = portal.waiting.popFirst() {
                 sink.row(row)
                 count += 1
-                if count % Self.rowsPerFlush == 0 { try await sink.flushIfNeeded() }
-                if count == limit { return (count, true) }
+                if count % Self.rowsPerFlush == 0 || sink.isFull {
+                    try await sink.flushIfNeeded()
+                }
+                if count == limit {
+                    try checkSuspended()
+                    return (count, true)
+                }
             }
             guard let run = portal.run, let rows = try await run.next() else { break }
             portal.waiting = rows[...]
@@ -45,6 +50,12 @@ extension SQLSession {
         portal.isFinished = true
         portal.run = nil
         return (count, false)
+    }
+
+    /// Refuses to leave a portal as it is if with all others too much would wait in it.
+    private func checkSuspended() throws(SQLError) {
+        var memory = MemoryMeter()
+        for portal in portals.all { try memory.add(bytes: portal.heldBytes) }
     }
 
     /// Sends all rows and returns the statement's tag.
@@ -213,20 +224,24 @@ extension SQLSession {
             return try await execute(name, arguments, portal)
         case .deallocate(let name):
             if let name {
-                guard statements.removeValue(forKey: name) != nil else {
-                    throw .noStatement(name)
-                }
+                guard statements.remove(name) else { throw .noStatement(name) }
                 return "DEALLOCATE"
             }
-            statements = [:]
+            statements.removeAll()
             return "DEALLOCATE ALL"
         case .discard(let what): return try discard(what)
         case .closeCursor(let name):
             if let name, portals[name] == nil {
                 throw SQLError("34000", "cursor \"\(name)\" does not exist")
             }
-            if let name { portals[name] = nil } else { portals = portals.filter { $0.key.isEmpty } }
-            return name == nil ? "CLOSE CURSOR ALL" : "CLOSE CURSOR"
+            guard let name else {
+                let unnamed = portals[""]
+                portals.removeAll()
+                if let unnamed { try portals.keep(unnamed, as: "") }
+                return "CLOSE CURSOR ALL"
+            }
+            portals.remove(name)
+            return "CLOSE CURSOR"
         case .unlisten: return "UNLISTEN"
         case .select, .insert, .update, .delete: throw .unsupported("this statement")
         }
@@ -332,7 +347,7 @@ extension SQLSession {
     private func discard(_ what: Statement.Discard) throws(SQLError) -> String {
         switch what {
         case .plans:
-            for prepared in statements.values { prepared.plan = nil }
+            for prepared in statements.all { prepared.plan = nil }
             return "DISCARD PLANS"
         case .sequences: return "DISCARD SEQUENCES"
         case .temporary: return "DISCARD TEMP"
@@ -340,7 +355,7 @@ extension SQLSession {
             if transaction?.isExplicit == true {
                 throw SQLError("25001", "DISCARD ALL cannot run inside a transaction block")
             }
-            statements = [:]
+            statements.removeAll()
             settings = defaults
             lastingSettings = defaults
             return "DISCARD ALL"

@@ -8,7 +8,7 @@ extension SQLSession {
         _ name: String, _ text: String, parameterTypes: [UInt32]
     ) async throws(SQLError) {
         cancellation.reset()
-        if name.isEmpty { statements[""] = nil }
+        if name.isEmpty { statements.remove("") }
         let parsed = try Parser.parse(text)
         guard parsed.count <= 1 else {
             throw SQLError(
@@ -42,7 +42,7 @@ extension SQLSession {
                 throw SQLError("42P18", "could not determine data type of parameter $1")
             }
         }
-        statements[name] = prepared
+        try statements.keep(prepared, as: name)
     }
 
     private func statement(_ name: String) throws(SQLError) -> PreparedStatement {
@@ -81,7 +81,7 @@ extension SQLSession {
     }
 
     /// Forgets a prepared statement, if there is one of this name.
-    package func closeStatement(_ name: String) { statements[name] = nil }
+    package func closeStatement(_ name: String) { statements.remove(name) }
 
     // MARK: Portals
 
@@ -130,7 +130,7 @@ extension SQLSession {
                         + "\(count) columns")
             }
         }
-        portals[name] = portal
+        try portals.keep(portal, as: name)
     }
 
     private static func value(
@@ -183,7 +183,7 @@ extension SQLSession {
     }
 
     /// Forgets a portal, if there is one of this name.
-    package func closePortal(_ name: String) { portals[name] = nil }
+    package func closePortal(_ name: String) { portals.remove(name) }
 
     // MARK: The end of a series of messages
 
@@ -193,7 +193,7 @@ extension SQLSession {
             guard !transaction.isExplicit else { return }
             try await commit()
         } else {
-            portals = [:]
+            portals.removeAll()
         }
     }
 

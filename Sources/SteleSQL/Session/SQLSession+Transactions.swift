@@ -26,8 +26,8 @@ extension SQLSession {
     /// not read yet is read now.
     private func finishSuspended() async throws(SQLError) {
         guard !portals.isEmpty else { return }
-        for portal in portals.values where portal.isSuspended {
-            var memory = MemoryMeter()
+        var memory = MemoryMeter()
+        for portal in portals.all where portal.isSuspended {
             var rows = Array(portal.waiting)
             while let run = portal.run, let more = try await run.next() {
                 for row in more { try memory.add(row) }
@@ -44,7 +44,7 @@ extension SQLSession {
     func commit() async throws(SQLError) {
         guard let ending = transaction else { return }
         transaction = nil
-        portals = [:]
+        portals.removeAll()
         do {
             try await ending.commit()
             settings = lastingSettings
@@ -59,7 +59,7 @@ extension SQLSession {
     func rollback() {
         guard let ending = transaction else { return }
         transaction = nil
-        portals = [:]
+        portals.removeAll()
         settings = ending.settingsBefore
         lastingSettings = settings
         ending.rollback()
@@ -70,7 +70,7 @@ extension SQLSession {
         guard let transaction else { return }
         guard transaction.isExplicit else { return rollback() }
         transaction.isFailed = true
-        portals = [:]
+        portals.removeAll()
         // Locks are let go unless a savepoint could bring the transaction back.
         if transaction.savepoints.isEmpty { transaction.rollback() }
     }
@@ -106,7 +106,7 @@ extension SQLSession {
             transaction.isFailed = false
             settings = savepoint.settings
             lastingSettings = savepoint.lastingSettings
-            portals = [:]
+            portals.removeAll()
             return "ROLLBACK"
         }
     }

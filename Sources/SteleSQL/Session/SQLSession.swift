@@ -16,8 +16,8 @@ package final class SQLSession {
     /// The settings without those that last only for the transaction.
     var lastingSettings: SessionSettings
     var transaction: SessionTransaction?
-    var statements: [String: PreparedStatement] = [:]
-    var portals: [String: Portal] = [:]
+    var statements = KeptByName<PreparedStatement>()
+    var portals = KeptByName<Portal>()
     let cancellation = Cancellation()
     /// The running statement has sent something, so that it cannot be run again unseen.
     var hasOutput = false
@@ -90,8 +90,8 @@ package final class SQLSession {
 
     /// The client is gone: rolls back and releases everything.
     package func close() {
-        portals = [:]
-        statements = [:]
+        portals.removeAll()
+        statements.removeAll()
         let last = transaction
         transaction = nil
         last?.rollback()
@@ -107,8 +107,8 @@ package final class SQLSession {
         _ text: String, into sink: any ResultSink
     ) async throws(SQLError) {
         cancellation.reset()
-        statements[""] = nil
-        portals[""] = nil
+        statements.remove("")
+        portals.remove("")
         do throws(SQLError) {
             let isAlone = transaction == nil
             if let (prepared, values) = await cached(text) {

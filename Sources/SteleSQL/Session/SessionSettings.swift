@@ -1,3 +1,5 @@
+import SteleBase
+
 /// The settings of a session: what `SET` changes and `SHOW` tells.
 ///
 /// A value type, so that a transaction or savepoint that is rolled back puts the old one back.
@@ -70,6 +72,13 @@ struct SessionSettings: Sendable {
         _ name: String, _ written: [String]?, defaults: SessionSettings
     ) throws(SQLError) {
         let key = Self.synonym(name.lowercased())
+        let length = written?.reduce(key.utf8.count) { $0 + 2 + $1.utf8.count } ?? 0
+        let isNew = values[key] == nil
+        guard length <= Limits.settingBytes, !isNew || values.count < Limits.settings else {
+            throw SQLError(
+                "54000", "the settings of a session are at most \(Limits.settings), of "
+                    + "\(Limits.settingBytes >> 10) KiB each")
+        }
         guard let definition = SettingDefinition.all[key] else {
             // Names with a dot belong to whoever wants them.
             guard key.contains(".") else { throw Self.unknown(name) }

@@ -186,6 +186,11 @@ final class SessionTransaction {
     func savepoint(
         _ name: String, settings: SessionSettings, lasting: SessionSettings
     ) throws(SQLError) {
+        guard savepoints.count < Limits.savepoints else {
+            throw SQLError(
+                "54000", "a transaction has more than \(Limits.savepoints) savepoints",
+                hint: "Release those that are not needed any more.")
+        }
         let position: Savepoint?
         do {
             position = try kernel?.savepoint()
