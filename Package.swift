@@ -156,8 +156,8 @@ let package = Package(
         tests(
             "SteleTests",
             [
-                "SteleBase", "SteleAPI", "SteleCluster", "SteleTablet", "SteleWire",
-                "SteleTransport", "Stele", nioCore, nioPosix, logging,
+                "SteleBase", "SteleAPI", "SteleTablet", "SteleTransaction", "SteleCluster",
+                "SteleWire", "SteleTransport", "Stele", nioCore, nioPosix, logging,
             ]),
         tests(
             "StelePostgresTests",

@@ -30,6 +30,37 @@ final class ClientService: @unchecked Sendable {
         answer: @escaping Answer
     ) {
         guard let keyspace = Keyspace(rawValue: keyspace.rawValue) else { return }
+        let bytes = verb.heldBytes
+        do throws(SteleError) {
+            try memory.add(bytes)
+        } catch {
+            return refuse(verb, of: connection, error, answer)
+        }
+        perform(verb, keyspace, of: connection) { [memory] reply in
+            memory.remove(bytes)
+            answer(reply)
+        }
+    }
+
+    /// There is no room for a request. A step cannot be left out of its transaction, which fails;
+    /// but what only ends one needs no room.
+    private func refuse(
+        _ verb: DatabaseVerb, of connection: ObjectIdentifier, _ error: SteleError,
+        _ answer: @escaping Answer
+    ) {
+        guard case .transaction(let step) = verb else { return answer(.failed(error)) }
+        if step.action == .commit || step.action == .rollback {
+            transactions[connection]?.removeValue(forKey: step.handle)?.rollback()
+        } else {
+            transactions[connection]?[step.handle]?.fail(error)
+        }
+        answer(step.action == .rollback ? .done : .failed(error))
+    }
+
+    private func perform(
+        _ verb: DatabaseVerb, _ keyspace: Keyspace, of connection: ObjectIdentifier,
+        _ answer: @escaping Answer
+    ) {
         switch verb {
         case .get(let key):
             send(.read(keys: [keyspace.key(key)], at: nil), as: .none) { reply in

@@ -39,6 +39,12 @@ final class RemoteTransaction: @unchecked Sendable {
     /// Ends the transaction ahead of the steps that wait, and of one that waits for a lock.
     func rollback() { backend.rollback() }
 
+    /// Ends the transaction because one of its steps could not be taken in.
+    func fail(_ error: SteleError) {
+        failure = failure ?? error
+        backend.rollback()
+    }
+
     private func run() async {
         while let (step, answer) = queue.popFirst() {
             do {
@@ -55,8 +61,7 @@ final class RemoteTransaction: @unchecked Sendable {
         do {
             for effect in step.effects { try apply(effect) }
         } catch {
-            failure = error
-            backend.rollback()
+            fail(error)
             throw error
         }
         switch step.action {

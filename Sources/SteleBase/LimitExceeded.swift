@@ -6,8 +6,8 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
     package enum Limit: String, CaseIterable, Hashable, Sendable {
         case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes
         case transactionWrites, transactionReadBytes, requestKeys, answerBytes, bufferedBytes
-        case frameBytes, messageBytes, logInFlightBytes, connections, openRequests
-        case openTransactions, queuedSteps
+        case frameBytes, messageBytes, logInFlightBytes, connections, connectionBytes
+        case openRequests, openTransactions, queuedSteps
 
         /// The limit itself.
         package var value: Int {
@@ -26,6 +26,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .messageBytes: Limits.messageBytes
             case .logInFlightBytes: Limits.logInFlightBytes
             case .connections: Limits.connections
+            case .connectionBytes: Limits.connectionBytes
             case .openRequests: Limits.openRequests
             case .openTransactions: Limits.openTransactions
             case .queuedSteps: Limits.queuedSteps
@@ -35,8 +36,8 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
         /// Whether less load, rather than a smaller request, is what helps.
         package var isOfLoad: Bool {
             switch self {
-            case .bufferedBytes, .logInFlightBytes, .connections, .openRequests, .openTransactions,
-                .queuedSteps:
+            case .bufferedBytes, .logInFlightBytes, .connections, .connectionBytes, .openRequests,
+                .openTransactions, .queuedSteps:
                 true
             case .keyBytes, .storedKeyBytes, .valueBytes, .keyNesting, .transactionBytes,
                 .transactionWrites, .transactionReadBytes, .requestKeys, .answerBytes, .frameBytes,
@@ -55,11 +56,12 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .transactionReadBytes: "a transaction that has to check \(count) bytes of keys"
             case .requestKeys: "a request that names \(count) keys"
             case .answerBytes: "an answer of \(count) bytes"
-            case .bufferedBytes: "a node whose open transactions hold \(count) bytes"
+            case .bufferedBytes: "a node whose transactions and requests hold \(count) bytes"
             case .frameBytes: "a request of \(count) bytes"
             case .messageBytes: "a message of \(count) bytes"
             case .logInFlightBytes: "a log with \(count) bytes that are not committed"
             case .connections: "the number of \(count) connections"
+            case .connectionBytes: "a node whose clients' connections hold \(count) bytes"
             case .openRequests: "the number of \(count) requests of one connection without an answer"
             case .openTransactions: "the number of \(count) transactions open on one connection"
             case .queuedSteps: "the number of \(count) steps of a transaction that wait"

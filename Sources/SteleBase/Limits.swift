@@ -23,7 +23,8 @@ public enum Limits {
     package static let requestKeys = 1 << 16
     /// Values that a read of single keys may be answered with: what one message holds.
     package static let answerBytes = messageBytes - (1 << 20)
-    /// What all open transactions of a node may hold together.
+    /// What all open transactions of a node, and requests that wait for their answers, may hold
+    /// together.
     package static let bufferedBytes = 512 << 20
     /// One frame between peers or from a client. Longer messages travel in several frames.
     package static let frameBytes = 16 << 20
@@ -39,6 +40,11 @@ public enum Limits {
     package static let logCacheBytes = 64 << 20
     /// Connections that a node accepts.
     package static let connections = 10_000
+    /// What the connections of all clients of a node hold together: requests that have not arrived
+    /// in full, and answers that were not sent. Those that hold less than `spareConnectionBytes`
+    /// may always stay.
+    package static let connectionBytes = 512 << 20
+    package static let spareConnectionBytes = 64 << 10
     /// Requests of one connection of a client that wait for their answers. Steps of transactions may
     /// be eight times as many: the end of a transaction must get through.
     package static let openRequests = 1_024

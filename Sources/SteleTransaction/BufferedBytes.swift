@@ -2,9 +2,11 @@ import SteleAPI
 import SteleBase
 import Synchronization
 
-/// What the open transactions of a node hold together, and how much that may be.
+/// What the open transactions of a node and the requests of its clients hold together, and how much
+/// that may be.
 ///
-/// A transaction stays open for as long as its client likes, so a bound on each bounds nothing yet.
+/// A transaction stays open for as long as its client likes, and a request waits for as long as its
+/// tablet has no leader, so a bound on each bounds nothing yet.
 package final class BufferedBytes: Sendable {
     private let total = Atomic<Int>(0)
     private let limit: Int
@@ -14,10 +16,10 @@ package final class BufferedBytes: Sendable {
     /// What is held at this moment.
     package var held: Int { total.load(ordering: .relaxed) }
 
-    /// Takes in what a transaction is about to hold.
+    /// Takes in what is about to be held.
     ///
     /// - Throws: ``SteleError/Code/overloaded`` if there is no room for it; nothing changes then.
-    func add(_ bytes: Int) throws(SteleError) {
+    package func add(_ bytes: Int) throws(SteleError) {
         let sum = total.wrappingAdd(bytes, ordering: .relaxed).newValue
         guard sum <= limit else {
             remove(bytes)
@@ -25,6 +27,6 @@ package final class BufferedBytes: Sendable {
         }
     }
 
-    /// Takes out what a transaction holds no more.
-    func remove(_ bytes: Int) { total.wrappingSubtract(bytes, ordering: .relaxed) }
+    /// Takes out what is held no more.
+    package func remove(_ bytes: Int) { total.wrappingSubtract(bytes, ordering: .relaxed) }
 }

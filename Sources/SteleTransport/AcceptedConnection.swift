@@ -103,6 +103,7 @@ final class AcceptedConnection: ConnectionOwner {
             // A client splits what does not fit a frame, so nobody can make the node hold more.
             connection.raiseLimits(messages: Limits.frameBytes)
             connection.pausesReading = true
+            connection.account = transport.clientBytes
             state = .client(transport.makeClient(self))
         }
     }

@@ -47,6 +47,9 @@ final class Connection: ChannelInboundHandler {
     private var reason: String?
     private var isFlushScheduled = false
     private let bufferLimit: Int
+    /// Where it counts what the connection holds; nil while it is no client's.
+    var account: HeldBytes?
+    private var counted = 0
     /// The other side, for log lines.
     private(set) var remote = "?"
 
@@ -82,10 +85,24 @@ final class Connection: ChannelInboundHandler {
             close("it does not read what it is sent")
             return false
         }
+        if account != nil, !context.channel.isWritable {
+            count()
+            guard isOpen else { return false }
+        }
         var buffer = context.channel.allocator.buffer(capacity: bytes.count)
         buffer.writeBytes(bytes)
         context.write(wrapOutboundOut(buffer), promise: nil)
         return true
+    }
+
+    /// Tells what the connection holds by now, and ends it if that is too much.
+    private func count() {
+        guard let account, let context else { return }
+        let unsent = context.channel.isWritable ? 0 : bufferedBytes(context)
+        let bytes = decoder.bufferedBytes + unsent
+        let before = counted
+        counted = bytes
+        if let excess = account.change(before, to: bytes) { close(excess) }
     }
 
     private func bufferedBytes(_ context: ChannelHandlerContext) -> Int {
@@ -140,9 +157,11 @@ final class Connection: ChannelInboundHandler {
         } catch {
             close("\(error)")
         }
+        count()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        count()
         guard pausesReading else { return }
         try? context.channel.syncOptions?.setOption(.autoRead, value: context.channel.isWritable)
     }
@@ -161,6 +180,8 @@ final class Connection: ChannelInboundHandler {
     private func finish(_ reason: String) {
         guard let owner else { return }
         self.owner = nil
+        _ = account?.change(counted, to: 0)
+        account = nil
         let reason = self.reason ?? reason
         self.reason = reason
         owner.closed(self, reason: reason)

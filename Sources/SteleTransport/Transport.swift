@@ -26,6 +26,7 @@ package final class Transport: @unchecked Sendable {
     private var listener: (any Channel)?
     private var links: [NodeID: PeerLink] = [:]
     private var accepted: [ObjectIdentifier: AcceptedConnection] = [:]
+    let clientBytes: HeldBytes
     private var clients = 0
     private var lastClient: UInt64 = 0
     private(set) var isStopped = false
@@ -38,15 +39,19 @@ package final class Transport: @unchecked Sendable {
         package var connections: Int
         /// Bytes that may wait for one reader.
         package var bufferBytes: Int
+        /// Bytes that the connections of all clients may hold.
+        package var connectionBytes: Int
 
         package init(
             handshakeTimeout: TimeAmount = .seconds(10), connectTimeout: TimeAmount = .seconds(1),
-            connections: Int = Limits.connections, bufferBytes: Int = Connection.bufferLimit
+            connections: Int = Limits.connections, bufferBytes: Int = Connection.bufferLimit,
+            connectionBytes: Int = Limits.connectionBytes
         ) {
             self.handshakeTimeout = handshakeTimeout
             self.connectTimeout = connectTimeout
             self.connections = connections
             self.bufferBytes = bufferBytes
+            self.connectionBytes = connectionBytes
         }
     }
 
@@ -63,6 +68,7 @@ package final class Transport: @unchecked Sendable {
         self.logger = logger
         self.delegate = delegate
         self.settings = settings
+        clientBytes = HeldBytes(limit: settings.connectionBytes)
         self.introduction = introduction
     }
 

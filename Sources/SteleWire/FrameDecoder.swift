@@ -61,6 +61,9 @@ package struct FrameDecoder {
         self.messageLimit = messageLimit
     }
 
+    /// What has arrived and is no complete message yet.
+    package var bufferedBytes: Int { buffer.count - position + (partial?.payload.count ?? 0) }
+
     /// Adds bytes as they came from the network.
     package mutating func feed(_ bytes: some Collection<UInt8>) {
         if position == buffer.count {

@@ -108,6 +108,59 @@ import Testing
         try await a.stop()
     }
 
+    @Test func `clients that do not read are cut off once they hold too much together`()
+        async throws
+    {
+        let value = [UInt8](repeating: 1, count: 1 << 20)
+        let a = TestNode(
+            1, settings: .init(connectionBytes: 24 << 20),
+            answer: { request, connection in
+                connection.send(ClientReply(id: request.id, body: .value(value)))
+            })
+        let address = try await a.listen()
+        // Of each the kernel takes some megabytes.
+        var sockets: [RawSocket] = []
+        for _ in 0..<4 {
+            let socket = try await RawSocket.connect(to: address, reads: false)
+            socket.send(hello + (1...20).flatMap { get($0) })
+            sockets.append(socket)
+        }
+        try await eventually("one is cut off") {
+            (1...4).contains { a.events.contains(.closed($0)) }
+        }
+        // Those that read are served, and there is room again once the others are gone.
+        let honest = try await RawSocket.connect(to: address)
+        honest.send(hello + get(1))
+        try await eventually("it is answered") { honest.received.count == 2 }
+        for socket in sockets { socket.close() }
+        try await eventually("all are gone") {
+            (1...4).allSatisfy { a.events.contains(.closed($0)) }
+        }
+        honest.send((2...9).flatMap { get($0) })
+        try await eventually("all is answered") { honest.received.count == 10 }
+        try await a.stop()
+        #expect(a.transport.clientBytes.total == 0)
+    }
+
+    @Test func `requests that never arrive in full are not collected without end`() async throws {
+        let a = TestNode(1, settings: .init(connectionBytes: 8 << 20))
+        let address = try await a.listen()
+        let frame = Frame.encode(.request) { $0.writeRaw([UInt8](repeating: 1, count: 3 << 20)) }
+        var sockets: [RawSocket] = []
+        for _ in 0..<4 {
+            let socket = try await RawSocket.connect(to: address)
+            socket.send(hello + frame.dropLast())
+            sockets.append(socket)
+        }
+        try await eventually("one of four is cut off") { sockets.contains { $0.isClosed } }
+        #expect(sockets.contains { !$0.isClosed })
+        let small = try await RawSocket.connect(to: address)
+        small.send(hello + get(1).dropLast())
+        small.send(get(1).suffix(1))
+        try await eventually("small ones get through") { a.events.contains(.request(1)) }
+        try await a.stop()
+    }
+
     @Test func `a ping is answered`() async throws {
         let a = TestNode(1)
         let socket = try await RawSocket.connect(to: try await a.listen())
