@@ -168,6 +168,7 @@ final class NodeHost: @unchecked Sendable {
         let now = clocks.read()
         guard needsTurn || !events.isEmpty || now.monotonic >= wakeAt else { return false }
         core.transactionsUsed = max(core.transactionsUsed, numbers.used)
+        for node in core.peers { core.setBacklog(transport?.backlog(of: node) ?? 0, of: node) }
         core.beginTurn(monotonic: now.monotonic, physical: now.physical)
         for event in events { handle(event, core) }
         guard !isStopped else { return false }

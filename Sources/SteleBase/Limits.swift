@@ -23,6 +23,11 @@ public enum Limits {
     package static let requestKeys = 1 << 16
     /// Values that a read of single keys may be answered with: what one message holds.
     package static let answerBytes = messageBytes - (1 << 20)
+    /// What the tablets of a node read in one turn for answers, which all leave at its end.
+    /// Requests that come to more wait for the next turn.
+    package static let turnAnswerBytes = 8 << 20
+    /// What may wait for the network on the way to a node before nothing large is added.
+    package static let peerBacklogBytes = 32 << 20
     /// What all open transactions of a node, and requests that wait for their answers, may hold
     /// together.
     package static let bufferedBytes = 512 << 20

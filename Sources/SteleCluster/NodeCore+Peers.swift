@@ -130,6 +130,12 @@ extension NodeCore {
         outgoing[peer].isConnected = true
     }
 
+    /// What the host has for `node` and the network has not taken yet.
+    package func setBacklog(_ bytes: Int, of node: NodeID) {
+        guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
+        outgoing[peer].backlog = bytes
+    }
+
     func isConnected(_ node: NodeID) -> Bool {
         outgoing.first { $0.node == node }?.isConnected ?? false
     }

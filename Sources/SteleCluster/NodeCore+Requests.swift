@@ -69,7 +69,30 @@ extension NodeCore {
         else {
             return answer(lastRequest, .failed(.init(.notLeader, "this node has no replica")))
         }
+        if request.isRead, let peer = outgoing.firstIndex(where: { $0.node == node }),
+            outgoing[peer].isCongested
+        {
+            mark("cluster: a read waits for the network")
+            return congested.append((tablet, request, lastRequest, peer))
+        }
         evaluate(request, at: tablet, origin: lastRequest)
+    }
+
+    /// Has reads looked at whose peers take again what they are sent.
+    ///
+    /// They take no locks, so it does not matter what overtakes them. Without this the link would
+    /// be given up for being too slow, and with it this node's leaderships.
+    func evaluateCongested() {
+        guard !congested.isEmpty else { return }
+        let waiting = congested
+        congested = []
+        for read in waiting {
+            if outgoing[read.peer].isCongested {
+                congested.append(read)
+            } else {
+                evaluate(read.request, at: read.tablet, origin: read.origin)
+            }
+        }
     }
 
     /// Has a tablet of this node look at a request.
@@ -96,6 +119,8 @@ extension NodeCore {
     }
 
     private static let largeRequestBytes = 1 << 20
+    /// What may be added to a link that has enough to send already.
+    private static let smallRequestBytes = 16 << 10
 
     /// Sends an answer to whoever asked: a client of this node, or another node.
     func answer(_ origin: UInt64, _ reply: TabletReply) {
@@ -222,13 +247,15 @@ extension NodeCore {
             pending[id] = request
             evaluate(request.request, at: local, origin: id)
         } else if target != .none, target != configuration.node, isConnected(target),
-            let peer = outgoing.firstIndex(where: { $0.node == target })
+            let peer = outgoing.firstIndex(where: { $0.node == target }),
+            !outgoing[peer].isCongested || request.request.sizeHint < Self.smallRequestBytes
         {
             request.target = target
             pending[id] = request
             outgoing[peer].messages.append(.request(id, request.request))
+            outgoing[peer].added += request.request.sizeHint
         } else {
-            leaderHints[descriptor.id] = nil
+            if target == .none || !isConnected(target) { leaderHints[descriptor.id] = nil }
             request.retryAt = clock.monotonic + Self.retryDelay
             pending[id] = request
             retries.append((clock.monotonic + Self.retryDelay, id))

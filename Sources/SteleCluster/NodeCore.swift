@@ -57,7 +57,7 @@ package final class NodeCore {
     package let tablets: [Tablet]
     package let boot: UInt64
     let engine: any StorageEngine
-    let peers: [NodeID]
+    package let peers: [NodeID]
     var leases: LeaseTable
     var states: [TabletState]
     /// Requests that entered here, and those that other nodes forwarded, by number.
@@ -69,6 +69,8 @@ package final class NodeCore {
     var leaderHints: [TabletID: NodeID] = [:]
     /// Requests that this node's tablets look at in the next turn, in the order in which they came.
     var postponed: [(tablet: Tablet, request: TabletRequest, origin: UInt64)] = []
+    /// Reads that peers forwarded and whose answers have to wait for the network, in order.
+    var congested: [(tablet: Tablet, request: TabletRequest, origin: UInt64, peer: Int)] = []
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
     var effects = NodeEffects()
@@ -78,6 +80,7 @@ package final class NodeCore {
     var appends: [PendingAppend] = []
     private var lastAppend: UInt64 = 0
     private var logCaches: LogCaches
+    private let answers = TurnAnswers()
     /// The record that was last asked for, and the highest one that is on disk.
     private var requestedRecord: NodeRecord
     package private(set) var durableRecord: NodeRecord?
@@ -115,6 +118,8 @@ package final class NodeCore {
     private var isEngineBusy = false
     /// How long applying then pauses, in microseconds.
     private static let busyEngineDelay: UInt64 = 1_000
+    /// How long reads for a peer wait that does not take what it was sent, in microseconds.
+    private static let congestionDelay: UInt64 = 5_000
 
     /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
     package init(
@@ -157,7 +162,10 @@ package final class NodeCore {
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
         let inFlight = InFlightBytes()
-        for tablet in tablets { tablet.nodeInFlight = inFlight }
+        for tablet in tablets {
+            tablet.nodeInFlight = inFlight
+            tablet.answers = answers
+        }
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
         logCaches = LogCaches(limit: configuration.logCacheBytes)
         for index in tablets.indices {
@@ -174,6 +182,8 @@ package final class NodeCore {
         turnBegan = clock.monotonic
         effects = NodeEffects()
         isEngineBusy = false
+        answers.begin()
+        for tablet in tablets where tablet.hasDeferred { tablet.resumeDeferred() }
         renewRecord()
         for index in tablets.indices {
             wakeIfDoubtful(index)
@@ -185,6 +195,7 @@ package final class NodeCore {
         }
         campaignWhereDue()
         evaluatePostponed()
+        evaluateCongested()
     }
 
     /// Ends a turn and returns what the host has to do.
@@ -207,6 +218,8 @@ package final class NodeCore {
         for index in outgoing.indices where !outgoing[index].messages.isEmpty {
             effects.messages.append(outgoing[index])
             outgoing[index].messages.removeAll(keepingCapacity: true)
+            outgoing[index].backlog += outgoing[index].added
+            outgoing[index].added = 0
         }
         for tablet in tablets {
             if let wanted = tablet.log.takeWanted() {
@@ -218,9 +231,12 @@ package final class NodeCore {
         }
         for tablet in tablets { tablet.output.hasLargeProposal = false }
         effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
-            $0.hasApplies && !isEngineBusy || $0.group.hasReady
+            $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }
         effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
+        if !congested.isEmpty {
+            effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.congestionDelay)
+        }
         if isEngineBusy {
             effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.busyEngineDelay)
         }

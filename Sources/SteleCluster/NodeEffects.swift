@@ -37,8 +37,14 @@ package struct PeerOutbox: Sendable {
     var lastHeard: UInt64?
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
+    /// What waits for the network on the way there, and what requests of this turn add.
+    var backlog = 0
+    var added = 0
     /// Whether its transactions' locks were released because it has been silent.
     var isGivenUp = false
+
+    /// Whether nothing large should be added to what waits.
+    var isCongested: Bool { backlog + added > Limits.peerBacklogBytes }
 
     init(node: NodeID) { self.node = node }
 }

@@ -14,6 +14,8 @@ extension Tablet {
         case lock(KeyBytes, LockMode)
         /// The lease, or the clock, does not reach far enough yet.
         case lease
+        /// The answers of this turn are large enough.
+        case answers
     }
 
     private enum Outcome {
@@ -113,6 +115,10 @@ extension Tablet {
                 if waiter.parkedUntil == nil { waiter.parkedUntil = clock.monotonic + 1_000_000 }
                 parked.append(ticket)
                 waiting[ticket] = waiter
+            case .answers:
+                mark("tablet: a read waits for the next turn")
+                deferred.append(ticket)
+                waiting[ticket] = waiter
             case .latch(let index):
                 waiting[ticket] = waiter
                 inFlight.wait(for: index, ticket: ticket)
@@ -125,6 +131,7 @@ extension Tablet {
 
     private func perform(_ waiter: WaitingRequest) throws -> Outcome {
         let request = waiter.request
+        if answers.isUsedUp, request.isRead { return .wait(.answers) }
         switch request.body {
         case .read(let keys, let timestamp): return try read(keys, at: timestamp)
         case .scan(let scan): return try self.scan(scan)
@@ -157,6 +164,7 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(value)
         }
+        answers.add(bytes)
         return .reply(.values(values, at: timestamp), servedAt: timestamp)
     }
 
@@ -172,6 +180,7 @@ extension Tablet {
         var page = ScanPage()
         try engine.scan(
             scan.range, at: timestamp, limits: scan.limits, reverse: scan.reverse, into: &page)
+        answers.add(page.bytes.count)
         return .reply(.page(page, at: timestamp), servedAt: timestamp)
     }
 
@@ -247,6 +256,7 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: false, value: version?.value))
         }
+        answers.add(bytes)
         return .reply(
             .locked(values, grant: grant(of: transaction), clock: now), servedAt: now)
     }

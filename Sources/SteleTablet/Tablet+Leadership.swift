@@ -28,6 +28,7 @@ extension Tablet {
         locks.removeAll()
         awakened = []
         parked = []
+        deferred = []
         for command in inFlight.removeAll() {
             output.replies.append(
                 TabletOutput.Reply(

@@ -43,10 +43,14 @@ package final class Tablet {
     package var nodeInFlight = InFlightBytes()
     /// This tablet's part of it.
     var countedInFlight = 0
-    /// Requests that wait for a lock or a latch, by ticket.
+    /// What all tablets of the node have read in this turn; set once, as that before.
+    package var answers = TurnAnswers()
+    /// Requests that wait for a lock, a latch or the next turn, by ticket.
     var waiting: [UInt64: WaitingRequest] = [:]
     /// Tickets of requests that wait for the lease, or for the clock, in order of arrival.
     var parked: [UInt64] = []
+    /// Tickets of requests for which this turn has no room, in order of arrival.
+    var deferred: [UInt64] = []
     /// Tickets that may go on.
     var awakened: [UInt64] = []
     private var lastTicket: UInt64 = 0

@@ -160,6 +160,14 @@ package struct TabletRequest: Sendable {
         }
     }
 
+    /// Whether it asks for values and for nothing else.
+    package var isRead: Bool {
+        switch body {
+        case .read, .scan: true
+        case .lock, .commit, .release: false
+        }
+    }
+
     package var isLock: Bool {
         if case .lock = body { return true }
         return false

@@ -60,6 +60,12 @@ final class Connection: ChannelInboundHandler {
 
     var isOpen: Bool { context != nil && reason == nil }
 
+    /// What the network has not taken yet, if that is more than a little.
+    var backlog: Int {
+        guard isOpen, let context, !context.channel.isWritable else { return 0 }
+        return bufferedBytes(context)
+    }
+
     /// Lets messages of full size pass, once the other side is known.
     func raiseLimits(messages: Int) { decoder.raiseLimits(messages: messages) }
 

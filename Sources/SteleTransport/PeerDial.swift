@@ -31,6 +31,9 @@ final class PeerDial: ConnectionOwner {
 
     func send(_ bytes: [UInt8]) { connection?.send(bytes) }
 
+    /// What the network has not taken yet.
+    var backlog: Int { connection?.backlog ?? 0 }
+
     /// Closes the connection, or sees to it that it closes as soon as it stands.
     func close(_ reason: String) {
         end(reason)

@@ -50,6 +50,9 @@ final class PeerLink {
         while !rest.isEmpty { outbound.send(PeerMessage.nextFrames(&rest)) }
     }
 
+    /// What was sent and the network has not taken yet.
+    var backlog: Int { outbound?.backlog ?? 0 }
+
     private func dialNow() {
         redial?.cancel()
         redial = nil

@@ -120,6 +120,9 @@ package final class Transport: @unchecked Sendable {
         links[node]?.send(messages)
     }
 
+    /// What waits for the network on the way to `node`. On the loop.
+    package func backlog(of node: NodeID) -> Int { links[node]?.backlog ?? 0 }
+
     /// Asks the node at `address`, which need not belong to a cluster yet, for one thing.
     ///
     /// - Returns: the answer, and who gave it.

@@ -1,0 +1,30 @@
+import SteleBase
+
+/// What all tablets of a node have read in the present turn, for answers that leave at its end.
+///
+/// A request for a large value is small: a client can ask for more in one turn than fits in memory.
+package final class TurnAnswers {
+    private var bytes = 0
+    private let limit: Int
+
+    package init(limit: Int = Limits.turnAnswerBytes) { self.limit = limit }
+
+    /// Whether what is still asked for has to wait for the next turn.
+    var isUsedUp: Bool { bytes >= limit }
+
+    func add(_ read: Int) { bytes += read }
+
+    /// A turn begins.
+    package func begin() { bytes = 0 }
+}
+
+extension Tablet {
+    /// Whether requests wait for the next turn.
+    package var hasDeferred: Bool { !deferred.isEmpty }
+
+    /// Has the requests looked at that the last turn had no room for.
+    package func resumeDeferred() {
+        awakened += deferred
+        deferred = []
+    }
+}
