@@ -65,6 +65,11 @@ public enum Limits {
     /// What a statement of SQL holds: rows that it sorts, groups or cannot send yet; or the values
     /// of one row while it is computed.
     package static let statementBytes = 256 << 20
+    /// Words, numbers and signs in a text of SQL: a tree takes up to a kilobyte for each.
+    package static let statementTokens = 1 << 19
+    /// Messages of clients of the Postgres front that have not arrived in full, of all clients
+    /// together. Those below `spareConnectionBytes` do not count.
+    package static let frontBytes = 512 << 20
     /// What the prepared statements of a session of SQL take up, and what its portals do.
     package static let sessionBytes = 64 << 20
     /// Savepoints that a transaction of SQL has set and not released.

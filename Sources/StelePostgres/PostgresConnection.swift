@@ -1,3 +1,4 @@
+import SteleBase
 import SteleSQL
 
 // One task drives one session: it takes decoded messages in order, and answers each before it
@@ -37,6 +38,8 @@ package final class PostgresConnection {
     var ending: Ending?
     private let transport: any PostgresTransport
     private var messageCount = 0
+    /// Unread bytes that the service knows of.
+    private var heldBytes = 0
 
     package init(
         inbox: PostgresInbox, transport: any PostgresTransport, service: PostgresService
@@ -60,6 +63,7 @@ package final class PostgresConnection {
                 if case .fatal(let error) = error { writer.errorResponse(error, .fatal) }
             }
             send(now: true)
+            try? hold(0)
             service.detach(key.processID)
         }
         transport.close()
@@ -103,12 +107,21 @@ package final class PostgresConnection {
             let (arrival, wasPaused) = decoder.withBuffer { inbox.take(into: &$0) }
             if wasPaused { transport.resumeReading() }
             switch arrival {
-            case .bytes: return
+            case .bytes: return try hold(decoder.unreadBytes)
             case .nothing: await inbox.waitForInput()
             case .end: throw .clientLeft
             case .termination(let reason): throw .fatal(reason)
             }
         }
+    }
+
+    /// Tells the service what is unread, unless it is little.
+    private func hold(_ bytes: Int) throws(Ending) {
+        let bytes = bytes > Limits.spareConnectionBytes ? bytes : 0
+        guard bytes != heldBytes else { return }
+        let before = heldBytes
+        heldBytes = bytes
+        do { try service.hold(before, to: bytes) } catch { throw .fatal(error) }
     }
 
     // MARK: Sending

@@ -20,6 +20,9 @@ package struct PostgresDecoder {
     /// Whether bytes are waiting that no call has consumed.
     package var hasUnreadBytes: Bool { position < buffer.count }
 
+    /// How many of them there are.
+    var unreadBytes: Int { buffer.count - position }
+
     /// Adds bytes as they came from the network.
     package mutating func feed(_ bytes: some Collection<UInt8>) {
         withBuffer { $0.append(contentsOf: bytes) }

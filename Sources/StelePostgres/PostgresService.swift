@@ -15,6 +15,8 @@ package final class PostgresService: Sendable {
         package var database = "postgres"
         /// Sessions at a time.
         package var sessions = Limits.connections
+        /// Unread bytes of all clients together.
+        package var unreadBytes = Limits.frontBytes
         /// Upper half of each process identifier, so that a key tells which node it belongs to.
         package var node: UInt16 = 0
 
@@ -34,6 +36,7 @@ package final class PostgresService: Sendable {
     private struct State {
         var connections: [Int32: Connection] = [:]
         var sessions = 0
+        var unreadBytes = 0
         var lastSerial: UInt16 = 0
         var shutdown: SQLError?
         var drained: [CheckedContinuation<Void, Never>] = []
@@ -93,6 +96,21 @@ package final class PostgresService: Sendable {
             state.connections[processID] = Connection(secret: secret, inbox: inbox)
             return (processID, secret)
         }
+    }
+
+    /// Takes in that a connection holds `bytes` unread instead of `before`.
+    ///
+    /// - Throws: 53200 if it takes part in an excess of all connections together.
+    func hold(_ before: Int, to bytes: Int) throws(SQLError) {
+        let total = state.withLock { state in
+            state.unreadBytes += bytes - before
+            return state.unreadBytes
+        }
+        guard bytes > before, total > configuration.unreadBytes else { return }
+        throw SQLError(
+            "53200", "out of memory",
+            detail: "The messages of all clients exceed "
+                + "\(configuration.unreadBytes >> 20) MiB (Limits.frontBytes).")
     }
 
     /// Forgets a connection.

@@ -57,6 +57,41 @@ import Testing
         await task.value
     }
 
+    @Test func messagesThatNeverArriveInFullAreNotCollectedWithoutEnd() async {
+        var configuration = PostgresService.Configuration()
+        configuration.unreadBytes = 1 << 20
+        let log = FakeLog()
+        let service = PostgresService(configuration, secret: { 1 }) { _ in FakeSession(log) }
+        let long = Client.query(String(repeating: " ", count: 600_000)).dropLast()
+        var tasks: [Task<Void, Never>] = []
+        var inboxes: [PostgresInbox] = []
+        var transports: [FakeTransport] = []
+        for _ in 0..<3 {
+            let (inbox, transport) = (PostgresInbox(), FakeTransport())
+            _ = inbox.receive(Client.startup() + long)
+            inboxes.append(inbox)
+            transports.append(transport)
+            tasks.append(
+                Task {
+                    await PostgresConnection(
+                        inbox: inbox, transport: transport, service: service
+                    ).run()
+                })
+            while transport.bytes.isEmpty { await Task.yield() }
+            for _ in 0..<100 { await Task.yield() }
+        }
+        let ends = transports.map { ServerMessages($0.bytes).lines.last ?? "" }
+        #expect(ends[0] == "Z I" && ends[1].contains("53200") && ends[2].contains("53200"))
+        // Short messages have room at any time, and long ones once the others are gone.
+        inboxes[0].close()
+        for task in tasks { await task.value }
+        let (inbox, transport) = (PostgresInbox(), FakeTransport())
+        _ = inbox.receive(Client.startup() + long + [0] + Client.query("rows 1"))
+        inbox.endInput()
+        await PostgresConnection(inbox: inbox, transport: transport, service: service).run()
+        #expect(ServerMessages(transport.bytes).lines.suffix(2) == ["C SELECT 1", "Z I"])
+    }
+
     @Test func receivingPausesAndResumes() async {
         let inbox = PostgresInbox()
         let transport = FakeTransport()

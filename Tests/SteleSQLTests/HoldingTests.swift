@@ -119,6 +119,13 @@ import Testing
         }
     }
 
+    @Test func `a text has so many words and no more`() async throws {
+        let sound = "select 1 in (\(String(repeating: "1,", count: 100_000))1)"
+        #expect(try await session.run(sound)[0] == "t")
+        let many = "select 1 in (\(String(repeating: "1,", count: Limits.statementTokens))1)"
+        #expect(await session.failure(many) == "54001 statement too complex")
+    }
+
     // MARK: Between statements
 
     @Test func `a session keeps no more statements and portals than fit`() async throws {

@@ -1,17 +1,27 @@
-/// Bounds how deeply a statement can nest, before PostgreSQL's parser sees it.
+import SteleBase
+
+/// Bounds how deeply a statement can nest, and how many parts it has, before PostgreSQL's parser
+/// sees it.
 ///
 /// The parser's library walks its tree recursively without looking at the stack, and so do the
 /// planner and the evaluation: too many levels would end the process. How deep a tree can get is
 /// bounded by the tokens of the text: within one pair of parentheses a comma, `AND`, `OR` or `WHEN`
 /// begins a part that does not nest in the one before, any other operator or word can add one
-/// level, and what a `JOIN` or `UNION` adds stays.
+/// level, and what a `JOIN` or `UNION` adds stays. The tokens bound the size of the tree too, which
+/// is held three times while it is read.
 enum NestingLimit {
     /// An 8 MiB stack was seen to overflow above 500 levels in a build without optimisation.
     static let levels = 400
 
     static func check(_ text: String) throws(SQLError) {
         var text = text
-        let deepest = text.withUTF8 { $0.count <= levels ? 0 : bound($0) }
+        let (deepest, tokens) = text.withUTF8 { $0.count <= levels ? (0, 0) : bound($0) }
+        guard tokens <= Limits.statementTokens else {
+            throw SQLError(
+                "54001", "statement too complex",
+                detail: "It has more than \(Limits.statementTokens) words, numbers and signs.",
+                hint: "Use parameters, several statements, or COPY.")
+        }
         if deepest > levels {
             throw SQLError(
                 "54001", "stack depth limit exceeded",
@@ -27,7 +37,9 @@ enum NestingLimit {
         var total: Int { part + base }
     }
 
-    private static func bound(_ text: UnsafeBufferPointer<UInt8>) -> Int {
+    private static func bound(
+        _ text: UnsafeBufferPointer<UInt8>
+    ) -> (deepest: Int, tokens: Int) {
         var lexer = Lexer(text)
         var levels = [Level()]
         var enclosing = 0
@@ -41,7 +53,9 @@ enum NestingLimit {
             levels.removeLast()
             enclosing -= levels[levels.count - 1].total
         }
-        while let token = lexer.next() {
+        var tokens = 0
+        while tokens <= Limits.statementTokens, let token = lexer.next() {
+            tokens += 1
             let last = levels.count - 1
             switch token.kind {
             case .symbol:
@@ -70,7 +84,7 @@ enum NestingLimit {
             }
             deepest = max(deepest, enclosing + levels[levels.count - 1].total)
         }
-        return deepest
+        return (deepest, tokens)
     }
 
     private enum Keyword { case separator, chain, opening, closing }
