@@ -180,36 +180,27 @@ package struct LockTable: Sendable {
     }
 
     /// Follows the waits from `start` and returns the youngest member of a cycle through it.
+    ///
+    /// Without recursion: clients decide how many transactions wait for each other.
     package func victimOfCycle(from start: TransactionID) -> TransactionID? {
-        var path: [TransactionID] = [start]
+        var path = [(waiter: start, blockers: blockers(of: start)[...])]
         var visited: Set<TransactionID> = [start]
-        return follow(&path, &visited)
-    }
-
-    private func follow(
-        _ path: inout [TransactionID], _ visited: inout Set<TransactionID>
-    ) -> TransactionID? {
-        let waiter = path[path.count - 1]
-        for blocker in blockers(of: waiter) {
-            if blocker == path[0] {
-                return path.max { arrival(of: $0) ?? 0 < arrival(of: $1) ?? 0 }
+        while let blocker = path[path.count - 1].blockers.popFirst() {
+            if blocker == start {
+                return path.lazy.map(\.waiter).max { arrival(of: $0) ?? 0 < arrival(of: $1) ?? 0 }
             }
-            guard visited.insert(blocker).inserted else { continue }
-            path.append(blocker)
-            if let victim = follow(&path, &visited) { return victim }
-            path.removeLast()
+            if visited.insert(blocker).inserted {
+                path.append((blocker, blockers(of: blocker)[...]))
+            }
+            while path.count > 1, path[path.count - 1].blockers.isEmpty { path.removeLast() }
         }
         return nil
     }
 
-    /// Whom a waiting transaction waits for: the holders, and those before it in the queue.
+    /// Whom a waiting transaction waits for: the holders of its key. Those before it in the queue
+    /// wait for the same holders, so no cycle leads through them that does not lead past them.
     private func blockers(of transaction: TransactionID) -> [TransactionID] {
         guard let key = owners[transaction]?.waitsFor, let lock = locks[key] else { return [] }
-        var blockers = lock.holders.filter { $0 != transaction }
-        for waiter in lock.queue {
-            if waiter.transaction == transaction { break }
-            blockers.append(waiter.transaction)
-        }
-        return blockers
+        return lock.holders.filter { $0 != transaction }
     }
 }

@@ -78,6 +78,35 @@ import Testing
         #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == c)
     }
 
+    @Test func `as many may wait for each other as there are`() {
+        let table = TableBox()
+        func key(_ number: UInt64) -> KeyBytes { withUnsafeBytes(of: number, Array.init) }
+        let count: UInt64 = 100_000
+        for number in 1...count {
+            #expect(table.acquire(key(number), .exclusive, for: TransactionID(number)))
+        }
+        for number in 1..<count {
+            let victim = table.wait(
+                for: key(number + 1), .exclusive, transaction: TransactionID(number),
+                ticket: number)
+            if victim != nil { Issue.record("\(number) closes no cycle") }
+        }
+        #expect(
+            table.wait(for: key(1), .exclusive, transaction: TransactionID(count), ticket: count)
+                == TransactionID(count))
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a queue for one key costs each that joins it no more than the last`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .exclusive, for: a))
+        for number in 2..<20_000 as Range<UInt64> {
+            let victim = table.wait(
+                for: [1], .exclusive, transaction: TransactionID(number), ticket: number)
+            if victim != nil { Issue.record("\(number) closes no cycle") }
+        }
+    }
+
     @Test func `a wait that is given up makes room for the next`() {
         let table = TableBox()
         #expect(table.acquire([1], .shared, for: a))
