@@ -12,8 +12,8 @@ struct HostPort: RequestPort {
         await withUnsafeContinuation { host.post(.submit(request, timeout, .task($0))) }
     }
 
-    func post(_ request: TabletRequest) {
-        host.post(.submit(request, .seconds(1), .nobody))
+    func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
+        host.post(.submit(request, .seconds(1), .callback { _ in whenDone() }))
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }

@@ -57,13 +57,11 @@ final class NodeHost: @unchecked Sendable {
         case task(UnsafeContinuation<TabletReply, Never>)
         /// Called on the loop, at the end of the turn that has the answer.
         case callback(@Sendable (TabletReply) -> Void)
-        case nobody
 
         func resume(_ reply: TabletReply) {
             switch self {
             case .task(let continuation): continuation.resume(returning: reply)
             case .callback(let callback): callback(reply)
-            case .nobody: break
             }
         }
     }
@@ -180,7 +178,7 @@ final class NodeHost: @unchecked Sendable {
         switch event {
         case .submit(let request, let timeout, let waiter):
             lastToken += 1
-            if case .nobody = waiter {} else { waiters[lastToken] = waiter }
+            waiters[lastToken] = waiter
             core.submit(
                 request, token: lastToken, timeoutMicroseconds: timeout.microseconds)
         case .synced(let token):

@@ -27,6 +27,9 @@ package final class BufferedBytes: Sendable {
         }
     }
 
+    /// Takes in what cannot be refused.
+    func insist(on bytes: Int) { total.wrappingAdd(bytes, ordering: .relaxed) }
+
     /// Takes out what is held no more.
     package func remove(_ bytes: Int) { total.wrappingSubtract(bytes, ordering: .relaxed) }
 }

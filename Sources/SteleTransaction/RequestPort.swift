@@ -7,8 +7,8 @@ package protocol RequestPort: Sendable {
     /// Sends `request` to the leader of its tablet, wherever that is, and waits for the answer.
     func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply
 
-    /// Sends `request` and does not care for the answer.
-    func post(_ request: TabletRequest)
+    /// Sends `request` without waiting for the answer; when it comes is all that is told of it.
+    func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void)
 
     /// A transaction id that was never given before and never will be again.
     func nextTransaction() throws(SteleError) -> TransactionID

@@ -364,7 +364,12 @@ package final class TransactionCoordinator: TransactionBackend {
 
     private func release(near key: KeyBytes?) {
         guard let key else { return }
-        port.post(TabletRequest(transaction: id, body: .release(near: key)))
+        // It waits for as long as the tablet has no leader, while its client begins the next ones.
+        let bytes = Cost.transaction + key.count
+        memory.insist(on: bytes)
+        port.post(TabletRequest(transaction: id, body: .release(near: key))) { [memory] in
+            memory.remove(bytes)
+        }
     }
 
     private func send(_ body: TabletRequest.Body) async -> TabletReply {

@@ -1,5 +1,7 @@
 import SteleAPI
 import SteleBase
+import SteleTablet
+import Synchronization
 import Testing
 
 @testable import SteleTransaction
@@ -70,6 +72,39 @@ import Testing
         #expect(small.held == 0)
         transaction.rollback()
         transaction.rollback(to: savepoint)
+        #expect(small.held == 0)
+    }
+
+    /// The way to a tablet that has no leader.
+    private final class DeadEnd: RequestPort {
+        let releases = Mutex<[@Sendable () -> Void]>([])
+
+        func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
+            .failed(.init(.notLeader, "there is none"))
+        }
+
+        func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
+            releases.withLock { $0.append(whenDone) }
+        }
+
+        func nextTransaction() throws(SteleError) -> TransactionID { TransactionID(1) }
+    }
+
+    @Test func `locks that cannot be given up yet take up room`() async throws {
+        let port = DeadEnd()
+        let backend = KernelBackend(port: port, keyspace: .user, memory: small)
+        await expectExcess(.bufferedBytes, .overloaded) {
+            for _ in 0..<100 {
+                let transaction = try backend.begin(TransactionOptions())
+                await #expect(throws: SteleError.self) {
+                    try await transaction.lock([[1]], .exclusive, .fail)
+                }
+                transaction.rollback()
+            }
+        }
+        let releases = port.releases.withLock { $0 }
+        #expect(releases.count == 9)
+        for release in releases { release() }
         #expect(small.held == 0)
     }
 

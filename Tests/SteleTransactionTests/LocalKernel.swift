@@ -53,7 +53,10 @@ final class LocalKernel: RequestPort {
         }
     }
 
-    func post(_ request: TabletRequest) { run(request, timeout: .seconds(1), nil) }
+    func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
+        run(request, timeout: .seconds(1), nil)
+        whenDone()
+    }
 
     func nextTransaction() throws(SteleError) -> TransactionID {
         state.withLock { state in
