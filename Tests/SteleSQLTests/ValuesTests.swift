@@ -179,6 +179,39 @@ struct ValuesTests {
     }
 
     @Test
+    func valuesBeyondTheirTypesAreDamage() throws {
+        let beyond: [(Datum, SQLType, SQLType)] = [
+            (.int(.max), .int8, .int4), (.int(.min), .int8, .int4), (.int(40_000), .int8, .int2),
+            (.int(-1), .int8, .oid), (.timestamp(.max - 1), .timestamp, .timestamp),
+            (.timestamp(.min + 1), .timestamptz, .timestamptz), (.date(.max - 1), .date, .date),
+            (.date(.min + 1), .date, .date),
+        ]
+        for (value, written, read) in beyond {
+            var row: [UInt8] = []
+            RowCoder(columns: [written]).encode([value], into: &row)
+            #expect(throws: SQLError.self, "\(value)") {
+                try RowCoder(columns: [read]).decode(row[...])
+            }
+            var key: [UInt8] = []
+            value.encodeKey(into: &key)
+            #expect(throws: SQLError.self, "\(value)") {
+                var rest = key[...]
+                _ = try Datum.decodeKey(from: &rest, type: read)
+            }
+        }
+        let bounds: [(Datum, SQLType)] = [
+            (.int(Int64(Int32.max)), .int4), (.int(Int64(Int16.min)), .int2),
+            (.int(Int64(UInt32.max)), .oid), (.timestamp(.max), .timestamp),
+            (.timestamp(.min), .timestamptz), (.date(.max), .date), (.date(.min), .date),
+        ]
+        for (value, type) in bounds {
+            var row: [UInt8] = []
+            RowCoder(columns: [type]).encode([value], into: &row)
+            #expect(try RowCoder(columns: [type]).decode(row[...]) == [value])
+        }
+    }
+
+    @Test
     func decimalsOfColumnsKeepTheirScaleInKeys() throws {
         let type = SQLType.numeric(try NumericModifier(precision: 6, scale: 2))
         let value = try Datum.parse(text: "1.5", as: type)

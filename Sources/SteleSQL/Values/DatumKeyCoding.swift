@@ -46,11 +46,11 @@ extension Datum {
         case (.bool(let value), .bool): return .bool(value)
         case (.integer(let value), .int2), (.integer(let value), .int4),
             (.integer(let value), .int8), (.integer(let value), .oid):
-            return .int(value)
+            if type.holds(value) { return .int(value) }
         case (.integer(let value), .timestamp), (.integer(let value), .timestamptz):
-            return .timestamp(value)
+            if SQLType.holds(timestamp: value) { return .timestamp(value) }
         case (.integer(let value), .date):
-            if let date = Int32(exactly: value) { return .date(date) }
+            if let date = Int32(exactly: value), SQLType.holds(date: date) { return .date(date) }
         case (.double(let bits), .float4), (.double(let bits), .float8):
             return .double(Double(bitPattern: bits))
         case (.string(let value), .text), (.string(let value), .varchar),

@@ -49,14 +49,22 @@ struct RowCursor {
     @inline(__always)
     mutating func value(_ type: SQLType) -> Datum? {
         switch type {
-        case .int2, .int4, .int8, .oid: return varint().map { .int(unzigzag($0)) }
+        case .int2, .int4, .int8, .oid:
+            guard let value = varint().map(unzigzag), type.holds(value) else { return nil }
+            return .int(value)
         case .text, .varchar, .char, .name, .unknown:
             return content().flatMap { validString($0) }.map { .text($0) }
         case .bool:
             guard let byte = fixed(UInt8.self), byte <= 1 else { return nil }
             return .bool(byte == 1)
-        case .date: return varint().flatMap { Int32(exactly: unzigzag($0)) }.map { .date($0) }
-        case .timestamp, .timestamptz: return fixed(Int64.self).map { .timestamp($0) }
+        case .date:
+            guard let date = varint().flatMap({ Int32(exactly: unzigzag($0)) }),
+                SQLType.holds(date: date)
+            else { return nil }
+            return .date(date)
+        case .timestamp, .timestamptz:
+            guard let time = fixed(Int64.self), SQLType.holds(timestamp: time) else { return nil }
+            return .timestamp(time)
         case .float4: return fixed(UInt32.self).map { .double(Double(Float(bitPattern: $0))) }
         case .float8: return fixed(UInt64.self).map { .double(Double(bitPattern: $0)) }
         case .bytea: return content().map { .bytes(Array($0)) }
