@@ -1,0 +1,78 @@
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// What leases allow: whom a tablet may vote for, whom it stands by, and how far it may serve.
+extension NodeCore {
+    /// Whether timestamps of this run cannot collide with those of an earlier one.
+    package var isClockUsable: Bool { durableRecord != nil && clockWait == 0 }
+
+    /// Microseconds until physical time passes what an earlier run may have given. Usually less than
+    /// a second; more where the wall clock was set back between the runs.
+    package var clockWait: UInt64 { physicalFloor - min(physicalFloor, clock.physical) }
+
+    func refreshLease(_ index: Int) {
+        let tablet = tablets[index]
+        let term = tablet.group.term
+        guard tablet.group.isLeader, isClockUsable, isClockConfirmed,
+            states[index].resignedTerm != term
+        else {
+            tablet.leaseBound = .zero
+            return
+        }
+        let acknowledgements = states[index].acknowledgements.lazy
+            .filter { $0.term == term }
+            .map { (node: $0.node, epoch: $0.epoch) }
+        tablet.leaseBound = leases.bound(
+            votersIncludingSelf: tablet.descriptor.replicas.count,
+            acknowledgements: acknowledgements, clock: clock)
+    }
+
+    /// Forbids votes that would break a lease that this node has granted.
+    func setVotePermission(_ index: Int) {
+        releaseStand(index)
+        let tablet = tablets[index]
+        tablet.group.mayLead = isClockConfirmed
+        tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
+        if tablet.descriptor.replicas.count == 1 {
+            tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody
+        } else if clock.monotonic < quietUntil || !isClockUsable {
+            tablet.group.votesAllowedFor = .nobody
+        } else if let leader = states[index].standsBy?.node,
+            let replica = tablet.descriptor.replica(on: leader)
+        {
+            tablet.group.votesAllowedFor = .only(replica)
+        } else {
+            tablet.group.votesAllowedFor = .anyone
+        }
+    }
+
+    /// Stops standing by a leader under a grant that has ended, or by that of an earlier term than
+    /// the one that is followed now.
+    ///
+    /// An acknowledgement counts only under the grant that it names; a later grant to the same node
+    /// says nothing for this tablet. A later leader was elected by voters of which none stands by
+    /// the earlier one any more, and they are a quorum: whatever this node does, the earlier one has
+    /// no lease. Without this, nodes that grant each other leases for other tablets could wait for
+    /// one another for ever; for what is left of that, see ``askWhetherTheyLead()``.
+    func releaseStand(_ index: Int) {
+        guard let stand = states[index].standsBy else { return }
+        let isSuperseded =
+            tablets[index].group.lead != .none && tablets[index].group.term > stand.term
+        if isSuperseded || leases.standingEpoch(for: stand.node, at: clock.monotonic) != stand.epoch {
+            states[index].standsBy = nil
+        }
+    }
+
+    func noteLeadership(_ index: Int) {
+        let tablet = tablets[index]
+        tablet.noteLeadership()
+        let leader = tablet.descriptor.node(of: tablet.group.lead) ?? .none
+        guard leader != states[index].leader else { return }
+        states[index].leader = leader
+        if leader != .none { states[index].campaignAt = nil }
+        // A new leader needs grants whose bounds reach above its floor; it does not wait for them.
+        if leader == configuration.node { heartbeat() }
+        redirectRequests(of: tablet.descriptor.id, to: leader)
+    }
+}
