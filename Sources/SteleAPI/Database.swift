@@ -17,8 +17,8 @@ public final class Database: Sendable {
     /// Runs `body` as one transaction and commits it.
     ///
     /// The transaction is serializable unless `options` say otherwise. After a conflict with
-    /// another transaction, or if its node was lost, `body` runs again from the start, so it should have no effects besides
-    /// its calls of the transaction.
+    /// another transaction, or if its node was lost, `body` runs again from the start, so it should
+    /// have no effects besides its calls of the transaction.
     ///
     ///     try await database.write { transaction in
     ///         let count = try await transaction.get("count", as: Int.self) ?? 0
@@ -48,6 +48,7 @@ public final class Database: Sendable {
             {
                 backend.rollback()
                 attempt += 1
+                await Self.standBack(after: attempt)
             } catch {
                 backend.rollback()
                 throw error
@@ -102,6 +103,16 @@ public final class Database: Sendable {
         case .unavailable: 2
         default: 0
         }
+    }
+
+    /// Waits before the next attempt, up to 10 ms and for longer the more have failed.
+    ///
+    /// Those that met once come back at the same pace and would meet again: then one of them could
+    /// lose each time. The first attempts are repeated at once, for most conflicts are past by then.
+    private static func standBack(after attempts: Int) async {
+        guard attempts > 2 else { return }
+        let most = min(50 << min(attempts, 16), 10_000)
+        try? await Task.sleep(for: .microseconds(Int.random(in: 0...most)))
     }
 
     /// A write of its own inside a transaction's closure would be another transaction, would be

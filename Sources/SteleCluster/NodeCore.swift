@@ -183,7 +183,6 @@ package final class NodeCore {
         effects = NodeEffects()
         isEngineBusy = false
         answers.begin()
-        for tablet in tablets where tablet.hasDeferred { tablet.resumeDeferred() }
         renewRecord()
         for index in tablets.indices {
             wakeIfDoubtful(index)
@@ -194,6 +193,7 @@ package final class NodeCore {
             nextTick = clock.monotonic + configuration.tickInterval
         }
         campaignWhereDue()
+        for tablet in tablets where tablet.hasDeferred { tablet.resumeDeferred() }
         evaluatePostponed()
         evaluateCongested()
     }

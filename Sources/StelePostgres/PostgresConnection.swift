@@ -103,6 +103,8 @@ package final class PostgresConnection {
     /// Waits for bytes from the client.
     func receive() async throws(Ending) {
         send(now: true)
+        // What was taken for a message is held no more, however long the next one takes to come.
+        try hold(decoder.unreadBytes)
         while true {
             let (arrival, wasPaused) = decoder.withBuffer { inbox.take(into: &$0) }
             if wasPaused { transport.resumeReading() }

@@ -32,6 +32,8 @@ extension SimulatedCluster {
         result.counts.turns += 1
         core.transactionsUsed = max(core.transactionsUsed, node.nextTransaction)
         let monotonic = node.clock.monotonic(at: now)
+        // The network takes whatever it is given.
+        for peer in core.peers { core.setBacklog(0, of: peer) }
         core.beginTurn(monotonic: monotonic, physical: node.clock.physical(at: now))
         handIn(node, core)
         if !isHealed, scenario.turnStallOdds > 0, faultRandom.oneIn(scenario.turnStallOdds) {

@@ -60,6 +60,9 @@ extension Tablet {
         }
     }
 
+    /// How long a read waits for a turn that has room for its answer, in microseconds.
+    private static let longestDeferral: UInt64 = 2_000_000
+
     /// Ends waits for locks whose time is over.
     package func expireLockWaits() {
         let now = clock.monotonic
@@ -76,7 +79,7 @@ extension Tablet {
         runAwakened()
     }
 
-    private func evaluate(_ waiter: WaitingRequest, ticket: UInt64?) {
+    func evaluate(_ waiter: WaitingRequest, ticket: UInt64?) {
         var waiter = waiter
         guard group.isLeader, group.leadTransferee == .none else {
             return fail(waiter, .notLeader, "this replica does not lead")
@@ -117,6 +120,9 @@ extension Tablet {
                 waiting[ticket] = waiter
             case .answers:
                 mark("tablet: a read waits for the next turn")
+                if waiter.deferredUntil == nil {
+                    waiter.deferredUntil = clock.monotonic + Self.longestDeferral
+                }
                 deferred.append(ticket)
                 waiting[ticket] = waiter
             case .latch(let index):

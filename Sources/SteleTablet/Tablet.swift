@@ -94,6 +94,8 @@ struct WaitingRequest {
     var lockDeadline: UInt64?
     /// Monotonic time after which a request that waits for the lease is sent back.
     var parkedUntil: UInt64?
+    /// Monotonic time after which a read that waits for a turn with room is sent back.
+    var deferredUntil: UInt64?
 }
 
 /// Effects of a tablet, collected by its node.

@@ -22,9 +22,22 @@ extension Tablet {
     /// Whether requests wait for the next turn.
     package var hasDeferred: Bool { !deferred.isEmpty }
 
-    /// Has the requests looked at that the last turn had no room for.
+    /// Looks at the requests that earlier turns had no room for, oldest first and before any that
+    /// comes in this turn. One that has waited for long is sent back: whoever asked may be gone.
     package func resumeDeferred() {
-        awakened += deferred
+        let tickets = deferred
         deferred = []
+        for (place, ticket) in tickets.enumerated() {
+            if answers.isUsedUp {
+                deferred += tickets[place...]
+                return
+            }
+            guard let waiter = waiting.removeValue(forKey: ticket) else { continue }
+            if let until = waiter.deferredUntil, clock.monotonic >= until {
+                fail(waiter, .overloaded, "more is read at once than the node can answer")
+            } else {
+                evaluate(waiter, ticket: ticket)
+            }
+        }
     }
 }

@@ -18,10 +18,12 @@ package final class BufferedBytes: Sendable {
 
     /// Takes in what is about to be held.
     ///
+    /// Nothing always has room.
+    ///
     /// - Throws: ``SteleError/Code/overloaded`` if there is no room for it; nothing changes then.
     package func add(_ bytes: Int) throws(SteleError) {
         let sum = total.wrappingAdd(bytes, ordering: .relaxed).newValue
-        guard sum <= limit else {
+        guard sum <= limit || bytes == 0 else {
             remove(bytes)
             throw SteleError(LimitExceeded(.bufferedBytes, count: sum, allowed: limit))
         }

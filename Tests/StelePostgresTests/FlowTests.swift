@@ -92,6 +92,34 @@ import Testing
         #expect(ServerMessages(transport.bytes).lines.suffix(2) == ["C SELECT 1", "Z I"])
     }
 
+    /// What was read for the last statement of an idle client is held no more.
+    @Test func idleClientsHoldNothing() async {
+        var configuration = PostgresService.Configuration()
+        configuration.unreadBytes = 1 << 20
+        let log = FakeLog()
+        let service = PostgresService(configuration, secret: { 1 }) { _ in FakeSession(log) }
+        var clients: [(inbox: PostgresInbox, task: Task<Void, Never>)] = []
+        for _ in 0..<4 {
+            let (inbox, transport) = (PostgresInbox(), FakeTransport())
+            let task = Task {
+                await PostgresConnection(
+                    inbox: inbox, transport: transport, service: service
+                ).run()
+            }
+            clients.append((inbox, task))
+            _ = inbox.receive(
+                Client.startup() + Client.query(String(repeating: " ", count: 600_000)))
+            func lines() -> [String] { ServerMessages(transport.bytes).lines }
+            for _ in 0..<100_000 where lines().filter({ $0 == "Z I" }).count < 2 {
+                await Task.yield()
+            }
+            #expect(lines().filter { $0 == "Z I" }.count == 2)
+            for _ in 0..<100 { await Task.yield() }
+        }
+        for client in clients { client.inbox.close() }
+        for client in clients { await client.task.value }
+    }
+
     @Test func receivingPausesAndResumes() async {
         let inbox = PostgresInbox()
         let transport = FakeTransport()
