@@ -27,15 +27,7 @@ extension BoundExpression {
             return try operand.evaluate(row, context)
                 .coerced(from: from, to: to, explicit: isExplicit, time: context.time)
         case .call(let function, let arguments):
-            var values: [Datum] = []
-            values.reserveCapacity(arguments.count)
-            let before = context.held
-            for argument in arguments {
-                let value = try argument.evaluate(row, context)
-                try context.hold(value)
-                values.append(value)
-            }
-            context.held = before
+            let values = try Self.row(arguments, of: row, context)
             return try function.apply(values, context)
         case .isIn(let operand, let list, let isNegated):
             return try membership(operand, list, isNegated, row, context)
