@@ -97,9 +97,9 @@ extension NodeCore {
 
     /// Has a tablet of this node look at a request.
     ///
-    /// A large one, with what comes after it, waits for the next turn: to read it took long already,
-    /// and the heartbeats of this turn leave first. Requests keep their order, but for reads whose answers
-    /// have to wait for a turn or a link with room.
+    /// A large one, with what comes after it, waits for the next turn: to read it took long
+    /// already, and the heartbeats of this turn leave first. Requests keep their order, but for
+    /// reads whose answers have to wait for a turn or a link with room.
     private func evaluate(_ request: TabletRequest, at tablet: Tablet, origin: UInt64) {
         guard
             !postponed.isEmpty || request.sizeHint > Self.largeRequestBytes
