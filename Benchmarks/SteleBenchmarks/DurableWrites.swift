@@ -101,8 +101,10 @@ private final class Writer: @unchecked Sendable {
         random = SeededRandom(seed: tablet.rawValue)
     }
 
-    /// Returns how many writes were made.
+    /// Returns how many writes were made. The thread is as prompt as a node's event loop, which is
+    /// who appends to a log otherwise.
     func write(until: Double) -> Int {
+        preferPromptness()
         let before = index
         let value = [UInt8](repeating: 0x61, count: 128)
         while time(CLOCK_MONOTONIC) < until {

@@ -1,4 +1,5 @@
 import Glibc
+import SteleBase
 import SteleLog
 
 /// What a log with a thread of its own can reach at most: one thread asks another one to write and
@@ -22,6 +23,7 @@ struct HandOver: Sendable {
         var count = 0
         let total = timed(1) {
             count = inThreads(2) { number in
+                preferPromptness()
                 var count = 0
                 while time(CLOCK_MONOTONIC) < until {
                     if number == 0 {

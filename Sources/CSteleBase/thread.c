@@ -26,6 +26,8 @@ void stele_thread_prefer_promptness(void) {
     // From Linux 6.12 on the slice of an ordinary thread, whose length decides how soon it takes
     // the place of another one; 0.1 ms is the shortest. Older kernels ignore it.
     attributes.runtime = 100000;
+    // Threads that this one starts, such as a library's for its background work, do not inherit it.
+    attributes.flags |= 1; // SCHED_FLAG_RESET_ON_FORK
     attributes.size = sizeof attributes;
     (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }

@@ -72,6 +72,8 @@ final class NodeAssembly: @unchecked Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         self.loop = loop
+        // As the log thread does, with which it exchanges work.
+        loop.execute { preferPromptness() }
         executor = LoopExecutor(loop: loop)
         pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
