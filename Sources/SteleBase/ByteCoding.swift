@@ -8,8 +8,9 @@ public struct DecodingError: Error, Hashable, Sendable, CustomStringConvertible 
 }
 
 /// Appends the parts of a binary format to a byte array. Integers are little-endian.
+@usableFromInline
 package struct ByteWriter: Sendable {
-    package var bytes: [UInt8]
+    @usableFromInline package var bytes: [UInt8]
 
     @inlinable
     package init() { bytes = [] }
@@ -86,6 +87,7 @@ package struct ByteWriter: Sendable {
 /// Reads the parts of a binary format from a byte slice; the counterpart of ``ByteWriter``.
 ///
 /// Every read is checked against the end; byte strings come out as slices of the input, not copied.
+@usableFromInline
 package struct ByteReader: Sendable {
     @usableFromInline let source: ArraySlice<UInt8>
     @usableFromInline var position: Int
@@ -126,7 +128,7 @@ package struct ByteReader: Sendable {
     @inlinable
     package mutating func readBool() throws(DecodingError) -> Bool {
         let value = try read(UInt8.self)
-        guard value <= 1 else { throw DecodingError("\(value) is no truth value") }
+        guard value <= 1 else { throw noTruth(value) }
         return value == 1
     }
 
@@ -140,7 +142,7 @@ package struct ByteReader: Sendable {
             position += 1
             let bits = UInt64(byte & 0x7F)
             guard shift < 63 || (shift == 63 && bits <= 1) else {
-                throw DecodingError("a variable-length integer exceeds 64 bits")
+                throw overlong()
             }
             value |= bits << shift
             if byte & 0x80 == 0 { return value }
@@ -152,9 +154,7 @@ package struct ByteReader: Sendable {
     @inlinable
     package mutating func readCount(ofAtLeast size: Int = 1) throws(DecodingError) -> Int {
         let count = try readVarint()
-        guard count <= UInt64(remaining / max(size, 1)) else {
-            throw DecodingError("a count of \(count) exceeds the \(remaining) bytes left")
-        }
+        guard count <= UInt64(remaining / max(size, 1)) else { throw excess(count) }
         return Int(count)
     }
 
@@ -186,8 +186,25 @@ package struct ByteReader: Sendable {
         }
     }
 
+    // What is thrown is made here, so that it is not inlined.
+
     @usableFromInline
     func truncated(_ wanted: Int) -> DecodingError {
         DecodingError("\(wanted) bytes expected, \(remaining) left")
+    }
+
+    @usableFromInline
+    func noTruth(_ value: UInt8) -> DecodingError {
+        DecodingError("\(value) is no truth value")
+    }
+
+    @usableFromInline
+    func overlong() -> DecodingError {
+        DecodingError("a variable-length integer exceeds 64 bits")
+    }
+
+    @usableFromInline
+    func excess(_ count: UInt64) -> DecodingError {
+        DecodingError("a count of \(count) exceeds the \(remaining) bytes left")
     }
 }

@@ -1,8 +1,9 @@
 /// A key as the key of a dictionary or member of a set.
 ///
 /// `[UInt8]` hashes and compares one element at a time; this does both over the whole of it.
+@usableFromInline
 package struct DictionaryKey: Hashable, Sendable {
-    package let bytes: KeyBytes
+    @usableFromInline package let bytes: KeyBytes
 
     @inlinable
     package init(_ bytes: KeyBytes) { self.bytes = bytes }

@@ -6,6 +6,7 @@ internal import CSteleBase
 /// its turn, because the thread sanitizer sees this one: it follows a mutex of POSIX, while that of
 /// the standard library takes its slow path, which is that of contention, in a library that is
 /// not instrumented, so that correct code is reported as a race (KD-0009).
+@usableFromInline
 package struct Locked<Value: Sendable>: ~Copyable, @unchecked Sendable {
     // Safety: the value is reached through `withLock` alone, which holds the lock meanwhile.
     @usableFromInline let value: UnsafeMutablePointer<Value>

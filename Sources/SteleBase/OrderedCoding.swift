@@ -13,23 +13,25 @@
 /// and doubles flip sign bits. Unlike there, byte strings end with 0x00 and escape both 0x00 and
 /// 0x01, as 0x01 0x01 and 0x01 0x02: with an escape that begins with the end mark, a string would
 /// be a prefix of those that go on with a zero. Parts of a nested tuple delimit themselves.
+@usableFromInline
 package enum OrderedCoding {
+    @usableFromInline
     package enum Tag {
         /// Ends byte strings and nested tuples.
-        package static let end: UInt8 = 0x00
-        package static let escape: UInt8 = 0x01
-        package static let null: UInt8 = 0x02
-        package static let bytes: UInt8 = 0x03
-        package static let string: UInt8 = 0x04
-        package static let nested: UInt8 = 0x05
+        @inlinable package static var end: UInt8 { 0x00 }
+        @inlinable package static var escape: UInt8 { 0x01 }
+        @inlinable package static var null: UInt8 { 0x02 }
+        @inlinable package static var bytes: UInt8 { 0x03 }
+        @inlinable package static var string: UInt8 { 0x04 }
+        @inlinable package static var nested: UInt8 { 0x05 }
         /// Negative integers of n bytes are `integer - n`, positive ones `integer + n`; n ≤ 16.
-        package static let integer: UInt8 = 0x20
-        package static let double: UInt8 = 0x38
-        package static let `false`: UInt8 = 0x3C
-        package static let `true`: UInt8 = 0x3D
-        package static let uniqueID: UInt8 = 0x40
+        @inlinable package static var integer: UInt8 { 0x20 }
+        @inlinable package static var double: UInt8 { 0x38 }
+        @inlinable package static var `false`: UInt8 { 0x3C }
+        @inlinable package static var `true`: UInt8 { 0x3D }
+        @inlinable package static var uniqueID: UInt8 { 0x40 }
         /// Tags are below; what is at or above is the complement of a tag.
-        package static let descending: UInt8 = 0x80
+        @inlinable package static var descending: UInt8 { 0x80 }
     }
 
     @inlinable

@@ -51,7 +51,13 @@ package struct MutationList: Sendable {
     package var isEmpty: Bool { writer.bytes.count == 1 }
 
     package mutating func put(
-        _ key: KeyBytes, _ value: some Collection<UInt8>, at timestamp: Timestamp,
+        _ key: KeyBytes, _ value: [UInt8], at timestamp: Timestamp, by transaction: TransactionID
+    ) {
+        put(key, value[...], at: timestamp, by: transaction)
+    }
+
+    package mutating func put(
+        _ key: KeyBytes, _ value: ArraySlice<UInt8>, at timestamp: Timestamp,
         by transaction: TransactionID
     ) {
         writer.write(Operation.putVersion.rawValue)

@@ -2,13 +2,14 @@ import SteleBase
 import SteleClock
 
 /// A moment to read at, and for whom.
+@usableFromInline
 package struct ReadPoint: Hashable, Sendable {
-    package var timestamp: Timestamp
+    @usableFromInline package var timestamp: Timestamp
     /// What was written above `timestamp` up to here may have been written before the read began:
     /// it is reported as uncertain. Equal to `timestamp`: nothing is uncertain.
-    package var uncertaintyLimit: Timestamp
+    @usableFromInline package var uncertaintyLimit: Timestamp
     /// Reads its own intents, whatever their timestamp.
-    package var transaction: TransactionID
+    @usableFromInline package var transaction: TransactionID
 
     @inlinable
     package init(

@@ -58,9 +58,9 @@ final class LogQueue: @unchecked Sendable {
         return items.count
     }
 
-    /// Everything queued; waits for something until a time of `CLOCK_MONOTONIC` has come, or for
-    /// as long as it takes. Nil once closed and empty.
-    func take(until deadline: UInt64?) -> [Item]? {
+    /// Moves everything queued to `taken`, which is empty; waits for something until a time of
+    /// `CLOCK_MONOTONIC` has come, or for as long as it takes. False once closed and empty.
+    func take(_ taken: inout [Item], until deadline: UInt64?) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while items.isEmpty, !isClosed {
@@ -73,11 +73,9 @@ final class LogQueue: @unchecked Sendable {
             if pthread_cond_timedwait(condition, mutex, &time) != 0 { break }
         }
         wanted = 0
-        if items.isEmpty { return isClosed ? nil : [] }
-        var taken: [Item] = []
-        taken.reserveCapacity(items.count)
+        if items.isEmpty { return !isClosed }
         swap(&taken, &items)
-        return taken
+        return true
     }
 
     /// Waits until so many batches are queued or a time of `CLOCK_MONOTONIC` has come; returns

@@ -15,6 +15,9 @@ extension LogWriter {
     /// - Parameter isIdle: nobody waits. Otherwise copying only keeps ahead of what is written.
     package func upkeep(isIdle: Bool = true) throws(LogError) -> Bool {
         if let failure { throw failure }
+        // While there is one segment, nothing can be given back or copied.
+        let isAlone = catalog.state.withLock { !$0.segments.hasClosed }
+        if isAlone, walk == nil, !wantsZeros { return false }
         try reclaim()
         if wantsZeros {
             try extendZeros(ifBelow: options.zeroedBytes)

@@ -16,6 +16,8 @@ final class LogWork {
     private static let pieceBytes = 4 << 20
     /// Up to so many bytes batches share a record.
     private static let recordBytes = 256 << 10
+    /// Room for so many batches is kept.
+    private static let keptItems = 1024
     /// When nothing was appended for so many nanoseconds, nobody is taken to wait for upkeep.
     private static let idleNanoseconds: UInt64 = 1_000_000
 
@@ -29,19 +31,24 @@ final class LogWork {
 
     func run() {
         var upkeepIsDue = false
-        while let items = queue.take(
-            until: upkeepIsDue ? Self.now() + Self.idleNanoseconds : nil)
+        // Used again and again, in turn with the queue's own.
+        var items: [LogQueue.Item] = []
+        while queue.take(
+            &items, until: upkeepIsDue ? Self.now() + Self.idleNanoseconds : nil)
         {
-            if !items.isEmpty {
+            let isIdle = items.isEmpty
+            if !isIdle {
                 let start = Self.now()
                 let result = commit(items)
                 let end = Self.now()
                 pace.committed(items.count, waiting: queue.count, nanoseconds: end - start)
                 for item in items { item.completion(result) }
+                // Batches are let go of at once, and memory that a rare crowd of them took.
+                items.removeAll(keepingCapacity: items.count <= Self.keptItems)
             }
-            upkeepIsDue = upkeep(isIdle: items.isEmpty)
+            upkeepIsDue = upkeep(isIdle: isIdle)
             if let failure = writer.failure { tell(failure) }
-            if !items.isEmpty { hold() }
+            if !isIdle { hold() }
         }
         writer.close()
     }

@@ -27,6 +27,8 @@ struct SegmentTable: Sendable {
     /// All but the newest, which is being written.
     var closed: ArraySlice<Segment> { segments.dropLast() }
 
+    var hasClosed: Bool { segments.count > 1 }
+
     mutating func append(_ segment: Segment) { segments.append(segment) }
 
     mutating func removeOldest() { segments.removeFirst() }
