@@ -118,7 +118,7 @@ private struct EngineBench {
                 })
         }
         for index in 0..<UInt64(Self.keys) { try read(index, engine) }
-        let allocations = try countAllocations {
+        let allocations = try countOwnAllocations {
             for index in 0..<UInt64(count) { try read(index, engine) }
         }
         guard allocations == 0 else {
