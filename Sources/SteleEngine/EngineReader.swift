@@ -81,7 +81,6 @@ package struct ObsoleteDeletions: Hashable, Sendable {
 
 extension EngineReader {
     /// A scan that takes everything at or below `timestamp` for certain.
-    @inlinable
     package func scan(
         _ range: KeyRange, at timestamp: Timestamp, limits: ScanLimits, reverse: Bool,
         into page: inout ScanPage
