@@ -62,8 +62,9 @@ func countAllocations(_ body: () throws -> Void) rethrows -> Double {
     return Double(stele_allocations_of_process())
 }
 
-/// The heap allocations of this thread while `body` runs: of work that leaves nothing to others, and
-/// whose figure must not depend on what RocksDB does meanwhile, such as waking every ten seconds.
+/// The heap allocations of this thread while `body` runs, which leaves nothing to other threads.
+///
+/// What RocksDB does meanwhile, such as waking every ten seconds, does not count.
 func countOwnAllocations(_ body: () throws -> Void) rethrows -> Int {
     stele_allocations_start()
     defer { stele_allocations_stop() }

@@ -23,7 +23,9 @@ else {
     end("usage: SteleBenchmarks \(names)", status: 2)
 }
 // A counter that sees nothing would report every path as free of allocations.
-guard stele_allocations_supported() == 1, countAllocations({ keep([suite.name]) }) == 1 else {
+guard stele_allocations_supported() == 1, countAllocations({ keep([suite.name]) }) == 1,
+    countOwnAllocations({ keep([suite.name]) }) == 1
+else {
     end("heap allocations cannot be counted here", status: 1)
 }
 do {

@@ -24,7 +24,8 @@ void stele_thread_prefer_promptness(void) {
     if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
     if (attributes.policy != 0) return;
     // From Linux 6.12 on the slice of an ordinary thread, whose length decides how soon it takes
-    // the place of another one; 0.1 ms is the shortest. Older kernels ignore it.
+    // the place of another one; 0.1 ms is the shortest. Older kernels have none to tell.
+    if (attributes.runtime == 0) return;
     attributes.runtime = 100000;
     // Threads that this one starts, such as a library's for its background work, do not inherit it.
     attributes.flags |= 1; // SCHED_FLAG_RESET_ON_FORK

@@ -22,7 +22,9 @@ extension LogWriter {
         // A compaction may have been faster than the copying.
         if let walk, walk.segment.sequence != catalog.oldestSequence { self.walk = nil }
         if walk == nil {
-            guard let oldest = segmentWorthCopying() else { return }
+            let count = options.segmentsBeforeMoving
+            let oldest = catalog.state.withLock { $0.segments.worthCopying(from: count) }
+            guard let oldest else { return }
             walk = SegmentWalk(oldest)
             walkCredit = 0
         }
@@ -33,19 +35,6 @@ extension LogWriter {
         try copySlice(&walk)
         walkCredit -= walk.offset - before
         if walk.isFinished { try finish(walk) } else { self.walk = walk }
-    }
-
-    /// The oldest segment if the log is worth cleaning.
-    private func segmentWorthCopying() -> Segment? {
-        catalog.state.withLock { state in
-            let closed = state.segments.closed
-            guard closed.count >= options.segmentsBeforeMoving, let oldest = closed.first else {
-                return nil
-            }
-            let live = closed.reduce(0) { $0 + $1.liveBytes }
-            let total = closed.reduce(0) { $0 + $1.fileBytes }
-            return live < total / 2 ? oldest : nil
-        }
     }
 
     /// Copies what lives in the next records as one record, and points to it once it is durable.

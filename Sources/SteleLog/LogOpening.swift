@@ -12,8 +12,9 @@ extension LogWriter {
         if options.mustExist, !(try hasLog(directory, fileSystem)) {
             throw .missing(directory: directory)
         }
-        let lock = try takeLock(directory, fileSystem)
-        let recovery = try LogRecovery(files: fileSystem, directory: directory)
+        let lock = try takeLock(directory, fileSystem, mustExist: options.mustExist)
+        let recovery = try LogRecovery(
+            files: fileSystem, directory: directory, mustExist: options.mustExist)
         let catalog = LogCatalog(recovery.state)
         let writer = LogWriter(
             catalog: catalog, files: fileSystem, directory: directory, options: options, lock: lock,
@@ -49,7 +50,7 @@ extension LogWriter {
     }
 
     private static func takeLock(
-        _ directory: String, _ files: any FileSystem
+        _ directory: String, _ files: any FileSystem, mustExist: Bool
     ) throws(LogError) -> any FileLock {
         let isNew = try reachingDisk { () throws(FileError) in
             try files.createDirectory(directory)
@@ -60,7 +61,7 @@ extension LogWriter {
         }
         if !isNew, !names.contains(LogFormat.lockName) {
             // A log that is refused gets no lock file either. It is read again under the lock.
-            _ = try LogRecovery(files: files, directory: directory)
+            _ = try LogRecovery(files: files, directory: directory, mustExist: mustExist)
         }
         let lock = try reachingDisk { () throws(FileError) in
             // Not only when it is new: whoever created it may have been killed right after.

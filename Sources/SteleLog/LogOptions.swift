@@ -18,7 +18,8 @@ package struct LogOptions: Sendable {
     /// How much of the oldest segment is read and copied at a time, between two groups of batches:
     /// little enough to take no longer than a few syncs.
     package var movedBytes = 64 << 10
-    /// Whether there has to be a log already: then a directory without one is refused, not made one.
+    /// Whether a log has been begun already: then a directory without one, or without any record of
+    /// it, is refused and not made one.
     package var mustExist = false
     /// Where salts are drawn from: random in production, from the seed in a simulation.
     package var saltSeed: UInt64

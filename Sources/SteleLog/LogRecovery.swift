@@ -20,7 +20,8 @@ struct LogEnd {
 ///
 /// Segments are given back only when the newest one's header and checkpoint are synced. So the last
 /// one that is left has both whole, unless it is the first one that there ever was: what nothing
-/// before it and nothing behind it vouches for is vouched for by that.
+/// before it and nothing behind it vouches for is vouched for by that. Whoever knows that a log was
+/// begun knows that the first one was whole too.
 struct LogRecovery {
     private let files: any FileSystem
     private let directory: String
@@ -34,7 +35,8 @@ struct LogRecovery {
     /// The records of the newest segment that nothing proves to have been synced.
     private(set) var unproven: (file: any File, offset: Int, bytes: ArraySlice<UInt8>)?
 
-    init(files: any FileSystem, directory: String) throws(LogError) {
+    /// - Parameter mustExist: a log has been begun here, so a record of it is left.
+    init(files: any FileSystem, directory: String, mustExist: Bool) throws(LogError) {
         self.files = files
         self.directory = directory
         var candidates = try open()
@@ -71,12 +73,22 @@ struct LogRecovery {
             if !candidates.isEmpty { end.sequence = max(end.sequence, abandonedFile.sequence) }
             state.fileBytes += abandonedFile.bytes
         }
+        if mustExist, !holdsRecord {
+            throw .corrupt(
+                file: abandoned ?? state.segments.oldest?.path ?? directory, offset: 0,
+                reason: "the log was begun, but no record of it is left")
+        }
         try expectNoHoles()
         guard end.sequence < .max, end.position <= SegmentHeader.highestPosition else {
             throw .corrupt(
                 file: directory, offset: 0, reason: "no segment can follow \(end.sequence)")
         }
         state.synced = end.position
+    }
+
+    private var holdsRecord: Bool {
+        guard let oldest = state.segments.oldest else { return false }
+        return end.position > oldest.base + UInt64(LogFormat.segmentHeaderBytes)
     }
 
     // MARK: Files

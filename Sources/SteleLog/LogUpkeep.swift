@@ -15,9 +15,7 @@ extension LogWriter {
     /// - Parameter isIdle: nobody waits. Otherwise copying only keeps ahead of what is written.
     package func upkeep(isIdle: Bool = true) throws(LogError) -> Bool {
         if let failure { throw failure }
-        // While there is one segment, nothing can be given back or copied.
-        let isAlone = catalog.state.withLock { !$0.segments.hasClosed }
-        if isAlone, walk == nil, !wantsZeros { return false }
+        if walk == nil, !wantsZeros, !hasSegmentToFree { return false }
         try reclaim()
         if wantsZeros {
             try extendZeros(ifBelow: options.zeroedBytes)
@@ -31,7 +29,7 @@ extension LogWriter {
 
     private func reclaim() throws(LogError) {
         try vouchForLastCopies()
-        while let segment = removableSegment() {
+        while let segment = catalog.state.withLock(\.segments.removable) {
             guard let removed = takeOldest(segment.sequence) else { return }
             let bytes = try attempt { () throws(FileError) in try giveBack(removed) }
             catalog.state.withLock { state in
@@ -41,10 +39,11 @@ extension LogWriter {
         }
     }
 
-    private func removableSegment() -> Segment? {
+    /// Whether the oldest segment can be given back, or is worth copying out of.
+    private var hasSegmentToFree: Bool {
         catalog.state.withLock { state in
-            guard let oldest = state.segments.closed.first else { return nil }
-            return oldest.liveEntries == 0 ? oldest : nil
+            state.segments.removable != nil
+                || state.segments.worthCopying(from: options.segmentsBeforeMoving) != nil
         }
     }
 

@@ -27,7 +27,19 @@ struct SegmentTable: Sendable {
     /// All but the newest, which is being written.
     var closed: ArraySlice<Segment> { segments.dropLast() }
 
-    var hasClosed: Bool { segments.count > 1 }
+    /// The oldest segment if nothing lives in it.
+    var removable: Segment? {
+        guard let oldest = closed.first, oldest.liveEntries == 0 else { return nil }
+        return oldest
+    }
+
+    /// The oldest segment if there are so many closed ones and less than half of them lives.
+    func worthCopying(from count: Int) -> Segment? {
+        guard segments.count > count, let oldest = closed.first else { return nil }
+        let live = closed.reduce(0) { $0 + $1.liveBytes }
+        let total = closed.reduce(0) { $0 + $1.fileBytes }
+        return live < total / 2 ? oldest : nil
+    }
 
     mutating func append(_ segment: Segment) { segments.append(segment) }
 

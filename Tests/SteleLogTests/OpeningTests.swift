@@ -48,6 +48,31 @@ import Testing
         #expect(try openWriter(disk, options).recovered.replicas.first?.lastIndex == 1)
     }
 
+    @Test(arguments: [0, 512, 4096, 1 << 20])
+    func anOnlySegmentWithoutItsContentIsDamagedIfItWasBegun(length: Int) throws {
+        let path = "log/0000000000000001.log"
+        let disk = SimulatedFileSystem(seed: 1)
+        try openWriter(disk).writer.commit(single(1, [1]))
+        disk.crash()
+        let header = try #require(disk.content(of: path)).prefix(LogFormat.segmentHeaderBytes)
+        var options = smallOptions()
+        options.mustExist = true
+        for start in [[], Array(header)] {
+            let zeros = [UInt8](repeating: 0, count: max(0, length - start.count))
+            disk.setContent(of: path, to: start + zeros)
+            let before = disk.paths
+            do {
+                _ = try openWriter(disk, options)
+                Issue.record("an empty log was made of a lost one")
+            } catch LogError.corrupt(let file, _, _) {
+                #expect(file == path)
+            }
+            #expect(disk.paths == before)
+        }
+        // Nobody knows that it was begun.
+        #expect(try openWriter(disk).recovered.replicas.isEmpty)
+    }
+
     @Test func aLogWithoutSegmentsButWithSparesIsDamaged() throws {
         let disk = SimulatedFileSystem(seed: 1)
         disk.setContent(of: "log/0000000000000001.spare", to: [1])
