@@ -41,6 +41,13 @@ import Testing
 
         func signal(_ number: Int32) { Foundation.kill(process.processIdentifier, number) }
 
+        /// Returns once every thread has stopped; one that writes to the disk ends that before.
+        func stop() -> Bool {
+            signal(SIGSTOP)
+            var information = siginfo_t()
+            return waitid(P_PID, id_t(process.processIdentifier), &information, WSTOPPED) == 0
+        }
+
         func end() -> Int32 {
             process.waitUntilExit()
             return process.terminationStatus
@@ -90,7 +97,7 @@ import Testing
             let first = try Life(directory)
             let state = first.line()
             #expect(state?.hasPrefix("state ") == true)
-            first.signal(SIGSTOP)
+            #expect(first.stop())
             let before = try files(directory)
             #expect(before.count > 4)
             let reasons = [
