@@ -82,7 +82,7 @@ public:
     }
 };
 
-// Values of the family `data`: kind byte, 8-byte transaction id, value.
+// Values of the family `data`: kind byte, 8-byte transaction id, value; a deletion has none.
 enum class VersionKind : uint8_t { value = 1, deletion = 2 };
 
 constexpr size_t kVersionHeaderBytes = 9;
@@ -103,6 +103,7 @@ inline bool decodeVersion(const rocksdb::Slice &bytes, StoredVersion *version) {
     if (bytes.size() < kVersionHeaderBytes) return false;
     version->kind = static_cast<VersionKind>(bytes[0]);
     if (version->kind != VersionKind::value && version->kind != VersionKind::deletion) return false;
+    if (version->kind == VersionKind::deletion && bytes.size() > kVersionHeaderBytes) return false;
     std::memcpy(&version->transaction, bytes.data() + 1, sizeof version->transaction);
     version->value =
         rocksdb::Slice(bytes.data() + kVersionHeaderBytes, bytes.size() - kVersionHeaderBytes);

@@ -252,7 +252,7 @@ private final class MemoryImport: ReplicaImport {
         case 1:
             return .putVersion(
                 key: user, value: reader.rest, timestamp: timestamp, transaction: transaction)
-        case 2:
+        case 2 where reader.isAtEnd:
             return .deleteVersion(key: user, timestamp: timestamp, transaction: transaction)
         default:
             throw DecodingError("a version has an unknown form")

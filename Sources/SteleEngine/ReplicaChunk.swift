@@ -10,8 +10,8 @@ import SteleBase
 /// Pairs: family (1; 1 to 3 as in ``PlainFamily``, 4 for versions), key length, value length (4
 /// each), key, value; by family, then by key. A key of the family `local` begins with the item.
 /// Keys of versions end with the inverted timestamp (8, big-endian), and their values begin with a
-/// kind (1; 1 is a value, 2 a deletion) and the transaction (8). The replica's applied state is among
-/// them, the same as in the frames.
+/// kind (1; 1 is a value, 2 a deletion, behind which nothing follows) and the transaction (8). The
+/// replica's applied state is among them, the same as in the frames.
 package struct ReplicaChunk: Sendable {
     package static let version: UInt8 = 1
 
