@@ -126,7 +126,7 @@ final class ClientService: @unchecked Sendable {
         host.post(
             .submit(
                 TabletRequest(transaction: transaction, body: body), Self.timeout,
-                .callback(callback)))
+                token: host.nextToken(), .callback(callback)))
     }
 
     /// Runs `body` as one transaction, again after a conflict, and answers with its result.

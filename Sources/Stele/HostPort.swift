@@ -8,12 +8,26 @@ struct HostPort: RequestPort {
     let host: NodeHost
     let numbers: TransactionNumbers
 
-    func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
-        await withUnsafeContinuation { host.post(.submit(request, timeout, .task($0))) }
+    func nextToken() -> UInt64 { host.nextToken() }
+
+    func cancel(_ token: UInt64) { host.post(.cancel(token)) }
+
+    func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                host.post(.submit(request, timeout, token: token, .task(continuation)))
+                // The handler came too early if the task was cancelled before.
+                if Task.isCancelled { host.post(.cancel(token)) }
+            }
+        } onCancel: {
+            host.post(.cancel(token))
+        }
     }
 
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
-        host.post(.submit(request, .seconds(1), .callback { _ in whenDone() }))
+        host.post(
+            .submit(
+                request, .seconds(1), token: host.nextToken(), .callback { _ in whenDone() }))
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }

@@ -10,6 +10,7 @@ import SteleLog
 import SteleRaft
 import SteleTablet
 import SteleTransport
+import Synchronization
 
 /// Gives a ``NodeCore`` its turns and carries out what it wants done.
 ///
@@ -34,7 +35,7 @@ final class NodeHost: @unchecked Sendable {
     private var engine: (any StorageEngine)?
     private var transport: Transport?
     private var waiters: [UInt64: Waiter] = [:]
-    private var lastToken: UInt64 = 0
+    private let lastToken = Atomic<UInt64>(0)
     private var needsTurn = false
     private var wakeAt: UInt64 = .max
     private var timer: Scheduled<Void>?
@@ -68,7 +69,9 @@ final class NodeHost: @unchecked Sendable {
 
     /// What may happen between two turns.
     enum Event {
-        case submit(TabletRequest, Duration, Waiter)
+        case submit(TabletRequest, Duration, token: UInt64, Waiter)
+        /// Whoever waits for this answer waits no longer.
+        case cancel(UInt64)
         case synced(UInt64)
         case failed(SteleError)
         /// A flush that the turn asked for has ended.
@@ -119,6 +122,9 @@ final class NodeHost: @unchecked Sendable {
         pump()
         return promise.futureResult
     }
+
+    /// A name for a request that is submitted next. From any thread.
+    func nextToken() -> UInt64 { lastToken.add(1, ordering: .relaxed).newValue }
 
     /// Adds an event from any thread and sees to it that a turn follows.
     func post(_ event: Event) {
@@ -176,11 +182,10 @@ final class NodeHost: @unchecked Sendable {
 
     private func handle(_ event: Event, _ core: NodeCore) {
         switch event {
-        case .submit(let request, let timeout, let waiter):
-            lastToken += 1
-            waiters[lastToken] = waiter
-            core.submit(
-                request, token: lastToken, timeoutMicroseconds: timeout.microseconds)
+        case .submit(let request, let timeout, let token, let waiter):
+            waiters[token] = waiter
+            core.submit(request, token: token, timeoutMicroseconds: timeout.microseconds)
+        case .cancel(let token): core.cancel(token: token)
         case .synced(let token):
             core.logSynced(token)
             if let record = core.durableRecord {
@@ -321,7 +326,7 @@ final class NodeHost: @unchecked Sendable {
     }
 
     private func refuse(_ events: [Event]) {
-        for case .submit(_, _, let waiter) in events {
+        for case .submit(_, _, _, let waiter) in events {
             waiter.resume(.failed(.init(.notLeader, "the node does not serve (yet, or any more)")))
         }
     }

@@ -66,12 +66,24 @@ package protocol TransactionBackend: AnyObject, Sendable {
     @discardableResult
     func commit() async throws(SteleError) -> Timestamp
 
-    /// Gives everything up, at once: a call that waits for a lock fails. Does nothing if the
+    /// Gives everything up, at once: a call that waits for an answer fails. Does nothing if the
     /// transaction has ended. May be called from anywhere.
     func rollback()
+
+    /// From here on ``interrupt()`` is meant for the call that follows.
+    func expectInterruption()
+
+    /// Ends the call that waits, or is about to, with ``SteleError/Code/cancelled``; a commit whose
+    /// outcome is not known by then says so. The transaction goes on, and holds what it holds. May be
+    /// called from anywhere.
+    func interrupt()
 }
 
 extension TransactionBackend {
+    package func expectInterruption() {}
+
+    package func interrupt() {}
+
     package func lock(
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait
     ) async throws(SteleError) -> [LockedValue] {

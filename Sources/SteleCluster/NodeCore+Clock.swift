@@ -15,7 +15,7 @@ extension NodeCore {
     }
 
     /// Whether the peers have shown their clocks and do not agree with this node's.
-    private var isClockDoubtful: Bool {
+    var isClockDoubtful: Bool {
         clockVerdict == .disputed || clockVerdict == .outOfBounds
     }
 
@@ -34,35 +34,6 @@ extension NodeCore {
         }
         clockReadings.removeAll(keepingCapacity: true)
         clockVerdict = clockMonitor.verdict(at: end)
-    }
-
-    /// Lets the verdict age, and hands on what a node with a doubtful clock must not lead.
-    ///
-    /// A leader that has heard of nobody for a while keeps its tablets: it serves nothing, and what
-    /// its peers show next decides.
-    func judgeClock() {
-        clockVerdict = clockMonitor.verdict(at: clock.monotonic)
-        for index in tablets.indices where tablets[index].group.isLeader {
-            let hasResigned = states[index].resignedTerm == tablets[index].group.term
-            if isClockDoubtful || hasResigned { resign(index) }
-        }
-    }
-
-    /// Asks another replica to lead. The lease is given up first, and for good: the others vote
-    /// for the one that was asked although they stand by this node.
-    private func resign(_ index: Int) {
-        let tablet = tablets[index]
-        guard tablet.group.leadTransferee == .none else { return }
-        let targets = tablet.descriptor.replicas.filter {
-            $0.node != configuration.node && isLive($0.node)
-        }
-        guard !targets.isEmpty else { return }
-        let target = targets[states[index].resignations % targets.count]
-        states[index].resignations += 1
-        states[index].resignedTerm = tablet.group.term
-        tablet.leaseBound = .zero
-        mark("cluster: leadership is handed on because of the clock")
-        tablet.group.transferLeader(to: target.id)
     }
 
     /// Answers heartbeats with this node's time, read after they had arrived.

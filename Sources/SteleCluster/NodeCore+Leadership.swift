@@ -32,7 +32,7 @@ extension NodeCore {
     func setVotePermission(_ index: Int) {
         releaseStand(index)
         let tablet = tablets[index]
-        tablet.group.mayLead = isClockConfirmed
+        tablet.group.mayLead = isClockConfirmed && !isDiskSlow
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody
@@ -66,13 +66,28 @@ extension NodeCore {
 
     func noteLeadership(_ index: Int) {
         let tablet = tablets[index]
+        let led = tablet.leadingTerm
         tablet.noteLeadership()
+        if led != 0, tablet.leadingTerm != led { endedLeaderships.append((index, led)) }
         let leader = tablet.descriptor.node(of: tablet.group.lead) ?? .none
         guard leader != states[index].leader else { return }
         states[index].leader = leader
         if leader != .none { states[index].campaignAt = nil }
         // A new leader needs grants whose bounds reach above its floor; it does not wait for them.
         if leader == configuration.node { heartbeat() }
-        redirectRequests(of: tablet.descriptor.id, to: leader)
+        if leader != .none { redirectRequests(of: tablet.descriptor.id, to: leader) }
+    }
+
+    /// Frees those who stand by this node as a leader that it no longer is, without being asked:
+    /// their question might not get through. After all that it still said as one.
+    func tellEndedLeaderships() {
+        for (index, term) in endedLeaderships {
+            let descriptor = tablets[index].descriptor
+            for peer in outgoing.indices
+            where descriptor.replicas.contains(where: { $0.node == outgoing[peer].node }) {
+                outgoing[peer].messages.append(.notLeading(descriptor.id, term))
+            }
+        }
+        endedLeaderships.removeAll(keepingCapacity: true)
     }
 }

@@ -81,7 +81,7 @@ extension NodeCore {
 
     /// One record for everything that this turn has to make durable.
     func writeLog() {
-        var append = PendingAppend(token: lastAppend + 1)
+        var append = PendingAppend(token: lastAppend + 1, askedAt: clock.monotonic)
         var batch = LogBatch()
         for index in tablets.indices {
             let tablet = tablets[index]

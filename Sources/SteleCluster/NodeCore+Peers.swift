@@ -16,7 +16,12 @@ extension NodeCore {
         switch message {
         case .heartbeat(let heartbeat):
             noteBoot(heartbeat.boot, of: peer)
+            noteReached(heartbeat.heard, by: peer)
+            outgoing[peer].heard = heartbeat.sentAt
             guard isClockUsable else { return }
+            guard reaches(peer) else {
+                return mark("cluster: no grant to a node that cannot be reached")
+            }
             // A clock that may be wrong must not lend its time to a leader's floor.
             let reference =
                 isClockConfirmed ? clock.physical : min(clock.physical, heartbeat.physical)
@@ -58,15 +63,10 @@ extension NodeCore {
                 outgoing[peer].messages.append(.notLeading(id, term))
             }
         case .notLeading(let id, let term):
-            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
-                let stand = states[index].standsBy, stand.node == node, stand.term == term
-            else { return }
-            mark("cluster: a node stops standing by one that does not lead any more")
-            states[index].standsBy = nil
-        case .request(let id, let request):
-            handleRemote(request, id: id, from: node)
-        case .reply(let id, let reply):
-            complete(id, reply, from: node)
+            guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
+            leadershipEnded(index, of: node, in: term)
+        case .request(let header, let request): handleForwarded(request, header, from: node)
+        case .reply(let attempt, let reply): complete(attempt, reply, from: node)
         }
     }
 
@@ -103,9 +103,34 @@ extension NodeCore {
     }
 
     func heartbeat() {
-        let heartbeat = PeerMessage.Heartbeat(
-            sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical)
-        for peer in outgoing.indices { outgoing[peer].messages.append(.heartbeat(heartbeat)) }
+        var heartbeat = PeerMessage.Heartbeat(
+            sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical, heard: 0)
+        for peer in outgoing.indices {
+            heartbeat.heard = outgoing[peer].heard
+            outgoing[peer].messages.append(.heartbeat(heartbeat))
+        }
+    }
+
+    /// Takes in which heartbeat of this node a peer has got; one of an earlier run says nothing.
+    private func noteReached(_ heard: UInt64, by peer: Int) {
+        let sentAt = heard &- echoMark
+        guard sentAt >= startedAt, sentAt <= clock.monotonic else { return }
+        outgoing[peer].reachedAt = max(outgoing[peer].reachedAt, sentAt)
+    }
+
+    /// Whether a peer gets what this node sends, as far as is known: connections stand in both
+    /// directions, and it told lately of having heard this node.
+    ///
+    /// A node that can send but cannot be reached is granted nothing: the grant would be of no use
+    /// to it, and its giver, who must not vote for anybody else meanwhile, would keep a healthy
+    /// majority from electing a leader for as long as the fault lasts.
+    func reaches(_ peer: Int) -> Bool {
+        outgoing[peer].isConnected && clock.monotonic < outgoing[peer].reachedAt + electionTimeout
+    }
+
+    /// Microseconds without a sign of life after which a leader is replaced.
+    var electionTimeout: UInt64 {
+        UInt64(configuration.electionTicks) * configuration.tickInterval
     }
 
     /// Whether a peer was heard of within the last second; this node itself always was.
@@ -121,13 +146,15 @@ extension NodeCore {
         if let index = tablets.firstIndex(where: { $0.descriptor.id == id }) {
             return states[index].leader
         }
-        return leaderHints[id] ?? .none
+        return leaderHints[id]?.node ?? .none
     }
 
     /// A connection to `node` stands in both directions.
     package func peerConnected(_ node: NodeID) {
         guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
         outgoing[peer].isConnected = true
+        // It welcomed this node a moment ago.
+        outgoing[peer].reachedAt = max(outgoing[peer].reachedAt, clock.monotonic)
     }
 
     /// What the host has for `node` and the network has not taken yet.
@@ -142,23 +169,36 @@ extension NodeCore {
 
     /// A connection to `node` was closed: it counts as an elapsed election timeout there.
     ///
-    /// Candidates are staggered by their rank among the replicas that are left, and wait until
-    /// the grants that they gave to the lost leader have ended.
+    /// Candidates wait until the grants that they gave to the lost leader have ended.
     package func peerDisconnected(_ node: NodeID) {
         if let peer = outgoing.firstIndex(where: { $0.node == node }) {
             outgoing[peer].isConnected = false
         }
         for index in tablets.indices {
-            let tablet = tablets[index]
-            guard tablet.descriptor.node(of: tablet.group.lead) == node else { continue }
-            let rank = tablet.descriptor.replicas.filter { $0.node != node && $0.id < tablet.replica }
-                .count
             releaseStand(index)
-            tablet.group.forgetLeader()
-            states[index].campaignAt =
-                max(clock.monotonic, leases.grantEnd(for: node)) + UInt64(rank) * 40_000 + 1_000
+            replaceLeader(index, on: node, notBefore: leases.grantEnd(for: node))
         }
         loseRequests(sentTo: node)
+    }
+
+    /// A node told that it leads a tablet no more in a term.
+    private func leadershipEnded(_ index: Int, of node: NodeID, in term: Term) {
+        if let stand = states[index].standsBy, stand.node == node, stand.term == term {
+            mark("cluster: a node stops standing by one that does not lead any more")
+            states[index].standsBy = nil
+        }
+        if tablets[index].group.term == term { replaceLeader(index, on: node, notBefore: 0) }
+    }
+
+    /// Campaigns soon if `node` led a tablet. Candidates are staggered by their rank among the
+    /// replicas that are left.
+    private func replaceLeader(_ index: Int, on node: NodeID, notBefore earliest: UInt64) {
+        let tablet = tablets[index]
+        guard tablet.descriptor.node(of: tablet.group.lead) == node else { return }
+        let rank = tablet.descriptor.replicas.count { $0.node != node && $0.id < tablet.replica }
+        tablet.group.forgetLeader()
+        states[index].campaignAt =
+            max(clock.monotonic, earliest) + UInt64(rank) * 40_000 + 1_000
     }
 
     /// Ends a tablet's sleep when a grant has lapsed that vouched for those on whom it depends: for a
@@ -220,12 +260,12 @@ extension NodeCore {
     /// The leader of a tablet that stepped down, because it heard of a later term or could not reach
     /// a quorum, may go on being granted leases for its other tablets; those that stood by it would
     /// then vote for nobody else for as long as nobody is elected. A node leads in a term once at
-    /// most, so once it says that it does not, there is no lease left to break.
+    /// most, so once it says that it does not, there is no lease left to break. It says so unasked,
+    /// see ``noteLeadership(_:)``; this is for when that was lost.
     func askWhetherTheyLead() {
-        let patience = UInt64(configuration.electionTicks) * configuration.tickInterval
         for index in tablets.indices {
             guard let stand = states[index].standsBy, !tablets[index].group.isHibernated,
-                clock.monotonic > states[index].leaderHeardAt + patience,
+                clock.monotonic > states[index].leaderHeardAt + electionTimeout,
                 let peer = outgoing.firstIndex(where: { $0.node == stand.node })
             else { continue }
             outgoing[peer].messages.append(.standing(tablets[index].descriptor.id, stand.term))

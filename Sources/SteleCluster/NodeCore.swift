@@ -60,13 +60,17 @@ package final class NodeCore {
     package let peers: [NodeID]
     var leases: LeaseTable
     var states: [TabletState]
-    /// Requests that entered here, and those that other nodes forwarded, by number.
+    /// Requests that entered here or are passed on, and those that other nodes forwarded, by number.
     var pending: [UInt64: PendingRequest] = [:]
     var remoteOrigins: [UInt64: RemoteRequest] = [:]
-    /// The values of `remoteOrigins`.
-    var remoteRequests: Set<RemoteRequest> = []
+    /// The numbers of `remoteOrigins`.
+    var remoteRequests: [RemoteRequest.Name: UInt64] = [:]
     var retries: [(due: UInt64, id: UInt64)] = []
-    var leaderHints: [TabletID: NodeID] = [:]
+    /// What refusals told; see ``knownLeader(of:)``.
+    var leaderHints: [TabletID: LeaderHint] = [:]
+    /// Transactions of this node that have asked for locks and have not ended.
+    var lockers: Set<TransactionID> = []
+    var abandonedLocks = AbandonedLocks()
     /// Requests that this node's tablets look at in the next turn, in the order in which they came.
     var postponed: [(tablet: Tablet, request: TabletRequest, origin: UInt64)] = []
     /// Reads that peers forwarded and whose answers have to wait for the network, in order.
@@ -106,6 +110,8 @@ package final class NodeCore {
     var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
     /// Answers to heartbeats of this turn, which leave with the time of its end.
     var heartbeatReplies: [(peer: Int, reply: PeerMessage.HeartbeatReply)] = []
+    /// Tablets that this node has stopped leading in this turn, and in which term.
+    var endedLeaderships: [(tablet: Int, term: Term)] = []
     /// The monotonic time at which the turn's physical time was read.
     var turnBegan: UInt64
     private var nextTick: UInt64
@@ -214,6 +220,7 @@ package final class NodeCore {
         releaseReplies()
         writeLog()
         requestFlush()
+        tellEndedLeaderships()
         sendHeartbeatReplies()
         for index in outgoing.indices where !outgoing[index].messages.isEmpty {
             effects.messages.append(outgoing[index])
@@ -297,7 +304,7 @@ package final class NodeCore {
 
     private func tick() {
         heartbeat()
-        judgeClock()
+        judgeLeaderships()
         for index in tablets.indices {
             let tablet = tablets[index]
             tablet.expireLockWaits()
@@ -308,6 +315,6 @@ package final class NodeCore {
         }
         releaseLocksOfDeadNodes()
         askWhetherTheyLead()
-        expireRequests()
+        checkRequests()
     }
 }

@@ -35,6 +35,11 @@ package struct PeerOutbox: Sendable {
     var isConnected = false
     /// When the peer was last heard of; nil if it never was.
     var lastHeard: UInt64?
+    /// The sending of the newest heartbeat of this node that the peer is known to have got, or when
+    /// the connections were made, by this node's monotonic clock; see `NodeCore.reaches(_:)`.
+    var reachedAt: UInt64 = 0
+    /// What the peer's newest heartbeat is named; 0 if none has come.
+    var heard: UInt64 = 0
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
     /// What waits for the network on the way there, and what requests of this turn add.
@@ -74,10 +79,15 @@ struct PendingAppend {
     }
 
     var token: UInt64
+    /// Monotonic time.
+    var askedAt: UInt64
     var parts: [Part] = []
     var record: NodeRecord?
 
-    init(token: UInt64) { self.token = token }
+    init(token: UInt64, askedAt: UInt64) {
+        self.token = token
+        self.askedAt = askedAt
+    }
 }
 
 /// What a node keeps about a tablet besides the tablet itself.

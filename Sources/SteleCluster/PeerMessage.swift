@@ -13,10 +13,11 @@ package enum PeerMessage: Sendable {
     case truncation(TabletID, LogPosition)
     /// "I stand by you as the leader of this term, but have not heard from you as such for long."
     case standing(TabletID, Term)
-    /// "I do not lead in this term, and never will again": answers `standing`.
+    /// "I do not lead in this term, and never will again": said by a leader that stops leading, and
+    /// in answer to `standing`.
     case notLeading(TabletID, Term)
-    case request(UInt64, TabletRequest)
-    case reply(UInt64, TabletReply)
+    case request(RequestHeader, TabletRequest)
+    case reply(RequestAttempt, TabletReply)
 
     package struct Heartbeat: Hashable, Sendable {
         /// The sender's monotonic clock, plus a number of its run; echoed in the reply.
@@ -25,6 +26,8 @@ package enum PeerMessage: Sendable {
         package var boot: UInt64
         /// The sender's physical clock.
         package var physical: UInt64
+        /// `sentAt` of the receiver's newest heartbeat that the sender has got; 0 if there is none.
+        package var heard: UInt64
     }
 
     /// A lease grant, counted from when the heartbeat was sent.
@@ -71,6 +74,7 @@ extension PeerMessage {
             writer.write(heartbeat.sentAt)
             writer.writeVarint(heartbeat.boot)
             writer.write(heartbeat.physical)
+            writer.write(heartbeat.heard)
         case .heartbeatReply(let reply):
             writer.write(UInt8(2))
             writer.write(reply.sentAt)
@@ -97,13 +101,13 @@ extension PeerMessage {
             writer.write(UInt8(8))
             writer.writeVarint(tablet.rawValue)
             writer.writeVarint(term)
-        case .request(let id, let request):
+        case .request(let header, let request):
             writer.write(UInt8(5))
-            writer.write(id)
+            header.encode(into: &writer)
             request.encode(into: &writer)
-        case .reply(let id, let reply):
+        case .reply(let attempt, let reply):
             writer.write(UInt8(6))
-            writer.write(id)
+            attempt.encode(into: &writer)
             reply.encode(into: &writer)
         }
     }
@@ -114,8 +118,11 @@ extension PeerMessage {
         case 1:
             let sentAt = try reader.read(UInt64.self)
             let boot = try reader.readVarint()
+            let physical = try reader.read(UInt64.self)
             self = .heartbeat(
-                Heartbeat(sentAt: sentAt, boot: boot, physical: try reader.read(UInt64.self)))
+                Heartbeat(
+                    sentAt: sentAt, boot: boot, physical: physical,
+                    heard: try reader.read(UInt64.self)))
         case 2:
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()
@@ -136,11 +143,11 @@ extension PeerMessage {
             let index = try reader.readVarint()
             self = .truncation(tablet, LogPosition(index: index, term: try reader.readVarint()))
         case 5:
-            let id = try reader.read(UInt64.self)
-            self = .request(id, try TabletRequest(from: &reader))
+            let header = try RequestHeader(from: &reader)
+            self = .request(header, try TabletRequest(from: &reader))
         case 6:
-            let id = try reader.read(UInt64.self)
-            self = .reply(id, try TabletReply(from: &reader))
+            let attempt = try RequestAttempt(from: &reader)
+            self = .reply(attempt, try TabletReply(from: &reader))
         case 7:
             let tablet = TabletID(try reader.readVarint())
             self = .standing(tablet, try reader.readVarint())

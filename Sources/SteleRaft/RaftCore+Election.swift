@@ -63,6 +63,13 @@ extension RaftCore {
         }
     }
 
+    /// Stops leading in the term; does nothing on a follower.
+    mutating func stepDown() {
+        guard role == .leader else { return }
+        wake()
+        becomeFollower(term: term, lead: .none)
+    }
+
     mutating func startElection(_ kind: Campaign) {
         // An unapplied configuration change might have removed this replica, or its voters.
         guard role != .leader, isPromotable, mayLead, !hasUnappliedConfChange else { return }

@@ -213,6 +213,10 @@ extension RaftGroup {
     /// Makes a follower forget its leader, so that it votes again without waiting.
     package func forgetLeader() { core.request(Message(type: .forgetLeader)) }
 
+    /// Makes a leader stop leading, without handing leadership to anyone: the next one, this replica
+    /// perhaps, has a new term.
+    package func stepDown() { core.stepDown() }
+
     /// Reports that a message to a peer was probably lost.
     package func reportUnreachable(_ peer: ReplicaID) {
         core.request(Message(type: .unreachable, from: peer))

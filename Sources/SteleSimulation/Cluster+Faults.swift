@@ -10,10 +10,13 @@ extension SimulatedCluster {
         repeatFault(scenario.partitionInterval) { [self] in partition() }
         repeatFault(scenario.resetInterval) { [self] in
             result.counts.resets += 1
-            let link = Int(faultRandom.below(UInt64(max(links.count, 1))))
-            guard links.indices.contains(link) else { return }
-            trace.note(.fault, at: now, UInt64(link), 0, "connection \(link) is reset")
-            disconnect(link, noticedWithin: faultRandom.oneIn(3) ? 100_000 : 1_000)
+            let index = Int(faultRandom.below(UInt64(max(channels.count, 1))))
+            guard channels.indices.contains(index) else { return }
+            let ends: NoticedBy = [.both, .sender, .receiver][Int(faultRandom.below(3))]
+            trace.note(
+                .fault, at: now, UInt64(index), 0,
+                "\(channels[index].from + 1)→\(channels[index].to + 1) is reset, noticed by \(ends)")
+            breakConnection(index, noticedBy: ends, within: faultRandom.oneIn(3) ? 100_000 : 1_000)
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
@@ -50,8 +53,12 @@ extension SimulatedCluster {
         guard node.isUp else { return }
         crash(node)
         let delay =
-            faultRandom.oneIn(2)
-            ? faultRandom.uniform(1_000...50_000) : faultRandom.uniform(50_000...2_500_000)
+            switch faultRandom.below(6) {
+            case 0...2: faultRandom.uniform(1_000...50_000)
+            case 3...4: faultRandom.uniform(50_000...2_500_000)
+            // It does not come back before everything is mended.
+            default: scenario.duration
+            }
         after(delay) { [self] in start(node) }
     }
 
@@ -59,7 +66,8 @@ extension SimulatedCluster {
         let node = victim()
         guard node.isUp, node.pausedUntil <= now else { return }
         result.counts.pauses += 1
-        let length = faultRandom.uniform(20_000...2_000_000)
+        let length = faultRandom.uniform(
+            20_000...(faultRandom.oneIn(4) ? 30_000_000 : 2_000_000))
         node.pausedUntil = now + length
         trace.note(.fault, at: now, UInt64(node.place), length, "\(node.id) is paused")
         after(length, on: node) { [self] in scheduleTurn(node, in: 0) }
@@ -97,26 +105,32 @@ extension SimulatedCluster {
         }
     }
 
-    /// Cuts the nodes apart in one of several ways, for a while.
+    /// Cuts nodes off from each other in one of several ways, for a while.
     private func partition() {
         result.counts.partitions += 1
         let one = victim().place
         let other = (one + 1 + Int(faultRandom.below(UInt64(nodes.count - 1)))) % nodes.count
-        var cuts: [(from: Int, to: Int)] = []
-        let kind = faultRandom.below(5)
-        switch kind {
-        case 0:
-            for peer in nodes.indices where peer != one { cuts += [(one, peer), (peer, one)] }
-        case 1: for peer in nodes.indices where peer != one { cuts.append((one, peer)) }
-        case 2: for peer in nodes.indices where peer != one { cuts.append((peer, one)) }
-        case 3: cuts = [(one, other), (other, one)]
-        default: cuts = [(one, other)]
-        }
-        trace.note(.fault, at: now, kind, UInt64(one), "cut \(cuts)")
-        for cut in cuts { setBlocked(true, from: cut.from, to: cut.to) }
-        after(faultRandom.uniform(100_000...2_500_000)) { [self] in
-            trace.note(.fault, at: now, kind, UInt64(one), "cut ends \(cuts)")
-            for cut in cuts { setBlocked(false, from: cut.from, to: cut.to) }
+        let peers = nodes.indices.filter { $0 != one }
+        let kind = faultRandom.below(6)
+        let cuts: [Int] =
+            switch kind {
+            // Nobody can reach it, or it can reach nobody, or both.
+            case 0, 1: peers.map { channel(from: $0, to: one) }
+            case 2: peers.map { channel(from: one, to: $0) }
+            case 3:
+                peers.flatMap { [channel(from: one, to: $0), channel(from: $0, to: one)] }
+            case 4: [channel(from: one, to: other), channel(from: other, to: one)]
+            default: [channel(from: one, to: other)]
+            }
+        let condition: NetworkChannel.Condition = faultRandom.oneIn(3) ? .refusing : .hanging
+        let length = faultRandom.uniform(
+            100_000...(faultRandom.oneIn(3) ? scenario.longestCut : 2_500_000))
+        let names = cuts.map { "\(channels[$0].from + 1)→\(channels[$0].to + 1)" }
+        trace.note(.fault, at: now, kind, UInt64(one), "\(condition): \(names)")
+        for cut in cuts { setCondition(condition, of: cut) }
+        after(length) { [self] in
+            trace.note(.fault, at: now, kind, UInt64(one), "open: \(names)")
+            for cut in cuts { setCondition(.open, of: cut) }
         }
     }
 
@@ -127,12 +141,10 @@ extension SimulatedCluster {
         network.lossPerMille = 0
         network.duplicatePerMille = 0
         network.reorderPerMille = 0
-        for link in links.indices {
-            setBlocked(false, from: links[link].low, to: links[link].high)
-            setBlocked(false, from: links[link].high, to: links[link].low)
-        }
+        for index in channels.indices { setCondition(.open, of: index) }
         for node in nodes {
             node.pausedUntil = min(node.pausedUntil, now)
+            if node.diskStallsUntil > now { endSync(node) }
             node.clock.runAway(perMillion: 0, at: now)
             start(node)
             scheduleTurn(node, in: 0)

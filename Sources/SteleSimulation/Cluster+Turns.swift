@@ -146,19 +146,43 @@ extension SimulatedCluster {
         guard !node.isSyncing, node.log.isBusy else { return }
         node.isSyncing = true
         var delay = diskRandom.uniform(scenario.disk.minimumSync...scenario.disk.maximumSync)
+        if node.diskStallsUntil > now { delay = node.diskStallsUntil - now }
         if !isHealed, scenario.disk.stallOdds > 0, diskRandom.oneIn(scenario.disk.stallOdds) {
-            delay = diskRandom.uniform(50_000...2_000_000)
+            delay = diskRandom.uniform(
+                50_000...(diskRandom.oneIn(4) ? scenario.disk.longestStall : 2_000_000))
+            node.diskStallsUntil = now + delay
             result.counts.stalls += 1
             trace.note(.fault, at: now, UInt64(node.place), delay, "\(node.id) disk stalls")
         }
+        node.syncs += 1
+        let number = node.syncs
         after(delay, on: node) { [self] in
-            node.isSyncing = false
-            let count = diskRandom.oneIn(4) ? node.log.unsyncedCount : 1
-            if let token = node.log.sync(count), defect != .reportsSyncEarly {
-                give(.synced(token), to: node)
-            }
-            syncNext(node)
+            if node.syncs == number { endSync(node) }
         }
+    }
+
+    /// From now on the disk syncs nothing, for so many microseconds.
+    func hangDisk(_ node: SimulatedNode, for length: UInt64) {
+        result.counts.stalls += 1
+        trace.note(.fault, at: now, UInt64(node.place), length, "\(node.id) disk hangs")
+        node.diskStallsUntil = now + length
+        // What is under way does not end either.
+        node.isSyncing = false
+        syncNext(node)
+    }
+
+    /// The disk has done what it was asked for, or stalls no longer.
+    func endSync(_ node: SimulatedNode) {
+        guard node.isSyncing else { return }
+        node.isSyncing = false
+        node.syncs += 1
+        if node.diskStallsUntil > 0 { node.lastFault = now }
+        node.diskStallsUntil = 0
+        let count = diskRandom.oneIn(4) ? node.log.unsyncedCount : 1
+        if let token = node.log.sync(count), defect != .reportsSyncEarly {
+            give(.synced(token), to: node)
+        }
+        syncNext(node)
     }
 
     private func fetch(_ fetch: EntryFetch, _ node: SimulatedNode) {

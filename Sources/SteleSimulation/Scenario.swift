@@ -6,6 +6,8 @@ import SteleBase
 public struct Scenario: Hashable, Sendable {
     public var name: String
     public var nodes = 3
+    /// How many of them hold a replica of each tablet; the first ones hold none.
+    public var replicas = 5
     /// Processes that work at the same time.
     public var clients = 6
     /// How long faults and load go on before the cluster is healed.
@@ -20,6 +22,8 @@ public struct Scenario: Hashable, Sendable {
     public var crashInterval: UInt64 = 0
     public var crashAllInterval: UInt64 = 0
     public var partitionInterval: UInt64 = 0
+    /// The longest that some nodes are cut off from others; most cuts are shorter.
+    public var longestCut: UInt64 = 8_000_000
     public var resetInterval: UInt64 = 0
     public var pauseInterval: UInt64 = 0
     /// Of wall clocks that are set wrong at a restart or run away, of a minority at a time.
@@ -57,6 +61,8 @@ public struct DiskProfile: Hashable, Sendable {
     public var maximumSync: UInt64 = 1_500
     /// One sync in so many takes up to two seconds; 0 is none.
     public var stallOdds: UInt64 = 0
+    /// How long such a sync may take, in microseconds.
+    public var longestStall: UInt64 = 30_000_000
     /// Bytes applied that call for a flush of the store.
     public var flushThreshold = 32 << 10
     /// Entries that a log gives up at once, at least.
@@ -72,7 +78,7 @@ public struct DiskProfile: Hashable, Sendable {
 extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
-        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "swarm",
+        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "disk", "swarm",
     ]
 
     /// A scenario by name; nil if there is none of that name. Details are drawn from the seed.
@@ -87,6 +93,7 @@ extension Scenario {
         case "pause": scenario.drawPauses(&random)
         case "reset": scenario.resetInterval = random.uniform(150_000...800_000)
         case "lossy": scenario.drawLoss(&random)
+        case "disk": scenario.disk.stallOdds = random.uniform(50...500)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
         case "swarm": scenario.drawSwarm(&random)
         default: break
@@ -115,7 +122,12 @@ extension Scenario {
 
     /// At least two families of faults, so that they meet.
     private mutating func drawSwarm(_ random: inout SeededRandom) {
-        if random.oneIn(6) { nodes = 5 }
+        switch random.below(12) {
+        case 0: nodes = 5
+        case 1: (nodes, replicas) = (5, 3)
+        case 2: (nodes, replicas) = (4, 3)
+        default: break
+        }
         var families = 0
         while families < 2 {
             for family in 0..<7 where random.oneIn(2) {

@@ -18,10 +18,12 @@ final class SimulatedCluster {
     var now: UInt64 = 0
     var queue = EventQueue<() -> Void>()
     var nodes: [SimulatedNode] = []
-    var links: [NetworkLink] = []
+    /// By sender, then by receiver.
+    var channels: [NetworkChannel] = []
     var network: NetworkProfile
     var trace: Trace
     var checks: ClusterChecks
+    var health: ClusterHealth
     var result: SimulationResult
     var isHealed = false
     var isDone = false
@@ -52,7 +54,9 @@ final class SimulatedCluster {
         diskRandom = random.split()
         faultRandom = random.split()
         clientRandom = random.split()
-        let replicas = (1...UInt64(scenario.nodes)).map {
+        // With more nodes than replicas, the first nodes hold none of the data.
+        let first = UInt64(scenario.nodes - min(scenario.replicas, scenario.nodes)) + 1
+        let replicas = (first...UInt64(scenario.nodes)).map {
             TabletDescriptor.Replica(node: NodeID($0), id: ReplicaID($0))
         }
         descriptors = [
@@ -64,11 +68,12 @@ final class SimulatedCluster {
                 replicas: replicas),
         ]
         checks = ClusterChecks(tablets: descriptors.map(\.id))
+        health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
             nodes.append(
                 SimulatedNode(place: place, nodes: scenario.nodes, clock: newClock()))
         }
-        makeLinks()
+        makeChannels()
     }
 
     func newClock() -> SimulatedClock {
@@ -95,14 +100,14 @@ final class SimulatedCluster {
     }
 
     /// Far more than any sound run needs; two nodes that answer each other without a pause reach it.
-    private static let eventLimit = 200_000
+    private var eventLimit: UInt64 { 200_000 + scenario.duration / 10 }
 
     /// Lets virtual time pass until the run is over.
     func runToEnd() {
-        var events = 0
+        var events: UInt64 = 0
         while !isDone, result.failure == nil, let (time, action) = queue.next() {
             events += 1
-            if events > Self.eventLimit { fail("the nodes talk without an end") }
+            if events > eventLimit { fail("the nodes talk without an end") }
             now = time
             action()
         }
@@ -138,6 +143,10 @@ final class SimulatedCluster {
         } catch {
             return fail("\(node.id) cannot start: \(error)")
         }
+        node.lastFault = now
+        for peer in nodes.indices where peer != node.place {
+            dial(channel(from: node.place, to: peer))
+        }
         scheduleTurn(node, in: 0)
     }
 
@@ -153,10 +162,12 @@ final class SimulatedCluster {
         node.isTurnOpen = false
         node.pausedUntil = 0
         node.isSyncing = false
+        node.diskStallsUntil = 0
+        node.lastFault = now
         node.engine.crash()
         let unsynced = UInt64(node.log.unsyncedCount)
         node.log.crash(survivors: diskRandom.oneIn(2) ? 0 : Int(diskRandom.below(unsynced + 1)))
-        closeLinks(of: node)
+        loseConnections(of: node)
         loseRequests(of: node)
         // A machine that boots again counts from somewhere else, and its wall clock was set anew.
         if faultRandom.oneIn(2) { node.clock = newClock() }

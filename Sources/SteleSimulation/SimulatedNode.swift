@@ -39,18 +39,30 @@ final class SimulatedNode {
 
     /// Whether the oldest unsynced batch is on its way to the platter.
     var isSyncing = false
-    /// For each peer, the session over which frames leave; 0 while there is none.
-    var sessions: [UInt64]
-    /// For each peer, the newest session that was seen to close.
-    var closedSessions: [UInt64]
+    /// Names the sync that is under way.
+    var syncs: UInt64 = 0
+    /// True time until which the disk syncs nothing.
+    var diskStallsUntil: UInt64 = 0
+    /// When the node was last seen to be down, to stand still, or to have a bad disk or clock.
+    var lastFault: UInt64 = 0
+    /// For each peer, the connection over which frames leave, and the one over which they come; 0
+    /// while there is none, as far as this node knows.
+    var outbound: [UInt64]
+    var inbound: [UInt64]
+    /// For each peer, the life of the process that dialled the one over which frames come.
+    var inboundLives: [Int]
+    /// For each peer, whether the node was told that both stand.
+    var isConnected: [Bool]
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
 
     init(place: Int, nodes: Int, clock: SimulatedClock) {
         self.place = place
         self.clock = clock
-        sessions = Array(repeating: 0, count: nodes)
-        closedSessions = Array(repeating: 0, count: nodes)
+        outbound = Array(repeating: 0, count: nodes)
+        inbound = Array(repeating: 0, count: nodes)
+        inboundLives = Array(repeating: 0, count: nodes)
+        isConnected = Array(repeating: false, count: nodes)
     }
 
     var id: NodeID { NodeID(UInt64(place) + 1) }

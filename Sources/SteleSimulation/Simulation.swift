@@ -63,6 +63,7 @@ extension SimulatedCluster {
             if defect == .slowMonotonicClock { slowDownLeaders() }
             startClients()
             startFaults()
+            watchHealth()
             after(scenario.duration) { [self] in finish() }
         }
     }
@@ -166,6 +167,13 @@ extension SimulatedCluster {
         }
     }
 
+    /// The nodes that hold replicas.
+    private var holders: [SimulatedNode] {
+        nodes.filter { node in
+            descriptors.contains { $0.replica(on: node.id) != nil }
+        }
+    }
+
     private func retry(_ attempt: @escaping (_ again: @escaping () -> Void) -> Void) {
         attempt { [self] in after(50_000) { [self] in retry(attempt) } }
     }
@@ -173,7 +181,7 @@ extension SimulatedCluster {
     /// The run is over when everything is done and all replicas have applied the same.
     private func waitForAgreement(until deadline: UInt64) {
         let isAgreed = descriptors.indices.allSatisfy { tablet in
-            let indices = nodes.map { $0.core?.tablets[tablet].applied.index }
+            let indices = holders.map { $0.core?.tablets[tablet].applied.index }
             return indices.allSatisfy { $0 == indices[0] && $0 != nil }
         }
         if isAgreed, finalTasks == 0, workload.busyClients == 0, outstanding.isEmpty {
@@ -201,7 +209,7 @@ extension SimulatedCluster {
             default: break
             }
         }
-        if let failure = checks.finalFailure(nodes) { return fail(failure) }
+        if let failure = checks.finalFailure(holders) { return fail(failure) }
         switch RegisterChecker().check(result.history) {
         case .linearizable: break
         case .notLinearizable(let example): return fail("not linearizable: \(example)")

@@ -13,6 +13,8 @@ public struct SimulationResult: Sendable {
     /// True time that passed in the run, in microseconds.
     public var virtualTime: UInt64 = 0
     public var counts = SimulationCounts()
+    /// The longest time that a node of a healthy majority could not write, in microseconds.
+    public var longestStall: UInt64 = 0
 
     public var isGood: Bool { failure == nil }
 }
@@ -31,6 +33,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var crashes = 0
     public var partitions = 0
     public var resets = 0
+    /// Connections whose loss their receiver never noticed.
+    public var replacedConnections = 0
     public var pauses = 0
     public var stalls = 0
     public var wrongClocks = 0

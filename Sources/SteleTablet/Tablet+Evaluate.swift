@@ -483,7 +483,8 @@ extension Tablet {
         output.replies.append(
             TabletOutput.Reply(
                 origin: waiter.origin,
-                reply: .failed(.init(reason, message, leader: leader)), servedAt: nil))
+                reply: .failed(.init(reason, message, leader: leader, term: group.term)),
+                servedAt: nil))
     }
 }
 

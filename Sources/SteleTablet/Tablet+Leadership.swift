@@ -36,7 +36,7 @@ extension Tablet {
                     reply: .failed(
                         .init(
                             .outcomeUnknown, "leadership was lost before the commit was known",
-                            leader: descriptor.node(of: group.lead) ?? .none)),
+                            leader: descriptor.node(of: group.lead) ?? .none, term: group.term)),
                     servedAt: nil))
         }
         let waiters = waiting.sorted { $0.key < $1.key }

@@ -35,7 +35,7 @@ package final class Tablet {
     /// The term in which this replica leads and has applied an entry of its own; 0 otherwise.
     package internal(set) var servingTerm: Term = 0
     /// The term in which this replica knew itself as leader; 0 when it does not lead.
-    var leadingTerm: Term = 0
+    package internal(set) var leadingTerm: Term = 0
 
     var locks = LockTable()
     var inFlight = InFlightWrites()

@@ -185,6 +185,7 @@ extension TabletReply {
             writer.write(UInt8(6))
             writer.write(failure.reason.rawValue)
             writer.writeVarint(failure.leader.rawValue)
+            writer.writeVarint(failure.term)
             writer.writeString(failure.message)
         }
     }
@@ -220,7 +221,8 @@ extension TabletReply {
                 throw DecodingError("an unknown reason of a failure")
             }
             let leader = NodeID(try reader.readVarint())
-            self = .failed(Failure(reason, try reader.readString(), leader: leader))
+            let term = try reader.readVarint()
+            self = .failed(Failure(reason, try reader.readString(), leader: leader, term: term))
         default: throw DecodingError("\(kind) is no kind of reply")
         }
     }

@@ -45,16 +45,23 @@ package enum TabletReply: Sendable {
             case storage = 9
             /// The answer would be larger than any may be.
             case tooLarge = 10
+            /// Whoever asked waits no longer.
+            case cancelled = 11
         }
 
         package var reason: Reason
         package var message: String
         package var leader: NodeID
+        /// The term in which `leader` leads; 0 if none is named.
+        package var term: UInt64
 
-        package init(_ reason: Reason, _ message: String, leader: NodeID = .none) {
+        package init(
+            _ reason: Reason, _ message: String, leader: NodeID = .none, term: UInt64 = 0
+        ) {
             self.reason = reason
             self.message = message
             self.leader = leader
+            self.term = term
         }
     }
 }

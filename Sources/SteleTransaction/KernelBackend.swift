@@ -28,7 +28,7 @@ package struct KernelBackend: DatabaseBackend {
         let reply = await port.send(
             TabletRequest(
                 transaction: .none, body: .read(keys: [keyspace.key(key)], at: nil)),
-            timeout: Self.timeout)
+            timeout: Self.timeout, token: port.nextToken())
         guard case .values(let values, _) = reply, values.count == 1 else {
             throw reply.error
         }
@@ -40,7 +40,7 @@ package struct KernelBackend: DatabaseBackend {
         let reply = await port.send(
             TabletRequest(
                 transaction: try port.nextTransaction(), body: .commit(.init(writes: [write]))),
-            timeout: Self.timeout)
+            timeout: Self.timeout, token: port.nextToken())
         guard case .committed = reply else { throw reply.error }
     }
 

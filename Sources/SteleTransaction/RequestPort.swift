@@ -4,8 +4,15 @@ import SteleTablet
 
 /// The way of a coordinator to the leaders of tablets: one message out, one answer back.
 package protocol RequestPort: Sendable {
-    /// Sends `request` to the leader of its tablet, wherever that is, and waits for the answer.
-    func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply
+    /// A name for a request that is sent next.
+    func nextToken() -> UInt64
+
+    /// Sends `request` to the leader of its tablet, wherever that is, and waits for the answer, or
+    /// until ``cancel(_:)`` is called with its name or the task is cancelled.
+    func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply
+
+    /// Ends the wait for a request, whatever becomes of it. Does nothing if it has ended.
+    func cancel(_ token: UInt64)
 
     /// Sends `request` without waiting for the answer; when it comes is all that is told of it.
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void)
@@ -27,6 +34,7 @@ extension TabletReply.Failure {
         case .invalid: SteleError(.invalidArgument, message)
         case .storage: SteleError(.storage, message)
         case .tooLarge: SteleError(.limitExceeded, message)
+        case .cancelled: SteleError(.cancelled, message)
         }
     }
 }

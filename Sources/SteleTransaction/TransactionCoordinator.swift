@@ -45,6 +45,9 @@ package final class TransactionCoordinator: TransactionBackend {
         var namedBytes = 0
         /// What `memory` has counted.
         var held = 0
+        /// The request that a call waits for, and whether that wait was interrupted.
+        var waitsFor: UInt64?
+        var isInterrupted = false
     }
 
     /// What a transaction, a write, or a key that the commit names takes up beside its bytes.
@@ -351,14 +354,28 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         end()
         release(near: key)
+        interrupt()
+    }
+
+    package func expectInterruption() { state.withLock { $0.isInterrupted = false } }
+
+    package func interrupt() {
+        let token = state.withLock { state in
+            state.isInterrupted = true
+            return state.waitsFor
+        }
+        if let token { port.cancel(token) }
     }
 
     /// Lets go of everything. Does nothing if that was done.
     private func end() {
         state.withLock { state in
             memory.remove(state.held)
-            state = State()
-            state.isOpen = false
+            var closed = State()
+            closed.isOpen = false
+            closed.waitsFor = state.waitsFor
+            closed.isInterrupted = state.isInterrupted
+            state = closed
         }
     }
 
@@ -373,8 +390,17 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     private func send(_ body: TabletRequest.Body) async -> TabletReply {
-        await port.send(
-            TabletRequest(transaction: id, body: body), timeout: options.timeout)
+        let token = port.nextToken()
+        let isInterrupted = state.withLock { state in
+            state.waitsFor = token
+            return state.isInterrupted
+        }
+        // Asked for a moment ago, when there was nothing to end yet.
+        if isInterrupted { return .failed(.init(.cancelled, "the call was cancelled")) }
+        let reply = await port.send(
+            TabletRequest(transaction: id, body: body), timeout: options.timeout, token: token)
+        state.withLock { $0.waitsFor = nil }
+        return reply
     }
 
     private func open<R>(

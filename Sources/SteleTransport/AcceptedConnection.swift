@@ -46,7 +46,7 @@ final class AcceptedConnection: ConnectionOwner {
         switch (state, message.kind) {
         case (.opening, .hello): greet(message, connection)
         case (.peer(let link), .peerMessages):
-            link.deliver(try PeerMessage.decodeAll(message.payload))
+            link.deliver(try PeerMessage.decodeAll(message.payload), from: connection)
         case (.client(let client), .request): try request(message, client)
         default: throw .unexpected(message)
         }

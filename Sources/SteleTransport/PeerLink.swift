@@ -7,7 +7,12 @@ import SteleWire
 /// Everything that connects this node with one peer: the connection dialled to it, on which this
 /// node sends, and the one accepted from it, on which this node receives.
 ///
-/// Invariant: `isConnected`, and what the delegate was told last, is whether both stand.
+/// Invariants:
+/// - `isConnected`, and what the delegate was told last, is whether both stand.
+/// - The loss of either is told, also when it shows only by the peer's dialling again: answers may
+///   have been lost with it that this node waits for.
+/// - Nothing is delivered from a connection once a later one of the peer's was accepted, so what a
+///   peer sends arrives in the order in which it was sent.
 final class PeerLink {
     let node: NodeID
     private unowned let transport: Transport
@@ -103,11 +108,8 @@ final class PeerLink {
             let isRestarted = self.sender.map { !$0.isSameRun(as: sender) } ?? false
             inbound = nil
             // The peer dials again when it has lost a connection that here still seems to stand.
-            // Only if it was restarted this means that it was away.
-            if isRestarted {
-                dropOutbound("the node was restarted")
-                update()
-            }
+            update()
+            if isRestarted { dropOutbound("the node was restarted") }
             earlier.close("the node has dialled again")
         }
         inbound = connection
@@ -119,8 +121,8 @@ final class PeerLink {
         update()
     }
 
-    func deliver(_ messages: [PeerMessage]) {
-        guard !isClosed else { return }
+    func deliver(_ messages: [PeerMessage], from connection: Connection) {
+        guard !isClosed, connection === inbound else { return }
         transport.delegate?.received(messages, from: node)
     }
 

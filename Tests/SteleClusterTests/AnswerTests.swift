@@ -113,7 +113,11 @@ import Testing
         let node = try Node()
         let read = read
         node.core.setBacklog(Limits.peerBacklogBytes + 1, of: NodeID(2))
-        let effects = node.turn { $0.receive([.request(7, read)], from: NodeID(2)) }
+        let effects = node.turn {
+            let term = $0.tablets[0].group.term
+            let header = RequestHeader(RequestAttempt(id: 7, number: 1), term: term)
+            $0.receive([.request(header, read)], from: NodeID(2))
+        }
         #expect(replies(effects) == 0)
         #expect(effects.wakeAt <= node.core.clock.monotonic + 5_000)
         #expect(replies(node.turn()) == 0)

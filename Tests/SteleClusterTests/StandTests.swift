@@ -26,6 +26,7 @@ import Testing
                     members: (1...3).map { NodeID($0) }, seed: 1),
                 engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
                 physical: 1_700_000_000_000_000)
+            core.peerConnected(leader)
             // Its record becomes durable, and the wait after a start passes.
             for _ in 0..<10 { turn() }
             follow()
@@ -33,7 +34,10 @@ import Testing
         }
 
         func heartbeat() -> PeerMessage {
-            .heartbeat(.init(sentAt: 1, boot: 1, physical: 1_700_000_000_000_000 + time))
+            .heartbeat(
+                .init(
+                    sentAt: 1, boot: 1, physical: 1_700_000_000_000_000 + time,
+                    heard: core.clock.monotonic &+ core.echoMark))
         }
 
         mutating func follow() {
@@ -95,6 +99,47 @@ import Testing
         #expect(follower.core.states[0].standsBy != nil)
         follower.turn(after: 0) { $0.receive([.notLeading(.firstData, 5)], from: leader) }
         #expect(follower.core.states[0].standsBy == nil)
+    }
+
+    private func isStanding(_ follower: Follower) -> Bool {
+        follower.core.leases.standingEpoch(for: follower.leader, at: follower.time) != nil
+    }
+
+    @Test func `a node that does not hear this one is granted nothing`() throws {
+        var follower = try Follower()
+        let leader = follower.leader
+        // It goes on sending, but names an old heartbeat as the newest that it got.
+        let heard = follower.core.clock.monotonic &+ follower.core.echoMark
+        for _ in 0..<12 {
+            var heartbeat = follower.heartbeat()
+            if case .heartbeat(var old) = heartbeat {
+                old.heard = heard
+                heartbeat = .heartbeat(old)
+            }
+            let message = heartbeat
+            follower.turn { $0.receive([message], from: leader) }
+        }
+        #expect(!isStanding(follower))
+        #expect(follower.core.states[0].standsBy == nil)
+        // It hears this node again.
+        let heartbeat = follower.heartbeat()
+        follower.turn(after: 1_000) { $0.receive([heartbeat], from: leader) }
+        #expect(isStanding(follower))
+    }
+
+    @Test func `a node to which there is no connection is granted nothing`() throws {
+        var follower = try Follower()
+        let leader = follower.leader
+        follower.turn { $0.peerDisconnected(leader) }
+        for _ in 0..<5 {
+            let heartbeat = follower.heartbeat()
+            follower.turn { $0.receive([heartbeat], from: leader) }
+        }
+        #expect(!isStanding(follower))
+        follower.turn { $0.peerConnected(leader) }
+        let heartbeat = follower.heartbeat()
+        follower.turn(after: 1_000) { $0.receive([heartbeat], from: leader) }
+        #expect(isStanding(follower))
     }
 
     @Test func `a leader that is heard of is not asked`() throws {

@@ -13,7 +13,7 @@ import Testing
             "cluster: a request waits for the next turn",
             "cluster: apply little",
             "cluster: flush early",
-            "cluster: leadership is handed on because of the clock",
+            "cluster: leadership is handed on",
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
             "tablet: a large command",

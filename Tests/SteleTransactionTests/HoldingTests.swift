@@ -79,7 +79,13 @@ import Testing
     private final class DeadEnd: RequestPort {
         let releases = Mutex<[@Sendable () -> Void]>([])
 
-        func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
+        func nextToken() -> UInt64 { 0 }
+
+        func cancel(_ token: UInt64) {}
+
+        func send(
+            _ request: TabletRequest, timeout: Duration, token: UInt64
+        ) async -> TabletReply {
             .failed(.init(.notLeader, "there is none"))
         }
 

@@ -47,14 +47,27 @@ final class LocalKernel: RequestPort {
 
     var backend: KernelBackend { KernelBackend(port: self, keyspace: .user, memory: memory) }
 
-    func send(_ request: TabletRequest, timeout: Duration) async -> TabletReply {
-        await withCheckedContinuation { continuation in
-            run(request, timeout: timeout, continuation)
+    func nextToken() -> UInt64 {
+        state.withLock { state in
+            state.token += 1
+            return state.token
         }
     }
 
+    func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply {
+        await withCheckedContinuation { continuation in
+            state.withLock { $0.waiters[token] = continuation }
+            run {
+                $0.submit(request, token: token, timeoutMicroseconds: timeout.microseconds)
+            }
+        }
+    }
+
+    func cancel(_ token: UInt64) { run { $0.cancel(token: token) } }
+
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
-        run(request, timeout: .seconds(1), nil)
+        let token = nextToken()
+        run { $0.submit(request, token: token, timeoutMicroseconds: 1_000_000) }
         whenDone()
     }
 
@@ -65,14 +78,8 @@ final class LocalKernel: RequestPort {
         }
     }
 
-    private func run(
-        _ request: TabletRequest, timeout: Duration,
-        _ continuation: CheckedContinuation<TabletReply, Never>?
-    ) {
+    private func run(_ input: (NodeCore) -> Void) {
         let answers = state.withLock { state in
-            state.token += 1
-            let token = state.token
-            state.waiters[token] = continuation
             var answers: [(CheckedContinuation<TabletReply, Never>, TabletReply)] = []
             var synced: UInt64?
             var isFirst = true
@@ -82,10 +89,7 @@ final class LocalKernel: RequestPort {
                     monotonic: state.time, physical: 1_700_000_000_000_000 + state.time)
                 if let token = synced { state.core.logSynced(token) }
                 synced = nil
-                if isFirst {
-                    state.core.submit(
-                        request, token: token, timeoutMicroseconds: timeout.microseconds)
-                }
+                if isFirst { input(state.core) }
                 isFirst = false
                 let effects = state.core.endTurn(monotonic: state.time)
                 synced = effects.log?.token

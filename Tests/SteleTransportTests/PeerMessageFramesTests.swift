@@ -21,7 +21,8 @@ struct PeerMessageFramesTests {
                 value: [UInt8](repeating: 7, count: min(part, bytes - start)))
         }
         return .request(
-            3, TabletRequest(transaction: TransactionID(9), body: .commit(.init(writes: writes))))
+            RequestHeader(RequestAttempt(id: 3, number: 1), term: 1),
+            TabletRequest(transaction: TransactionID(9), body: .commit(.init(writes: writes))))
     }
 
     /// The kinds of the messages in each wire message.

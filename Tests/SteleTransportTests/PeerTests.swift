@@ -152,6 +152,29 @@ import Testing
         try await a.stop()
     }
 
+    /// The first connection is lost at the peer's end alone, and with it what the peer had sent.
+    @Test func `a loss that shows by the peer's dialling again is told`() async throws {
+        let introduction = Introduction(
+            cluster: TestNode.cluster, node: NodeID(2), instance: UniqueID(high: 1, low: 2),
+            info: NodeInfo(address: "raw", bootTime: 1))
+        let (listener, address) = try await RawSocket.listen(reads: true) { socket in
+            socket.send(Welcome(sender: introduction).frame())
+        }
+        let a = TestNode(1)
+        let atA = try await a.listen()
+        try await a.setPeers([(2, address)])
+        for round in 1...3 {
+            let socket = try await RawSocket.connect(to: atA)
+            socket.send(Hello(role: .peer, sender: introduction).frame())
+            try await eventually("both directions stand") {
+                a.count(of: .connected(2)) == round
+                    && a.count(of: .disconnected(2)) == round - 1
+            }
+        }
+        try await a.stop()
+        try await listener.close()
+    }
+
     @Test func `a restart that went unnoticed is told`() async throws {
         @Sendable func introduction(startedAt time: UInt64) -> Introduction {
             Introduction(

@@ -1,0 +1,64 @@
+import SteleBase
+import SteleClock
+import SteleRaft
+import SteleTablet
+
+/// How a node that ought not to lead hands its leaderships on.
+///
+/// It gives its leases up first, and for good: the others vote for the one that was asked although
+/// they stand by this node. Should nobody take a leadership until the reason is gone, the leader
+/// steps down, since it can serve again only in another term.
+extension NodeCore {
+    /// Whether the log has kept something for longer than an election takes. A disk that hangs takes
+    /// no heartbeat and no read with it, so nobody else can tell.
+    var isDiskSlow: Bool {
+        guard let oldest = appends.first else { return false }
+        return clock.monotonic > oldest.askedAt + electionTimeout
+    }
+
+    /// Whether the disk is slow and others hold what this node does not: theirs are not.
+    private var isDiskWorse: Bool {
+        isDiskSlow
+            && tablets.contains { tablet in
+                let progress = tablet.group.progress
+                let own = progress.first { $0.id == tablet.replica }?.match ?? 0
+                return tablet.group.isLeader && progress.contains { $0.match > own }
+            }
+    }
+
+    /// Lets the verdict on the clock age, and hands on what this node must not lead.
+    ///
+    /// A leader that has heard of nobody for a while keeps its tablets: it serves nothing, and what
+    /// its peers show next decides.
+    func judgeLeaderships() {
+        clockVerdict = clockMonitor.verdict(at: clock.monotonic)
+        let mustResign = isClockDoubtful || isDiskWorse
+        if mustResign, !isClockDoubtful { mark("cluster: a leader resigns because its disk hangs") }
+        for index in tablets.indices where tablets[index].group.isLeader {
+            let group = tablets[index].group
+            let hasResigned = states[index].resignedTerm == group.term
+            if mustResign || hasResigned && isDiskSlow {
+                resign(index)
+            } else if hasResigned, group.leadTransferee == .none {
+                mark("cluster: a leader that resigned for nothing steps down")
+                group.stepDown()
+            }
+        }
+    }
+
+    /// Asks another replica to lead.
+    private func resign(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.leadTransferee == .none else { return }
+        let targets = tablet.descriptor.replicas.filter {
+            $0.node != configuration.node && isLive($0.node)
+        }
+        guard !targets.isEmpty else { return }
+        let target = targets[states[index].resignations % targets.count]
+        states[index].resignations += 1
+        states[index].resignedTerm = tablet.group.term
+        tablet.leaseBound = .zero
+        mark("cluster: leadership is handed on")
+        tablet.group.transferLeader(to: target.id)
+    }
+}

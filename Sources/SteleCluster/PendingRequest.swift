@@ -1,0 +1,97 @@
+import SteleBase
+import SteleRaft
+import SteleTablet
+
+/// A request that entered the cluster at this node, or is passed on by it, and is not answered yet.
+struct PendingRequest {
+    enum Asker {
+        /// Nobody waits for the answer.
+        case nobody
+        /// A client of this node; the host's name for the request.
+        case client(UInt64)
+        /// Another node, which cannot reach the leader itself; see ``NodeCore/remoteOrigins``.
+        case peer
+    }
+
+    var request: TabletRequest
+    var asker: Asker
+    /// How long it may take, and the monotonic time after which it is given up.
+    var timeout: UInt64
+    var deadline: UInt64
+    /// The node that was asked and has not answered; none while it waits for its next try.
+    var target = NodeID.none
+    /// Counts how often it was sent or handed to a replica of this node.
+    var attempt: UInt64 = 0
+    /// When that was last.
+    var askedAt: UInt64 = 0
+    /// When to try again.
+    var retryAt: UInt64?
+    /// How long to wait before that if nothing is known by then.
+    var backoff = Self.shortestBackoff
+    /// Whether an attempt to commit ended without an answer: it may be in effect.
+    var isAmbiguous = false
+    /// Attempts that were sent to be passed on and are not answered. The connections that they
+    /// travel on do not keep their order with later attempts.
+    var passages: [(node: NodeID, number: UInt64)] = []
+
+    static let shortestBackoff: UInt64 = 20_000
+    private static let longestBackoff: UInt64 = 160_000
+
+    /// How long to wait for the next try, longer each time.
+    mutating func nextBackoff() -> UInt64 {
+        defer { backoff = min(2 * backoff, Self.longestBackoff) }
+        return backoff
+    }
+
+    /// Whether it has been tried for a while.
+    var hasWaited: Bool { backoff == Self.longestBackoff }
+
+    /// How long a node may take to answer before it is asked again, in microseconds: an answer
+    /// may have been lost with the connection that it was sent on.
+    var patience: UInt64 { request.sizeHint > 64 << 10 ? 5_000_000 : 1_000_000 }
+
+    var isPassedOn: Bool { if case .peer = asker { true } else { false } }
+}
+
+/// A request that another node forwarded.
+struct RemoteRequest {
+    /// What that node calls it.
+    struct Name: Hashable {
+        var node: NodeID
+        var id: UInt64
+    }
+
+    var node: NodeID
+    /// The newest attempt that came.
+    var attempt: RequestAttempt
+    /// The term of the leader that it is meant for.
+    var term: Term
+
+    var name: Name { Name(node: node, id: attempt.id) }
+}
+
+/// Who leads a tablet, as far as a node has heard.
+struct LeaderHint {
+    var node: NodeID
+    var term: Term
+}
+
+/// Lock requests that ended at this node although an attempt of theirs may still be carried out:
+/// the answers to those are awaited for a while, so that the locks are given up again.
+struct AbandonedLocks {
+    private var locks: [UInt64: (transaction: TransactionID, key: KeyBytes)] = [:]
+    private var order = BoundedQueue<(id: UInt64, until: UInt64)>(limit: 1 << 14)
+    private static let lifetime: UInt64 = 60_000_000
+
+    mutating func note(_ id: UInt64, _ request: TabletRequest, at monotonic: UInt64) {
+        while let oldest = order.first, order.isFull || oldest.until <= monotonic {
+            _ = order.popFirst()
+            locks[oldest.id] = nil
+        }
+        locks[id] = (request.transaction, request.routingKey)
+        _ = order.append((id, monotonic + Self.lifetime))
+    }
+
+    /// Whose lock was granted, and near which key, if nobody waits for the answer to `id` any more.
+    func lock(of id: UInt64) -> (transaction: TransactionID, key: KeyBytes)? { locks[id] }
+}

@@ -1,0 +1,127 @@
+import SteleTablet
+import Testing
+
+@testable import SteleSimulation
+
+/// Faults of single links, disks and nodes that last: whoever is healthy and reaches a majority has
+/// to be served meanwhile, which each run checks; see `ClusterHealth`.
+struct LinkFaultTests {
+    private func cluster(
+        seed: UInt64, nodes: Int = 3, replicas: Int = 3, defect: HostDefect = .none
+    ) throws -> SimulatedCluster {
+        var scenario = try #require(Scenario.named("calm", seed: seed))
+        scenario.nodes = nodes
+        scenario.replicas = replicas
+        scenario.duration = 12_000_000
+        scenario.thinkTime = 200_000
+        return SimulatedCluster(seed: seed, scenario: scenario, defect: defect, observer: nil)
+    }
+
+    private func leader(of cluster: SimulatedCluster) -> Int? {
+        cluster.nodes.first { $0.core?.tablets.contains { $0.isServing } ?? false }?.place
+    }
+
+    /// Runs, with `fault` happening after two seconds and `mend` after ten.
+    private func run(
+        _ cluster: SimulatedCluster, fault: @escaping (Int) -> Void, mend: @escaping () -> Void
+    ) {
+        cluster.begin()
+        cluster.after(2_000_000) {
+            guard let leader = leader(of: cluster) else { return cluster.fail("nobody leads") }
+            cluster.result.counts.partitions += 1
+            fault(leader)
+        }
+        cluster.after(10_000_000) { mend() }
+        cluster.runToEnd()
+        cluster.judge()
+    }
+
+    @Test(
+        arguments: [1, 2, 3] as [UInt64],
+        [NetworkChannel.Condition.hanging, .refusing])
+    func aLeaderThatCannotBeReached(seed: UInt64, condition: NetworkChannel.Condition) throws {
+        let cluster = try cluster(seed: seed)
+        var cuts: [Int] = []
+        run(cluster) { leader in
+            cuts = cluster.channels.indices.filter { cluster.channels[$0].to == leader }
+            for cut in cuts { cluster.setCondition(condition, of: cut) }
+        } mend: {
+            for cut in cuts { cluster.setCondition(.open, of: cut) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    @Test(
+        arguments: [1, 2, 3] as [UInt64],
+        [NetworkChannel.Condition.hanging, .refusing])
+    func aLeaderThatCanReachNobody(seed: UInt64, condition: NetworkChannel.Condition) throws {
+        let cluster = try cluster(seed: seed)
+        var cuts: [Int] = []
+        run(cluster) { leader in
+            cuts = cluster.channels.indices.filter { cluster.channels[$0].from == leader }
+            for cut in cuts { cluster.setCondition(condition, of: cut) }
+        } mend: {
+            for cut in cuts { cluster.setCondition(.open, of: cut) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    /// The two others reach each other and the leader does not reach one of them: that one is no
+    /// part of a healthy majority with the leader, but of one with the third node.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func aNodeThatReachesTheLeaderOnlyThroughAnother(seed: UInt64) throws {
+        let cluster = try cluster(seed: seed)
+        var cuts: [Int] = []
+        run(cluster) { leader in
+            let other = (leader + 1) % 3
+            cuts = [
+                cluster.channel(from: leader, to: other), cluster.channel(from: other, to: leader),
+            ]
+            for cut in cuts { cluster.setCondition(.hanging, of: cut) }
+        } mend: {
+            for cut in cuts { cluster.setCondition(.open, of: cut) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func aLeaderWhoseDiskHangs(seed: UInt64) throws {
+        let cluster = try cluster(seed: seed)
+        var node: SimulatedNode?
+        run(cluster) { leader in
+            node = cluster.nodes[leader]
+            cluster.hangDisk(cluster.nodes[leader], for: 20_000_000)
+        } mend: {
+            if let node { cluster.endSync(node) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    /// The nodes that hold nothing serve too, as soon as the others have another leader.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func aLeaderThatHangsBesideANodeWithoutReplicas(seed: UInt64) throws {
+        let cluster = try cluster(seed: seed, nodes: 5, replicas: 3)
+        run(cluster) { leader in
+            cluster.nodes[leader].pausedUntil = cluster.now + 8_000_000
+        } mend: {
+            for node in cluster.nodes { cluster.scheduleTurn(node, in: 0) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    /// Connections that break at the end that sends, again and again: what was on its way is lost,
+    /// and the receiver learns of it by the next connection alone.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func connectionsThatAreLostAtOneEnd(seed: UInt64) throws {
+        let cluster = try cluster(seed: seed)
+        func breakOne(_ count: Int) {
+            guard count > 0, !cluster.isHealed else { return }
+            let index = count % cluster.channels.count
+            cluster.breakConnection(index, noticedBy: .sender, within: 1_000)
+            cluster.after(170_000) { breakOne(count - 1) }
+        }
+        run(cluster) { _ in breakOne(40) } mend: {}
+        #expect(cluster.result.failure == nil)
+        #expect(cluster.result.counts.replacedConnections > 20)
+    }
+}
