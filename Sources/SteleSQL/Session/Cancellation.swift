@@ -3,16 +3,24 @@ import Synchronization
 
 /// Says to a running statement, from any thread, that it shall end, and why.
 ///
-/// A statement looks before each call of the kernel. Waits are ended: that for locks, which may
-/// take for ever, by rolling its transaction back, and a sleep by waking it.
+/// A statement looks before each call of the kernel. Waits are ended, whatever becomes of what is
+/// waited for: that for locks by rolling its transaction back, others by interrupting the call,
+/// and a sleep by waking it.
 final class Cancellation: Sendable {
     fileprivate struct State {
         var reason: SQLError?
         /// Which statement runs, so that the alarm of one that has ended does nothing to the next.
         var statement: UInt64 = 0
-        /// The transaction that waits for locks.
-        var waiting: (any TransactionBackend)?
+        /// The transaction that waits, and whether it does for locks.
+        var waiting: Wait?
         var sleeper: UnsafeContinuation<Void, Never>?
+    }
+
+    fileprivate struct Wait {
+        let transaction: any TransactionBackend
+        let isForLocks: Bool
+
+        func end() { isForLocks ? transaction.rollback() : transaction.interrupt() }
     }
 
     private let state = Mutex(State())
@@ -20,7 +28,7 @@ final class Cancellation: Sendable {
     /// Ends the running statement with an error.
     func request(_ reason: SQLError = .cancelled) {
         let (waiting, sleeper) = state.withLock { $0.end(reason) }
-        waiting?.rollback()
+        waiting?.end()
         sleeper?.resume()
     }
 
@@ -58,17 +66,25 @@ final class Cancellation: Sendable {
         let (waiting, sleeper) = state.withLock { state in
             state.statement == statement ? state.end(.timedOut) : (nil, nil)
         }
-        waiting?.rollback()
+        waiting?.end()
         sleeper?.resume()
     }
 
     // MARK: Waits
 
-    /// From here on a request ends the wait, and with it the transaction.
-    func beginWait(of transaction: any TransactionBackend) throws(SQLError) {
-        try check()
-        state.withLock { $0.waiting = transaction }
-        try check()
+    /// From here on a request ends the wait, and if it is for locks the transaction with it.
+    func beginWait(
+        of transaction: any TransactionBackend, forLocks: Bool = false
+    ) throws(SQLError) {
+        transaction.expectInterruption()
+        let reason = state.withLock { state in
+            state.waiting = Wait(transaction: transaction, isForLocks: forLocks)
+            return state.reason
+        }
+        if let reason {
+            endWait()
+            throw reason
+        }
     }
 
     func endWait() { state.withLock { $0.waiting = nil } }
@@ -98,7 +114,7 @@ extension Cancellation.State {
     /// Notes why the statement ends; what is to be woken comes back, to be called without the lock.
     fileprivate mutating func end(
         _ error: SQLError
-    ) -> (waiting: (any TransactionBackend)?, sleeper: UnsafeContinuation<Void, Never>?) {
+    ) -> (waiting: Cancellation.Wait?, sleeper: UnsafeContinuation<Void, Never>?) {
         reason = reason ?? error
         return (waiting, sleeper.take())
     }

@@ -116,6 +116,8 @@ final class SessionTransaction {
 
     func get(_ keys: [KeyBytes]) async throws(SQLError) -> [[UInt8]?] {
         let kernel = try open()
+        try cancellation.beginWait(of: kernel)
+        defer { cancellation.endWait() }
         do {
             return try await kernel.get(keys)
         } catch { throw failure(error) }
@@ -125,6 +127,8 @@ final class SessionTransaction {
         _ range: KeyRange, limit: Int, reverse: Bool
     ) async throws(SQLError) -> RowPage {
         let kernel = try open()
+        try cancellation.beginWait(of: kernel)
+        defer { cancellation.endWait() }
         do {
             return try await kernel.scan(range, limit: limit, reverse: reverse)
         } catch { throw failure(error) }
@@ -135,7 +139,7 @@ final class SessionTransaction {
     ) async throws(SQLError) -> [LockedValue] {
         try checkWritable()
         let kernel = try open()
-        try cancellation.beginWait(of: kernel)
+        try cancellation.beginWait(of: kernel, forLocks: true)
         defer { cancellation.endWait() }
         do {
             return try await kernel.lock(keys, mode, wait, reading: others)
@@ -173,6 +177,7 @@ final class SessionTransaction {
 
     /// An error in terms of SQL. After some the kernel's transaction is of no more use.
     private func failure(_ error: SteleError) -> SQLError {
+        if error.code == .cancelled, let reason = cancellation.reason { return reason }
         switch error.code {
         case .conflict, .deadlock, .unavailable, .transactionClosed, .stopped, .storage:
             isOver = true
@@ -226,11 +231,18 @@ final class SessionTransaction {
         guard let kernel, !isOver else { return }
         isOver = true
         do {
+            try cancellation.beginWait(of: kernel)
+        } catch {
+            kernel.rollback()
+            throw error
+        }
+        defer { cancellation.endWait() }
+        do {
             try await kernel.commit()
         } catch {
             // One of the definitions that the commit required may have been the reason.
             for name in tables.expected.values { catalog.forget(name) }
-            throw SQLError(error)
+            throw failure(error)
         }
         for (name, made) in tables.made {
             if let table = made.table { catalog.keep(table) } else { catalog.forget(name) }
