@@ -397,7 +397,7 @@ extension Tablet {
             { return key }
         }
         for range in commit.readRanges {
-            if let key = try engine.firstChange(in: range, above: commit.readTimestamp) {
+            if let key = try engine.firstChange(in: range, above: commit.readTimestamp, keys: .max).changedKey {
                 return key
             }
         }
