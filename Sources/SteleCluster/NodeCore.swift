@@ -80,7 +80,7 @@ package final class NodeCore {
     var appends: [PendingAppend] = []
     var lastAppend: UInt64 = 0
     var logCaches: LogCaches
-    private let answers = TurnAnswers()
+    private let work = TurnWork()
     /// The record that was last asked for, and the highest one that is on disk.
     var requestedRecord: NodeRecord
     package internal(set) var durableRecord: NodeRecord?
@@ -164,7 +164,7 @@ package final class NodeCore {
         let inFlight = InFlightBytes()
         for tablet in tablets {
             tablet.nodeInFlight = inFlight
-            tablet.answers = answers
+            tablet.work = work
         }
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
         logCaches = LogCaches(limit: configuration.logCacheBytes)
@@ -182,7 +182,7 @@ package final class NodeCore {
         turnBegan = clock.monotonic
         effects = NodeEffects()
         isEngineBusy = false
-        answers.begin()
+        work.begin()
         renewRecord()
         for index in tablets.indices {
             wakeIfDoubtful(index)
@@ -230,6 +230,7 @@ package final class NodeCore {
             }
         }
         for tablet in tablets { tablet.output.hasLargeProposal = false }
+        effects.work = work.cost
         effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }

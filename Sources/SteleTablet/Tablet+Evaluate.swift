@@ -14,8 +14,8 @@ extension Tablet {
         case lock(KeyBytes, LockMode)
         /// The lease, or the clock, does not reach far enough yet.
         case lease
-        /// The answers of this turn are large enough.
-        case answers
+        /// This turn has done enough.
+        case turn
     }
 
     private enum Outcome {
@@ -117,9 +117,9 @@ extension Tablet {
             case .lease:
                 if waiter.parkedUntil == nil { waiter.parkedUntil = clock.monotonic + 1_000_000 }
                 parked.append(ticket)
-                waiting[ticket] = waiter
-            case .answers:
-                mark("tablet: a read waits for the next turn")
+                waiting.insert(waiter, ticket: ticket)
+            case .turn:
+                mark("tablet: a request waits for the next turn")
                 if waiter.deferredUntil == nil {
                     waiter.deferredUntil = clock.monotonic + Self.longestDeferral
                 }
@@ -137,7 +137,8 @@ extension Tablet {
 
     private func perform(_ waiter: WaitingRequest) throws -> Outcome {
         let request = waiter.request
-        if answers.isUsedUp, request.isRead { return .wait(.answers) }
+        if work.isUsedUp, !request.isRelease { return .wait(.turn) }
+        work.add(1, at: TurnWork.Cost.request)
         switch request.body {
         case .read(let keys, let timestamp): return try read(keys, at: timestamp)
         case .scan(let scan): return try self.scan(scan)
@@ -170,7 +171,8 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(value)
         }
-        answers.add(bytes)
+        work.add(keys.count, at: TurnWork.Cost.readKey)
+        work.addAnswer(bytes: bytes)
         return .reply(.values(values, at: timestamp), servedAt: timestamp)
     }
 
@@ -183,10 +185,15 @@ extension Tablet {
     private func scan(_ scan: TabletRequest.ScanRequest) throws -> Outcome {
         guard let timestamp = try readTimestamp(scan.timestamp) else { return .wait(.lease) }
         if let index = inFlight.writer(in: scan.range, at: timestamp) { return .wait(.latch(index)) }
+        var limits = scan.limits
+        limits.keys = min(limits.keys, Limits.scanPageKeys)
+        if faultPoint("tablet: a short page of a scan") { limits.keys = 1 }
         var page = ScanPage()
         try engine.scan(
-            scan.range, at: timestamp, limits: scan.limits, reverse: scan.reverse, into: &page)
-        answers.add(page.bytes.count)
+            scan.range, at: timestamp, limits: limits, reverse: scan.reverse, into: &page)
+        if page.count == 0, page.resumeKey != nil { mark("tablet: a page without rows goes on") }
+        work.add(page.visited, at: TurnWork.Cost.scannedKey)
+        work.addAnswer(bytes: page.bytes.count)
         return .reply(.page(page, at: timestamp), servedAt: timestamp)
     }
 
@@ -262,7 +269,8 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: false, value: version?.value))
         }
-        answers.add(bytes)
+        work.add(values.count, at: TurnWork.Cost.readKey)
+        work.addAnswer(bytes: bytes)
         return .reply(
             .locked(values, grant: grant(of: transaction), clock: now), servedAt: now)
     }

@@ -43,10 +43,9 @@ package final class Tablet {
     package var nodeInFlight = InFlightBytes()
     /// This tablet's part of it.
     var countedInFlight = 0
-    /// What all tablets of the node have read in this turn; set once, as that before.
-    package var answers = TurnAnswers()
-    /// Requests that wait for a lock, a latch or the next turn, by ticket.
-    var waiting: [UInt64: WaitingRequest] = [:]
+    /// What all tablets of the node have done in this turn; set once, as that before.
+    package var work = TurnWork()
+    var waiting = WaitingRequests()
     /// Tickets of requests that wait for the lease, or for the clock, in order of arrival.
     var parked: [UInt64] = []
     /// Tickets of requests for which this turn has no room, in order of arrival.

@@ -21,6 +21,7 @@ extension TabletRequest {
             writer.write(optional: scan.timestamp)
             writer.writeVarint(UInt64(scan.limits.rows))
             writer.writeVarint(UInt64(scan.limits.bytes))
+            writer.writeVarint(UInt64(scan.limits.keys))
             writer.write(scan.reverse)
         case .lock(let lock):
             writer.write(UInt8(3))
@@ -57,10 +58,13 @@ extension TabletRequest {
             let timestamp = try reader.readOptionalTimestamp()
             let rows = Int(clamping: try reader.readVarint())
             let bytes = Int(clamping: try reader.readVarint())
+            let keys = Int(clamping: try reader.readVarint())
             body = .scan(
                 ScanRequest(
                     range: range, timestamp: timestamp,
-                    limits: ScanLimits(rows: rows, bytes: min(bytes, Limits.scanPageBytes)),
+                    limits: ScanLimits(
+                        rows: rows, bytes: min(bytes, Limits.scanPageBytes),
+                        keys: min(keys, Limits.scanPageKeys)),
                     reverse: try reader.readBool()))
         case 3:
             let keys = try reader.readKeys()

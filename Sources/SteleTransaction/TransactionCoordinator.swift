@@ -125,7 +125,8 @@ package final class TransactionCoordinator: TransactionBackend {
         let reply = await send(
             .scan(
                 .init(
-                    range: full, timestamp: timestamp, limits: ScanLimits(rows: max(limit, 1)),
+                    range: full, timestamp: timestamp,
+                    limits: ScanLimits(rows: max(limit, 1), keys: Limits.scanPageKeys),
                     reverse: reverse)))
         guard case .page(let page, let at) = reply else { throw reply.errorWithoutEffect }
         // Only what the page covers may be merged with what was written here.
@@ -143,12 +144,32 @@ package final class TransactionCoordinator: TransactionBackend {
         return try open { state throws(SteleError) in
             state.readTimestamp = at
             if validatesReads {
-                try name([covered.start, covered.end], &state)
-                state.readRanges.append(covered)
+                try note(covered, &state)
             }
             let rows = merge(page.rows, with: &state.buffer, in: covered, reverse: reverse)
             return RowPage(rows: rows, rest: rest)
         }
+    }
+
+    /// Has the commit validate a range that was read. The pages of one scan come to one range.
+    private func note(_ range: KeyRange, _ state: inout State) throws(SteleError) {
+        if let last = state.readRanges.last {
+            if last.contains(range) { return }
+            var both = last
+            if !last.end.isEmpty, last.end == range.start {
+                both.end = range.end
+            } else if !range.end.isEmpty, range.end == last.start {
+                both.start = range.start
+            }
+            if both != last {
+                try name([both.start, both.end], &state)
+                forget([last.start, last.end], &state)
+                state.readRanges[state.readRanges.count - 1] = both
+                return
+            }
+        }
+        try name([range.start, range.end], &state)
+        state.readRanges.append(range)
     }
 
     private func merge(
@@ -314,6 +335,15 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         try hold(bytes + keys.count * Cost.key, &state)
         state.namedBytes = total
+    }
+
+    /// Takes back what was named.
+    private func forget(_ keys: [KeyBytes], _ state: inout State) {
+        let bytes = keys.reduce(0) { $0 + $1.count }
+        let held = bytes + keys.count * Cost.key
+        memory.remove(held)
+        state.held -= held
+        state.namedBytes -= bytes + keys.count * Cost.keyInMessage
     }
 
     // MARK: The end
