@@ -36,7 +36,7 @@ extension Tablet {
             let tickets = awakened
             awakened = []
             for ticket in tickets {
-                if let waiter = waiting.removeValue(forKey: ticket) {
+                if let waiter = waiting.remove(ticket) {
                     evaluate(waiter, ticket: ticket)
                 }
             }
@@ -50,7 +50,7 @@ extension Tablet {
             let tickets = parked
             parked = []
             for ticket in tickets {
-                guard let waiter = waiting.removeValue(forKey: ticket) else { continue }
+                guard let waiter = waiting.remove(ticket) else { continue }
                 if let until = waiter.parkedUntil, now >= until, !isServing {
                     fail(waiter, .notLeader, "the leader has no lease")
                 } else {
@@ -66,13 +66,12 @@ extension Tablet {
     /// Ends waits for locks whose time is over.
     package func expireLockWaits() {
         let now = clock.monotonic
-        let expired = waiting.filter { ($0.value.lockDeadline ?? .max) <= now }.keys.sorted()
-        for ticket in expired {
+        for ticket in waiting.expired(at: now) {
             guard let transaction = waiting[ticket]?.request.transaction,
                 let cancelled = locks.cancelWait(of: transaction)
             else { continue }
             awakened += cancelled.granted
-            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
+            if let waiter = waiting.remove(cancelled.ticket) {
                 fail(waiter, .lockNotAvailable, "canceling statement due to lock timeout")
             }
         }
@@ -124,12 +123,12 @@ extension Tablet {
                     waiter.deferredUntil = clock.monotonic + Self.longestDeferral
                 }
                 deferred.append(ticket)
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
             case .latch(let index):
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
                 inFlight.wait(for: index, ticket: ticket)
             case .lock(let key, let mode):
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
             }
         }
@@ -185,10 +184,10 @@ extension Tablet {
     private func scan(_ scan: TabletRequest.ScanRequest) throws -> Outcome {
         guard let timestamp = try readTimestamp(scan.timestamp) else { return .wait(.lease) }
         if let index = inFlight.writer(in: scan.range, at: timestamp) { return .wait(.latch(index)) }
+        var page = ScanPage()
         var limits = scan.limits
         limits.keys = min(limits.keys, Limits.scanPageKeys)
         if faultPoint("tablet: a short page of a scan") { limits.keys = 1 }
-        var page = ScanPage()
         try engine.scan(
             scan.range, at: timestamp, limits: limits, reverse: scan.reverse, into: &page)
         if page.count == 0, page.resumeKey != nil { mark("tablet: a page without rows goes on") }
@@ -289,21 +288,21 @@ extension Tablet {
         // A transaction waits once: a request that came twice waits as the later one.
         if let earlier = locks.cancelWait(of: waiter.request.transaction) {
             awakened += earlier.granted
-            if let request = waiting.removeValue(forKey: earlier.ticket) {
+            if let request = waiting.remove(earlier.ticket) {
                 fail(request, .lockNotAvailable, "the lock was asked for again")
             }
         }
         var timeout: UInt64?
         if case .lock(let lock) = waiter.request.body { timeout = lock.timeoutMicroseconds }
         if let timeout, waiter.lockDeadline == nil {
-            waiting[ticket]?.lockDeadline = clock.monotonic + timeout
+            waiting.setLockDeadline(clock.monotonic + timeout, of: ticket)
         }
         // Every wait may close several cycles; each one loses its youngest member.
         var victim = locks.wait(
             for: key, mode, transaction: waiter.request.transaction, ticket: ticket)
         while let transaction = victim, let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
-            if let loser = waiting.removeValue(forKey: cancelled.ticket) {
+            if let loser = waiting.remove(cancelled.ticket) {
                 fail(loser, .deadlock, "deadlock detected")
             }
             victim =
@@ -316,24 +315,21 @@ extension Tablet {
     func release(_ transaction: TransactionID) {
         if let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
-            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
-                fail(waiter, .lockNotAvailable, "the transaction was given up")
+            if let waiter = waiting.remove(cancelled.ticket) {
+                fail(waiter, .lockLost, Self.givenUp)
             }
         }
         awakened += locks.release(transaction)
         cancelLockRequests(of: transaction)
     }
 
+    private static let givenUp = "the transaction was given up, and with it its row locks"
+
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
     /// transaction that gave them up.
     private func cancelLockRequests(of transaction: TransactionID) {
-        let tickets = waiting.filter {
-            $0.value.request.transaction == transaction && $0.value.request.isLock
-        }.keys.sorted()
-        for ticket in tickets {
-            if let waiter = waiting.removeValue(forKey: ticket) {
-                fail(waiter, .lockNotAvailable, "the transaction was given up")
-            }
+        for ticket in waiting.lockRequests(of: transaction) {
+            if let waiter = waiting.remove(ticket) { fail(waiter, .lockLost, Self.givenUp) }
         }
     }
 
@@ -342,6 +338,7 @@ extension Tablet {
     private func commit(
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64
     ) throws -> Outcome {
+        if commit.writes.isEmpty { return verify(commit, for: transaction) }
         if let index = latchInTheWay(of: commit) { return .wait(.latch(index)) }
         try clock.hybrid.update(with: commit.begun, physical: clock.physical)
         // Looked at first, since looking at the rest may take long.
@@ -354,11 +351,7 @@ extension Tablet {
             release(transaction)
             return .reply(.committed(own.timestamp), servedAt: nil)
         }
-        if !commit.locks.isEmpty {
-            guard commit.grant == grant(of: transaction),
-                commit.locks.allSatisfy({ locks.holds($0, transaction) })
-            else { return Self.lockLost }
-        }
+        guard areLocksHeld(commit, by: transaction) else { return Self.lockLost }
         if locks.isUsed(byOtherThan: transaction) {
             for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {
                 if locks.acquire(write.key, .exclusive, for: transaction) { continue }
@@ -371,6 +364,26 @@ extension Tablet {
         }
         guard let timestamp = writeTimestamp() else { return .wait(.lease) }
         return propose(commit, for: transaction, at: timestamp, origin: origin)
+    }
+
+    /// The end of a transaction that wrote nothing and may rely on its locks.
+    ///
+    /// Nothing is released: should the answer get lost, the same can be asked again. Under a lease
+    /// nobody else can have changed what is locked here, so the timestamp needs no floor.
+    private func verify(
+        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID
+    ) -> Outcome {
+        guard let now = clock.now(), now <= leaseBound else { return .wait(.lease) }
+        guard areLocksHeld(commit, by: transaction) else { return Self.lockLost }
+        return .reply(.committed(now), servedAt: now)
+    }
+
+    private func areLocksHeld(
+        _ commit: TabletRequest.CommitRequest, by transaction: TransactionID
+    ) -> Bool {
+        commit.locks.isEmpty
+            || commit.grant == grant(of: transaction)
+                && commit.locks.allSatisfy { locks.holds($0, transaction) }
     }
 
     private func latchInTheWay(of commit: TabletRequest.CommitRequest) -> LogIndex? {

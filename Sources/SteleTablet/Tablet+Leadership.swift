@@ -39,9 +39,7 @@ extension Tablet {
                             leader: descriptor.node(of: group.lead) ?? .none)),
                     servedAt: nil))
         }
-        let waiters = waiting.sorted { $0.key < $1.key }
-        waiting = [:]
-        for (_, waiter) in waiters { fail(waiter, .notLeader, "leadership was lost") }
+        for waiter in waiting.removeAll() { fail(waiter, .notLeader, "leadership was lost") }
     }
 
     /// Gives up the locks of all transactions that `node` coordinates, because it is gone.
@@ -50,8 +48,7 @@ extension Tablet {
     /// Nobody asks a second time, so this needs no lease, and it is done during a transfer of the
     /// leadership too, which may fail.
     package func releaseLocks(of node: NodeID) {
-        let requesting = waiting.values.lazy.filter { $0.request.isLock }
-            .map(\.request.transaction).filter { $0.node == node }
+        let requesting = waiting.locking(from: node)
         for transaction in Set(locks.transactions(of: node)).union(requesting).sorted() {
             release(transaction)
         }

@@ -85,18 +85,6 @@ package final class Tablet {
     }
 }
 
-/// A request that could not be answered at once.
-struct WaitingRequest {
-    var request: TabletRequest
-    var origin: UInt64
-    /// Monotonic time after which a wait for a lock fails.
-    var lockDeadline: UInt64?
-    /// Monotonic time after which a request that waits for the lease is sent back.
-    var parkedUntil: UInt64?
-    /// Monotonic time after which a read that waits for a turn with room is sent back.
-    var deferredUntil: UInt64?
-}
-
 /// Effects of a tablet, collected by its node.
 package struct TabletOutput {
     package struct Reply {

@@ -72,6 +72,7 @@ package struct TabletRequest: Sendable {
     }
 
     /// A whole transaction on one tablet: one command, one round (DESIGN, section 5, point 3).
+    /// Without writes it only verifies its locks.
     package struct CommitRequest: Sendable {
         /// The coordinator's time when it first sent the commit. Nothing of this transaction has a
         /// version at or below it. Filled in by the node where the request enters.

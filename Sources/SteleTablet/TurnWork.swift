@@ -73,7 +73,7 @@ extension Tablet {
                 deferred += tickets[place...]
                 return
             }
-            guard let waiter = waiting.removeValue(forKey: ticket) else { continue }
+            guard let waiter = waiting.remove(ticket) else { continue }
             if let until = waiter.deferredUntil, clock.monotonic >= until, waiter.request.isRead {
                 fail(waiter, .overloaded, "more is read at once than the node can answer")
             } else {

@@ -357,21 +357,31 @@ package final class TransactionCoordinator: TransactionBackend {
             return state
         }
         defer { end() }
-        guard !final.buffer.isEmpty else {
-            release(near: final.lockedNear)
-            return final.readTimestamp ?? .zero
-        }
+        if final.buffer.isEmpty { return try await commitWithoutWrites(final) }
         let reply = await send(
             .commit(
                 .init(
                     readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
                     readRanges: final.readRanges, locks: final.locks, grant: final.grant,
                     expected: final.expected,
-                    firstCommitterWins: options.isolation == .snapshot,
+                    // Without a snapshot nobody can have been first: it begins at the commit.
+                    firstCommitterWins: options.isolation == .snapshot
+                        && final.readTimestamp != nil,
                     writes: final.buffer.allWrites())))
         if case .committed(let timestamp) = reply { return timestamp }
         release(near: final.lockedNear)
         throw reply.error
+    }
+
+    /// What was read is consistent by its snapshot; but whoever held locks relies on having held
+    /// them until now.
+    private func commitWithoutWrites(_ final: State) async throws(SteleError) -> Timestamp {
+        defer { release(near: final.lockedNear) }
+        guard !final.locks.isEmpty else { return final.readTimestamp ?? .zero }
+        let reply = await send(
+            .commit(.init(locks: final.locks, grant: final.grant, writes: [])))
+        guard case .committed(let timestamp) = reply else { throw reply.errorWithoutEffect }
+        return timestamp
     }
 
     package func rollback() {
