@@ -21,6 +21,8 @@ public enum Limits {
     package static let transactionReadBytes = 32 << 20
     /// Keys that one read or one request for locks may name.
     package static let requestKeys = 1 << 16
+    /// Keys that a leader reads or locks in one piece; more are asked for one after the other.
+    package static let keysAtOnce = 1_024
     /// Values that a read of single keys may be answered with: what one message holds.
     package static let answerBytes = messageBytes - (1 << 20)
     /// What the tablets of a node read in one turn for answers, which all leave at its end.
@@ -29,6 +31,8 @@ public enum Limits {
     /// What the tablets of a node begin in one turn, in nanoseconds as they are estimated. Requests
     /// that come to more wait for the next turn, or go on there.
     package static let turnWork = 2_000_000
+    /// What the leader of a tablet remembers of its last writes.
+    package static let recentWriteBytes = 2 << 20
     /// What may wait for the network on the way to a node before nothing large is added.
     package static let peerBacklogBytes = 32 << 20
     /// What all open transactions of a node, and requests that wait for their answers, may hold

@@ -307,6 +307,7 @@ package final class NodeCore {
             tablet.group.tick()
             shareTruncation(index)
         }
+            tablet.forgetOldWrites()
         releaseLocksOfDeadNodes()
         askWhetherTheyLead()
         expireRequests()

@@ -145,10 +145,14 @@ extension Tablet {
             command.term == entry.term,
             "entry \(entry.index) of term \(entry.term) stands where \(command.term) was proposed")
         readLow = max(readLow, command.timestamp)
+        if case .writes(let writes) = command.keys {
+            if !RecentWrites.keeps(keys: writes.count) { recent.forget(upTo: command.timestamp) }
+            discarded.append(writes)
+        }
         output.replies.append(
             TabletOutput.Reply(
                 origin: command.origin, reply: .committed(command.timestamp), servedAt: nil))
         awakened += command.waiters
-        awakened += locks.release(command.transaction)
+        giveUpLocks(of: command.transaction)
     }
 }

@@ -7,7 +7,7 @@ import SteleRaft
 /// How the leader evaluates requests. A request that has to wait changes nothing and starts over.
 extension Tablet {
     /// Why a request cannot be answered at this moment.
-    private enum Obstacle {
+    enum Obstacle {
         /// A command in flight writes what the request reads or writes.
         case latch(LogIndex)
         /// Another transaction holds the lock.
@@ -18,7 +18,7 @@ extension Tablet {
         case turn
     }
 
-    private enum Outcome {
+    enum Outcome {
         case reply(TabletReply, servedAt: Timestamp?)
         case wait(Obstacle)
         /// The command is in the log; the reply comes when it is applied.
@@ -93,7 +93,7 @@ extension Tablet {
         // The locks are this leader's own: to give some up needs no lease.
         if isServing || waiter.request.isRelease {
             do {
-                outcome = try perform(waiter)
+                outcome = try perform(&waiter)
             } catch let error as EngineError {
                 output.failure = error.isFatal ? error : output.failure
                 return fail(waiter, .storage, error.message)
@@ -134,7 +134,7 @@ extension Tablet {
         }
     }
 
-    private func perform(_ waiter: WaitingRequest) throws -> Outcome {
+    private func perform(_ waiter: inout WaitingRequest) throws -> Outcome {
         let request = waiter.request
         if work.isUsedUp, !request.isRelease { return .wait(.turn) }
         work.add(1, at: TurnWork.Cost.request)
@@ -143,7 +143,10 @@ extension Tablet {
         case .scan(let scan): return try self.scan(scan)
         case .lock(let lock): return try self.lock(lock, for: request.transaction)
         case .commit(let commit):
-            return try self.commit(commit, for: request.transaction, origin: waiter.origin)
+            var progress = waiter.progress ?? CommitProgress()
+            defer { waiter.progress = progress }
+            return try self.commit(
+                commit, for: request.transaction, origin: waiter.origin, &progress)
         case .release:
             release(request.transaction)
             return .reply(.released, servedAt: nil)
@@ -186,7 +189,8 @@ extension Tablet {
         if let index = inFlight.writer(in: scan.range, at: timestamp) { return .wait(.latch(index)) }
         var page = ScanPage()
         var limits = scan.limits
-        limits.keys = min(limits.keys, Limits.scanPageKeys)
+        limits.keys = min(
+            limits.keys, Limits.scanPageKeys, work.room(at: TurnWork.Cost.scannedKey))
         if faultPoint("tablet: a short page of a scan") { limits.keys = 1 }
         try engine.scan(
             scan.range, at: timestamp, limits: limits, reverse: scan.reverse, into: &page)
@@ -222,6 +226,7 @@ extension Tablet {
         _ lock: TabletRequest.LockRequest, for transaction: TransactionID
     ) throws -> Outcome {
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
+        if locks.isReleasing(transaction) { return Self.lockLost }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
         for key in lock.keys {
@@ -275,11 +280,11 @@ extension Tablet {
     }
 
     /// What the locks of a transaction are held as; nil if it holds none.
-    private func grant(of transaction: TransactionID) -> LockGrant? {
+    func grant(of transaction: TransactionID) -> LockGrant? {
         locks.arrival(of: transaction).map { LockGrant(term: leadingTerm, arrival: $0) }
     }
 
-    private static let lockLost = Outcome.reply(
+    static let lockLost = Outcome.reply(
         .failed(.init(.lockLost, "row locks were lost when a leader or a node failed")),
         servedAt: nil)
 
@@ -319,11 +324,29 @@ extension Tablet {
                 fail(waiter, .lockLost, Self.givenUp)
             }
         }
-        awakened += locks.release(transaction)
+        giveUpLocks(of: transaction)
         cancelLockRequests(of: transaction)
     }
 
     private static let givenUp = "the transaction was given up, and with it its row locks"
+
+    /// Gives up a transaction's locks; very many over several turns.
+    func giveUpLocks(of transaction: TransactionID) {
+        var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)
+        if faultPoint("tablet: locks are given up in parts") { limit = 0 }
+        work.add(
+            min(locks.lockCount(of: transaction), limit), at: TurnWork.Cost.lockedKey)
+        awakened += locks.release(transaction, limit: limit)
+    }
+
+    /// Goes on giving up locks.
+    func continueRelease() {
+        guard locks.isReleasing else { return }
+        mark("tablet: locks are given up over several turns")
+        let limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)
+        work.add(limit, at: TurnWork.Cost.lockedKey)
+        awakened += locks.continueRelease(limit: limit)
+    }
 
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
     /// transaction that gave them up.
@@ -333,165 +356,12 @@ extension Tablet {
         }
     }
 
-    // MARK: Commit
-
-    private func commit(
-        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64
-    ) throws -> Outcome {
-        if commit.writes.isEmpty { return verify(commit, for: transaction) }
-        if let index = latchInTheWay(of: commit) { return .wait(.latch(index)) }
-        try clock.hybrid.update(with: commit.begun, physical: clock.physical)
-        // Looked at first, since looking at the rest may take long.
-        if clock.hybrid.peek(physical: clock.physical) > leaseBound { return .wait(.lease) }
-        if let first = commit.writes.first,
-            let own = try engine.versions(of: first.key, above: commit.begun, limit: .max)
-                .first(where: { $0.transaction == transaction })
-        {
-            mark("tablet: a repeated commit finds itself")
-            release(transaction)
-            return .reply(.committed(own.timestamp), servedAt: nil)
-        }
-        guard areLocksHeld(commit, by: transaction) else { return Self.lockLost }
-        if locks.isUsed(byOtherThan: transaction) {
-            for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {
-                if locks.acquire(write.key, .exclusive, for: transaction) { continue }
-                return .wait(.lock(write.key, .exclusive))
-            }
-        }
-        if let key = try changedKey(commit) {
-            release(transaction)
-            return .reply(.failed(.changed(key)), servedAt: nil)
-        }
-        guard let timestamp = writeTimestamp() else { return .wait(.lease) }
-        return propose(commit, for: transaction, at: timestamp, origin: origin)
-    }
-
-    /// The end of a transaction that wrote nothing and may rely on its locks.
-    ///
-    /// Nothing is released: should the answer get lost, the same can be asked again. Under a lease
-    /// nobody else can have changed what is locked here, so the timestamp needs no floor.
-    private func verify(
-        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID
-    ) -> Outcome {
-        guard let now = clock.now(), now <= leaseBound else { return .wait(.lease) }
-        guard areLocksHeld(commit, by: transaction) else { return Self.lockLost }
-        return .reply(.committed(now), servedAt: now)
-    }
-
-    private func areLocksHeld(
-        _ commit: TabletRequest.CommitRequest, by transaction: TransactionID
-    ) -> Bool {
-        commit.locks.isEmpty
-            || commit.grant == grant(of: transaction)
-                && commit.locks.allSatisfy { locks.holds($0, transaction) }
-    }
-
-    private func latchInTheWay(of commit: TabletRequest.CommitRequest) -> LogIndex? {
-        if inFlight.isEmpty { return nil }
-        for write in commit.writes {
-            if let index = inFlight.writer(of: write.key) { return index }
-        }
-        for key in commit.readKeys {
-            if let index = inFlight.writer(of: key) { return index }
-        }
-        for range in commit.readRanges {
-            if let index = inFlight.writer(in: range) { return index }
-        }
-        for expectation in commit.expected {
-            if let index = inFlight.writer(of: expectation.key) { return index }
-        }
-        if commit.writes.count > InFlightWrites.keysLatchedSingly {
-            return inFlight.writer(in: Self.span(of: commit.writes))
-        }
-        return nil
-    }
-
-    /// The first key that somebody changed since the transaction read it, or may not have changed.
-    private func changedKey(_ commit: TabletRequest.CommitRequest) throws -> KeyBytes? {
-        for expectation in commit.expected
-        where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
-            return expectation.key
-        }
-        for key in commit.readKeys {
-            if let version = try engine.newestVersion(of: key, at: .max),
-                version.timestamp > commit.readTimestamp
-            { return key }
-        }
-        for range in commit.readRanges {
-            if let key = try engine.firstChange(in: range, above: commit.readTimestamp, keys: .max).changedKey {
-                return key
-            }
-        }
-        guard commit.firstCommitterWins else { return nil }
-        for write in commit.writes {
-            if let version = try engine.newestVersion(of: write.key, at: .max),
-                version.timestamp > commit.readTimestamp
-            { return write.key }
-        }
-        return nil
-    }
-
-    /// A timestamp above everything served and written; nil if the lease does not cover it.
-    private func writeTimestamp() -> Timestamp? {
-        clock.hybrid.advance(to: floor)
-        guard let timestamp = clock.now(), timestamp <= leaseBound else { return nil }
-        return timestamp
-    }
-
-    private func propose(
-        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
-        at timestamp: Timestamp, origin: UInt64
-    ) -> Outcome {
-        // A put costs 25 bytes beside its key and value.
-        var mutations = MutationList(
-            reserving: commit.writes.reduce(1) { $0 + 25 + $1.key.count + ($1.value?.count ?? 0) })
-        for write in commit.writes {
-            if let value = write.value {
-                mutations.put(write.key, value, at: timestamp, by: transaction)
-            } else {
-                mutations.delete(write.key, at: timestamp, by: transaction)
-            }
-        }
-        let command = TabletCommand(
-            generation: descriptor.generation, transaction: transaction, timestamp: timestamp,
-            mutations: mutations.bytes[...])
-        if command.mutations.count > Self.largeCommandBytes || faultPoint("tablet: a large command") {
-            output.hasLargeProposal = true
-        }
-        let payload = command.payload
-        countInFlight()
-        // Nothing else is refused to a leader that hands its leadership to nobody.
-        guard nodeInFlight.hasRoom(for: payload.count), (try? group.propose([payload])) != nil else {
-            releaseLocksTaken(by: commit, transaction)
-            let excess = LimitExceeded(
-                .logInFlightBytes, count: nodeInFlight.total + payload.count,
-                allowed: nodeInFlight.limit)
-            return .reply(.failed(.init(.overloaded, excess.description)), servedAt: nil)
-        }
-        countInFlight()
-        let keys: InFlightWrites.LatchedKeys =
-            commit.writes.count > InFlightWrites.keysLatchedSingly
-            ? .span(Self.span(of: commit.writes)) : .keys(commit.writes.map(\.key))
-        inFlight.append(
-            InFlightWrites.Command(
-                index: group.lastIndex, term: group.term, timestamp: timestamp,
-                transaction: transaction, origin: origin, keys: keys))
-        return .proposed
-    }
-
-    private static let largeCommandBytes = 1 << 20
-
-    private static func span(of writes: [TabletRequest.CommitRequest.Write]) -> KeyRange {
-        guard let first = writes.first, let last = writes.last else { return KeyRange(key: []) }
-        return KeyRange(start: first.key, end: last.key + [0])
-    }
-
     /// A commit without locks of its coordinator's may have taken some while it waited. Nobody else
     /// knows of them, so they end with its request, even if it is tried again.
-    private func releaseLocksTaken(
+    func releaseLocksTaken(
         by commit: TabletRequest.CommitRequest, _ transaction: TransactionID
     ) {
-        if commit.locks.isEmpty { awakened += locks.release(transaction) }
+        if commit.locks.isEmpty { giveUpLocks(of: transaction) }
     }
 
     func fail(

@@ -20,12 +20,15 @@ extension Tablet {
         floor = max(floor, bound)
         readLow = max(readLow, bound)
         clock.hybrid.advance(to: bound)
+        // Whoever wrote before did so below the bound, or it was this node, by its own clock.
+        recent = RecentWrites(lowWater: max(floor, clock.hybrid.last))
     }
 
     private func layDown() {
         servingTerm = 0
         leaseBound = .zero
         locks.removeAll()
+        recent = RecentWrites()
         awakened = []
         parked = []
         deferred = []

@@ -39,6 +39,7 @@ package final class Tablet {
 
     var locks = LockTable()
     var inFlight = InFlightWrites()
+    var recent = RecentWrites()
     /// What all tablets of the node have in flight; set once, where the node makes its tablets.
     package var nodeInFlight = InFlightBytes()
     /// This tablet's part of it.
@@ -52,6 +53,8 @@ package final class Tablet {
     var deferred: [UInt64] = []
     /// Tickets that may go on.
     var awakened: [UInt64] = []
+    /// Writes of large commands that are applied, whose memory is still to be freed.
+    var discarded: [[TabletRequest.CommitRequest.Write]] = []
     private var lastTicket: UInt64 = 0
 
     package internal(set) var applied: AppliedState

@@ -113,11 +113,14 @@ extension TabletRequest.CommitRequest {
         for _ in 0..<(try reader.readCount(ofAtLeast: 2)) {
             readRanges.append(try reader.readRange())
         }
+        guard readKeys.isAscending, readRanges.areDisjoint else {
+            throw DecodingError("the reads of a commit are out of order")
+        }
         let locks = try reader.readKeys()
         let grant = try reader.readOptionalGrant()
-        let expected = try Self.readWrites(&reader)
+        let expected = try Self.readWrites(&reader, areAscending: false)
         let firstCommitterWins = try reader.readBool()
-        let writes = try Self.readWrites(&reader)
+        let writes = try Self.readWrites(&reader, areAscending: true)
         self.init(
             readTimestamp: readTimestamp, readKeys: readKeys, readRanges: readRanges,
             locks: locks, grant: grant, expected: expected, firstCommitterWins: firstCommitterWins,
@@ -135,7 +138,7 @@ extension TabletRequest.CommitRequest {
 
     /// An engine refuses what exceeds the limits, when it is too late for an answer.
     private static func readWrites(
-        _ reader: inout ByteReader
+        _ reader: inout ByteReader, areAscending: Bool
     ) throws(DecodingError) -> [Write] {
         let count = try reader.readCount(ofAtLeast: 2)
         var writes: [Write] = []
@@ -149,6 +152,9 @@ extension TabletRequest.CommitRequest {
             let valueBytes = value?.count ?? 0
             guard valueBytes <= Limits.valueBytes else {
                 throw DecodingError(LimitExceeded(.valueBytes, count: valueBytes))
+            }
+            if areAscending, let last = writes.last, !last.key.precedes(key) {
+                throw DecodingError("the writes of a commit are out of order")
             }
             writes.append(Write(key: key, value: value))
         }

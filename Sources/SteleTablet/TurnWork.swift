@@ -34,22 +34,37 @@ package final class TurnWork {
         static let lockedKey = 300
         /// A write that becomes part of a command.
         static let writtenKey = 150
-        /// A byte that is copied.
-        static let byte = 1
+        /// Some bytes that are copied.
+        static let bytes = 1
+        static let bytesCopied = 4
+        /// A write whose memory is freed.
+        static let discardedWrite = 100
     }
 
     /// Whether what is still asked for has to wait for the next turn.
     var isUsedUp: Bool { answerBytes >= answerLimit || cost >= costLimit }
 
-    /// How many pieces of work at a cost still have room: at least one, so that something is done.
-    func room(at cost: Int) -> Int { max((costLimit - self.cost) / cost, 1) }
+    /// Whether work that takes several turns has to go on in the next one: half of each turn is for
+    /// requests that come meanwhile.
+    var isLongWorkOver: Bool { cost >= costLimit / 2 }
+
+    /// How many pieces of a request's work still have room: at least one, so that something is done.
+    func room(at cost: Int, isLong: Bool = false) -> Int {
+        max(((isLong ? costLimit / 2 : costLimit) - self.cost) / cost, 1)
+    }
 
     func add(_ count: Int, at cost: Int) { self.cost += count * cost }
+
+    func copied(bytes: Int) { add(bytes / Cost.bytesCopied, at: Cost.bytes) }
+
+    /// Counts what was applied: small writes take some 10 ns a byte, and of larger ones no more bytes
+    /// than that are applied at a time.
+    package func applied(bytes: Int) { cost += 10 * min(bytes, 256 << 10) }
 
     /// Counts what was read for an answer.
     func addAnswer(bytes: Int) {
         answerBytes += bytes
-        cost += bytes * Cost.byte
+        copied(bytes: bytes)
     }
 
     /// A turn begins.
@@ -61,17 +76,36 @@ package final class TurnWork {
 
 extension Tablet {
     /// Whether requests wait for the next turn.
-    package var hasDeferred: Bool { !deferred.isEmpty }
+    package var hasDeferred: Bool {
+        !deferred.isEmpty || locks.isReleasing || !discarded.isEmpty
+    }
+
+    /// Frees the memory of large commands that were applied, some at a time.
+    private func discardSome() {
+        guard !discarded.isEmpty else { return }
+        let last = discarded.count - 1
+        let count = min(
+            work.room(at: TurnWork.Cost.discardedWrite, isLong: true), discarded[last].count)
+        work.add(count, at: TurnWork.Cost.discardedWrite)
+        discarded[last].removeLast(count)
+        if discarded[last].isEmpty { discarded.removeLast() }
+    }
 
     /// Looks at the requests that earlier turns had no room for, oldest first and before any that
-    /// comes in this turn. A read that has waited for long is sent back: whoever asked may be gone.
+    /// comes in this turn; at those that take many turns for the first half of this one only. A read that has waited for long is sent back: whoever asked may be gone.
     package func resumeDeferred() {
+        continueRelease()
+        discardSome()
         let tickets = deferred
         deferred = []
         for (place, ticket) in tickets.enumerated() {
             if work.isUsedUp {
                 deferred += tickets[place...]
                 return
+            }
+            if work.isLongWorkOver, waiting[ticket]?.progress?.isLong ?? false {
+                deferred.append(ticket)
+                continue
             }
             guard let waiter = waiting.remove(ticket) else { continue }
             if let until = waiter.deferredUntil, clock.monotonic >= until, waiter.request.isRead {

@@ -3,6 +3,7 @@ import SteleBase
 import SteleClock
 import SteleEngine
 import SteleRocksDB
+import Testing
 
 /// The engines that the conformance suite runs on.
 enum EngineKind: String, CaseIterable, Sendable {
