@@ -99,10 +99,7 @@ package final class TransactionCoordinator: TransactionBackend {
             return state.readTimestamp
         }
         guard !missing.isEmpty else { return values }
-        let reply = await send(.read(keys: missing, at: timestamp))
-        guard case .values(let found, let at) = reply, found.count == missing.count else {
-            throw reply.errorWithoutEffect
-        }
+        let (found, at) = try await read(missing, at: timestamp)
         try open { state throws(SteleError) in
             state.readTimestamp = at
             if validatesReads {
@@ -112,6 +109,24 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         for (place, value) in zip(places, found) { values[place] = value }
         return values
+    }
+
+    /// Reads keys at one timestamp, which the leader chooses if none is given.
+    private func read(
+        _ keys: [KeyBytes], at requested: Timestamp?
+    ) async throws(SteleError) -> (values: [[UInt8]?], at: Timestamp) {
+        var values: [[UInt8]?] = []
+        var timestamp = requested
+        for start in stride(from: 0, to: keys.count, by: Limits.keysAtOnce) {
+            let slice = Array(keys[start..<min(start + Limits.keysAtOnce, keys.count)])
+            let reply = await send(.read(keys: slice, at: timestamp))
+            guard case .values(let found, let at) = reply, found.count == slice.count else {
+                throw reply.errorWithoutEffect
+            }
+            values += found
+            timestamp = at
+        }
+        return (values, timestamp ?? .zero)
     }
 
     package func scan(
@@ -222,29 +237,44 @@ package final class TransactionCoordinator: TransactionBackend {
         defer { turnstile.leave() }
         let full = keys.map(keyspace.key)
         let beside = others.map(keyspace.key)
-        let (snapshot, grant) = try open { state throws(SteleError) in
-            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
-        }
-        let request = TabletRequest.Body.lock(
-            .init(
-                keys: full, others: beside, mode: mode, wait: wait,
-                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
-                snapshot: snapshot, grant: grant))
         // Noted before the answer: should it get lost, the locks are released all the same.
         try open { state throws(SteleError) in
             try name(full, &state)
             state.lockedNear = full[0]
         }
+        var values: [LockedValue] = []
+        values.reserveCapacity(full.count + beside.count)
+        for start in stride(from: 0, to: full.count, by: Limits.keysAtOnce) {
+            let end = min(start + Limits.keysAtOnce, full.count)
+            // What is not locked is read once all locks are held.
+            values += try await lockSome(
+                Array(full[start..<end]), mode, wait, reading: end == full.count ? beside : [])
+        }
+        return values
+    }
+
+    /// Locks a part of the keys.
+    private func lockSome(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading beside: [KeyBytes]
+    ) async throws(SteleError) -> [LockedValue] {
+        let (snapshot, grant) = try open { state throws(SteleError) in
+            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
+        }
+        let request = TabletRequest.Body.lock(
+            .init(
+                keys: keys, others: beside, mode: mode, wait: wait,
+                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
+                snapshot: snapshot, grant: grant))
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
             rollback()
         }
         // A release that was sent while the request was on its way may have come before it.
-        if !state.withLock(\.isOpen) { release(near: full[0]) }
+        if !state.withLock(\.isOpen) { release(near: keys[0]) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         guard case .locked(let found, let grant, let clock) = reply,
-            found.count == full.count + beside.count
+            found.count == keys.count + beside.count
         else {
             throw reply.errorWithoutEffect
         }
@@ -252,17 +282,13 @@ package final class TransactionCoordinator: TransactionBackend {
             if options.isolation != .readCommitted, state.readTimestamp == nil {
                 state.readTimestamp = clock
             }
-            state.grant = grant
-            var values: [LockedValue] = []
-            values.reserveCapacity(found.count)
-            for (key, locked) in zip(full + beside, found) {
+            // Nil if all was skipped; what was locked before is held all the same.
+            if let grant { state.grant = grant }
+            return zip(keys + beside, found).map { key, locked in
                 if locked.isLocked { state.locks.append(key) }
-                values.append(
-                    LockedValue(
-                        isLocked: locked.isLocked,
-                        value: state.buffer.value(of: key) ?? locked.value))
+                return LockedValue(
+                    isLocked: locked.isLocked, value: state.buffer.value(of: key) ?? locked.value)
             }
-            return values
         }
     }
 
@@ -352,22 +378,29 @@ package final class TransactionCoordinator: TransactionBackend {
     package func commit() async throws(SteleError) -> Timestamp {
         await turnstile.enter()
         defer { turnstile.leave() }
-        let final = try open { state throws(SteleError) in
+        var final = try open { state throws(SteleError) in
             state.isOpen = false
-            return state
+            let final = state
+            // It stays counted until the end.
+            state = State()
+            state.isOpen = false
+            state.held = final.held
+            return final
         }
         defer { end() }
         if final.buffer.isEmpty { return try await commitWithoutWrites(final) }
-        let reply = await send(
-            .commit(
-                .init(
-                    readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
-                    readRanges: final.readRanges, locks: final.locks, grant: final.grant,
-                    expected: final.expected,
-                    // Without a snapshot nobody can have been first: it begins at the commit.
-                    firstCommitterWins: options.isolation == .snapshot
-                        && final.readTimestamp != nil,
-                    writes: final.buffer.allWrites())))
+        var request = TabletRequest.CommitRequest(
+            readTimestamp: final.readTimestamp ?? .zero,
+            readKeys: await SlicedSort.sorted(
+                final.readKeys, by: { $0.precedes($1) }),
+            readRanges: final.readRanges, locks: final.locks, grant: final.grant,
+            expected: final.expected,
+            // Without a snapshot nobody can have been first: it begins at the commit.
+            firstCommitterWins: options.isolation == .snapshot && final.readTimestamp != nil,
+            writes: await final.buffer.allWritesInSlices())
+        let reply = await send(.commit(request))
+        request.writes = []
+        await final.buffer.discard()
         if case .committed(let timestamp) = reply { return timestamp }
         release(near: final.lockedNear)
         throw reply.error
