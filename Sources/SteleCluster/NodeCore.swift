@@ -29,7 +29,7 @@ package struct NodeCoreConfiguration: Sendable {
     /// What the logs of all tablets may keep in memory together.
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
-    package var applyBudget = 1 << 20
+    package var applyBudget = 128 << 10
 
     package init(node: NodeID, tablets: [TabletDescriptor], members: [NodeID], seed: UInt64) {
         self.node = node
@@ -175,6 +175,9 @@ package final class NodeCore {
 
     // MARK: The turn
 
+    /// About what this turn has done so far, in nanoseconds; see ``TurnWork/Cost``.
+    package var workOfTurn: Int { work.cost }
+
     /// Begins a turn: sets the time, and does what is due by it.
     package func beginTurn(monotonic: UInt64, physical: UInt64) {
         clock.monotonic = max(clock.monotonic, monotonic)
@@ -257,7 +260,9 @@ package final class NodeCore {
                 refreshLease(index)
                 tablet.retryParked()
                 if tablet.hasApplies, applyBudget > 0 {
-                    applyBudget -= tablet.runApplies(budget: applyBudget)
+                    let used = tablet.runApplies(budget: applyBudget)
+                    work.applied(bytes: used)
+                    applyBudget -= used
                     isBusy = true
                     if tablet.output.isEngineBusy {
                         tablet.output.isEngineBusy = false
@@ -302,12 +307,12 @@ package final class NodeCore {
         for index in tablets.indices {
             let tablet = tablets[index]
             tablet.expireLockWaits()
+            tablet.forgetOldWrites()
             // A leader that sleeps has told before how far all hold the log.
             if tablet.group.isHibernated { continue }
             tablet.group.tick()
             shareTruncation(index)
         }
-            tablet.forgetOldWrites()
         releaseLocksOfDeadNodes()
         askWhetherTheyLead()
         expireRequests()

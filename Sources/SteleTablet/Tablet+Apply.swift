@@ -18,7 +18,7 @@ extension Tablet {
     }
 
     /// An entry with more bytes than this is applied in parts.
-    private static let partBytes = 256 << 10
+    private static let partBytes = 64 << 10
 
     /// Takes over entries that are committed and durable here (a message for the apply thread).
     package func apply(_ message: Message) { applies.append(message) }
