@@ -7,7 +7,9 @@ namespace {
 
 Failure readFirstChange(
     stele_reader &reader, const rocksdb::Slice &start, const rocksdb::Slice &end,
-    uint64_t timestamp, void *context, stele_key_sink sink) {
+    uint64_t timestamp, size_t maxKeys, void *context, stele_key_sink sink,
+    stele_key_sink resumeSink, size_t *visited) {
+    *visited = 0;
     if (!end.empty() && start.compare(end) >= 0) return Failure();
     CursorLease cursor(reader, reader.rangeCursor);
     Failure result = cursor.open(timestamp);
@@ -18,6 +20,11 @@ Failure readFirstChange(
     while (walk.isValid()) {
         const rocksdb::Slice user = walk.user();
         if (!end.empty() && user.compare(end) >= 0) break;
+        if (*visited == std::max<size_t>(maxKeys, 1)) {
+            resumeSink(context, bytes(user), 0);
+            return Failure();
+        }
+        ++*visited;
         // The newest version of a key comes first.
         const uint64_t newest = walk.timestamp();
         if (newest > timestamp) {
@@ -62,11 +69,13 @@ Failure readDeletions(
 }  // namespace stele
 
 stele_code stele_read_first_change(
-    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp, void *context,
-    stele_key_sink sink, char **message) {
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp,
+    size_t max_keys, void *context, stele_key_sink sink, stele_key_sink resume_sink,
+    size_t *visited, char **message) {
     return stele::guarded(message, [&]() {
         return stele::readFirstChange(
-            *reader, stele::slice(start), stele::slice(end), timestamp, context, sink);
+            *reader, stele::slice(start), stele::slice(end), timestamp, max_keys, context, sink,
+            resume_sink, visited);
     });
 }
 

@@ -31,6 +31,8 @@ public:
     Failure descend();
 
     size_t count() const { return count_; }
+    // Keys that were looked at; one at which a limit ended the scan was not.
+    size_t visited() const { return keys_; }
     bool isLimited() const { return isLimited_ || conflicts_ > 0; }
     // Where to go on, if the scan is limited.
     rocksdb::Slice resumeKey() const {
@@ -87,7 +89,7 @@ private:
 bool Scan::beginKey() {
     isLimited_ = keys_ >= maxKeys_ || count_ >= maxRows_
         || keysAfterConflict_ >= maxKeysAfterConflict_;
-    ++keys_;
+    if (!isLimited_) ++keys_;
     if (conflicts_ > 0) ++keysAfterConflict_;
     isAnswered_ = false;
     return !isLimited_;
@@ -270,6 +272,7 @@ Failure readScan(
     if (result.isFailure()) return result;
     page.rows = bytes(rocksdb::Slice(cursor->rows.data(), cursor->rows.size()));
     page.count = scan.count();
+    page.visited = scan.visited();
     page.has_resume_key = scan.isLimited();
     if (scan.isLimited()) page.resume_key = bytes(scan.resumeKey());
     pageSink(context, &page);

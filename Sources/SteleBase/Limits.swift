@@ -21,11 +21,18 @@ public enum Limits {
     package static let transactionReadBytes = 32 << 20
     /// Keys that one read or one request for locks may name.
     package static let requestKeys = 1 << 16
+    /// Keys that a leader reads or locks in one piece; more are asked for one after the other.
+    package static let keysAtOnce = 1_024
     /// Values that a read of single keys may be answered with: what one message holds.
     package static let answerBytes = messageBytes - (1 << 20)
     /// What the tablets of a node read in one turn for answers, which all leave at its end.
     /// Requests that come to more wait for the next turn.
     package static let turnAnswerBytes = 8 << 20
+    /// What the tablets of a node begin in one turn, in nanoseconds as they are estimated. Requests
+    /// that come to more wait for the next turn, or go on there.
+    package static let turnWork = 2_000_000
+    /// What the leader of a tablet remembers of its last writes.
+    package static let recentWriteBytes = 2 << 20
     /// What may wait for the network on the way to a node before nothing large is added.
     package static let peerBacklogBytes = 32 << 20
     /// What all open transactions of a node, and requests that wait for their answers, may hold
@@ -39,6 +46,8 @@ public enum Limits {
         transactionBytes + transactionReadBytes + 32 * transactionWrites
     /// Keys and values of one page of a scan.
     package static let scanPageBytes = 1 << 20
+    /// Keys with versions, visible or not, that one page of a scan passes.
+    package static let scanPageKeys = 4_096
     /// Entries appended to a node's log that are not committed yet.
     package static let logInFlightBytes = 64 << 20
     /// Durable entries of all tablets that a node keeps in memory, for followers that lag.

@@ -29,7 +29,7 @@ package struct NodeCoreConfiguration: Sendable {
     /// What the logs of all tablets may keep in memory together.
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
-    package var applyBudget = 1 << 20
+    package var applyBudget = 128 << 10
 
     package init(node: NodeID, tablets: [TabletDescriptor], members: [NodeID], seed: UInt64) {
         self.node = node
@@ -84,7 +84,7 @@ package final class NodeCore {
     var appends: [PendingAppend] = []
     var lastAppend: UInt64 = 0
     var logCaches: LogCaches
-    private let answers = TurnAnswers()
+    private let work = TurnWork()
     /// The record that was last asked for, and the highest one that is on disk.
     var requestedRecord: NodeRecord
     package internal(set) var durableRecord: NodeRecord?
@@ -170,7 +170,7 @@ package final class NodeCore {
         let inFlight = InFlightBytes()
         for tablet in tablets {
             tablet.nodeInFlight = inFlight
-            tablet.answers = answers
+            tablet.work = work
         }
         states = tablets.map { tablet in TabletState(replicas: tablet.descriptor.replicas.count) }
         logCaches = LogCaches(limit: configuration.logCacheBytes)
@@ -181,6 +181,9 @@ package final class NodeCore {
 
     // MARK: The turn
 
+    /// About what this turn has done so far, in nanoseconds; see ``TurnWork/Cost``.
+    package var workOfTurn: Int { work.cost }
+
     /// Begins a turn: sets the time, and does what is due by it.
     package func beginTurn(monotonic: UInt64, physical: UInt64) {
         clock.monotonic = max(clock.monotonic, monotonic)
@@ -188,7 +191,7 @@ package final class NodeCore {
         turnBegan = clock.monotonic
         effects = NodeEffects()
         isEngineBusy = false
-        answers.begin()
+        work.begin()
         renewRecord()
         for index in tablets.indices {
             wakeIfDoubtful(index)
@@ -237,6 +240,7 @@ package final class NodeCore {
             }
         }
         for tablet in tablets { tablet.output.hasLargeProposal = false }
+        effects.work = work.cost
         effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }
@@ -263,7 +267,9 @@ package final class NodeCore {
                 refreshLease(index)
                 tablet.retryParked()
                 if tablet.hasApplies, applyBudget > 0 {
-                    applyBudget -= tablet.runApplies(budget: applyBudget)
+                    let used = tablet.runApplies(budget: applyBudget)
+                    work.applied(bytes: used)
+                    applyBudget -= used
                     isBusy = true
                     if tablet.output.isEngineBusy {
                         tablet.output.isEngineBusy = false
@@ -308,6 +314,7 @@ package final class NodeCore {
         for index in tablets.indices {
             let tablet = tablets[index]
             tablet.expireLockWaits()
+            tablet.forgetOldWrites()
             // A leader that sleeps has told before how far all hold the log.
             if tablet.group.isHibernated { continue }
             tablet.group.tick()

@@ -19,6 +19,8 @@ package struct NodeEffects {
     package var needsAnotherTurn = false
     /// Monotonic time at which a turn is due even if nothing happens.
     package var wakeAt: UInt64 = .max
+    /// About what the tablets did in this turn, in nanoseconds; see ``TurnWork/Cost``.
+    package var work = 0
     /// The store failed: the node must stop.
     package var failure: EngineError?
 

@@ -32,18 +32,18 @@ package protocol EngineReader: AnyObject, Sendable {
 
     /// Appends to `page` the rows of `range` visible at `point`, ascending or descending.
     ///
-    /// The limits count what this call appends. The page's resume key and conflicts are set or
-    /// cleared; after a conflict no rows follow, and the resume key is that of the first conflict.
+    /// The limits count what this call appends. The page's resume key, conflicts and count of
+    /// visited keys are set or cleared; after a conflict no rows follow, and the resume key is that of the first conflict.
     /// Else it is the next key of the range with versions or an intent, visible or not.
     func scan(
         _ range: KeyRange, at point: ReadPoint, limits: ScanLimits, reverse: Bool,
         into page: inout ScanPage
     ) throws(EngineError)
 
-    /// The first key of `range` with a version above `timestamp`; nil if nothing changed since.
+    /// Looks for a version above `timestamp` at the first `keys` keys of a range, ascending.
     func firstChange(
-        in range: KeyRange, above timestamp: Timestamp
-    ) throws(EngineError) -> KeyBytes?
+        in range: KeyRange, above timestamp: Timestamp, keys: Int
+    ) throws(EngineError) -> ChangeSearch
 
     /// Which of the first `keys` keys of a range have a deletion at or below `timestamp` as their
     /// newest version: with all that is older, it can be dropped once the watermark is there.
@@ -58,6 +58,18 @@ package protocol EngineReader: AnyObject, Sendable {
     func pairs(
         of range: KeyRange, in family: PlainFamily, limits: PairLimits
     ) throws(EngineError) -> PairPage
+}
+
+/// What a search for changes in a range came to.
+package struct ChangeSearch: Hashable, Sendable {
+    /// The first key that changed; nil if none was found.
+    package var changedKey: KeyBytes?
+    /// Where to go on if nothing was found so far; nil at the end of the range.
+    package var resumeKey: KeyBytes?
+    /// Keys that were looked at: what the search cost.
+    package var visited = 0
+
+    package init() {}
 }
 
 /// Deletions that hide nothing that can still be read.

@@ -58,11 +58,11 @@ extension MemoryReader {
     }
 
     package func firstChange(
-        in range: KeyRange, above timestamp: Timestamp
-    ) throws(EngineError) -> KeyBytes? {
+        in range: KeyRange, above timestamp: Timestamp, keys: Int
+    ) throws(EngineError) -> ChangeSearch {
         let stores = stores
         try stores.latest.check(range, at: timestamp)
-        return stores.read.firstChange(in: range, above: timestamp)
+        return stores.read.firstChange(in: range, above: timestamp, keys: keys)
     }
 
     package func obsoleteDeletions(

@@ -14,17 +14,26 @@ extension MemoryStore {
         return Array(versions[first...].reversed().prefix(max(limit, 0)))
     }
 
-    func firstChange(in range: KeyRange, above timestamp: Timestamp) -> KeyBytes? {
-        if range.isEmpty { return nil }
+    func firstChange(
+        in range: KeyRange, above timestamp: Timestamp, keys: Int
+    ) -> ChangeSearch {
+        var search = ChangeSearch()
+        if range.isEmpty { return search }
         var position = data.lowerBound(of: range.start)
         let end = data.upperBound(of: range)
         while position != end {
+            if search.visited == max(keys, 1) {
+                search.resumeKey = data.key(at: position)
+                return search
+            }
+            search.visited += 1
             if let newest = data.value(at: position).last, newest.timestamp > timestamp {
-                return data.key(at: position)
+                search.changedKey = data.key(at: position)
+                return search
             }
             position = data.position(after: position)
         }
-        return nil
+        return search
     }
 
     func obsoleteDeletions(
@@ -100,6 +109,7 @@ extension MemoryStore {
     ) {
         page.resumeKey = nil
         page.conflicts = []
+        page.visited = 0
         if range.isEmpty { return }
         var keys = MergedKeys(data: data, locks: locks, range: range, reverse: reverse)
         var taken = (rows: 0, bytes: 0, keys: 0, keysAfterConflict: 0)
@@ -111,6 +121,7 @@ extension MemoryStore {
                 return
             }
             taken.keys += 1
+            page.visited = taken.keys
             if !page.conflicts.isEmpty { taken.keysAfterConflict += 1 }
             switch look(next.versions, next.intent, at: point) {
             case .nothing: break

@@ -46,7 +46,22 @@ package struct MutationList: Sendable {
         writer.write(Self.version)
     }
 
+    /// Goes on with a list that ends `bytes`; what stands before the list stays as it is.
+    package init(appendingTo bytes: consuming [UInt8]) {
+        writer = ByteWriter()
+        writer.bytes = bytes
+    }
+
     package var bytes: [UInt8] { writer.bytes }
+
+    /// With whatever stands before the list.
+    package var byteCount: Int { writer.bytes.count }
+
+    /// Hands the bytes over without a copy; the list is of no more use.
+    package mutating func takeBytes() -> [UInt8] {
+        defer { writer.bytes = [] }
+        return writer.bytes
+    }
 
     package var isEmpty: Bool { writer.bytes.count == 1 }
 

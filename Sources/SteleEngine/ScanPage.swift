@@ -13,6 +13,8 @@ package struct ScanPage: Sendable {
     package var resumeKey: KeyBytes?
     /// What is in the way of the rows from the resume key on. Does not travel.
     package var conflicts: [(key: KeyBytes, conflict: ReadConflict)] = []
+    /// Keys that the last scan looked at, rows or not: what it cost. Does not travel.
+    package var visited = 0
 
     package init(bytes: [UInt8] = [], count: Int = 0, resumeKey: KeyBytes? = nil) {
         self.bytes = bytes

@@ -11,6 +11,7 @@ extension ShimReader {
         let reader = try reader()
         page.resumeKey = nil
         page.conflicts = []
+        page.visited = 0
         try check { message in
             range.start.withBytes { start in
                 range.end.withBytes { end in
@@ -40,24 +41,30 @@ extension ShimReader {
     }
 
     package func firstChange(
-        in range: KeyRange, above timestamp: Timestamp
-    ) throws(EngineError) -> KeyBytes? {
+        in range: KeyRange, above timestamp: Timestamp, keys: Int
+    ) throws(EngineError) -> ChangeSearch {
         let reader = try reader()
-        var found: KeyBytes?
+        var found = ChangeSearch()
+        var visited = 0
         try check { message in
             range.start.withBytes { start in
                 range.end.withBytes { end in
                     withUnsafeMutablePointer(to: &found) { found in
                         stele_read_first_change(
-                            reader, start, end, timestamp.rawValue, found,
+                            reader, start, end, timestamp.rawValue, max(keys, 0), found,
                             { context, key, _ in
-                                context?.assumingMemoryBound(to: KeyBytes?.self).pointee =
-                                    KeyBytes(key)
-                            }, &message)
+                                context?.assumingMemoryBound(to: ChangeSearch.self).pointee
+                                    .changedKey = KeyBytes(key)
+                            },
+                            { context, key, _ in
+                                context?.assumingMemoryBound(to: ChangeSearch.self).pointee
+                                    .resumeKey = KeyBytes(key)
+                            }, &visited, &message)
                     }
                 }
             }
         }
+        found.visited = visited
         return found
     }
 
@@ -124,6 +131,7 @@ extension ScanPage {
         bytes.append(
             contentsOf: UnsafeBufferPointer(start: found.rows.data, count: found.rows.count))
         count += found.count
+        visited += found.visited
         resumeKey = found.has_resume_key == 0 ? nil : KeyBytes(found.resume_key)
     }
 }

@@ -81,6 +81,27 @@ struct ClientOperation {
         }
     }
 
+    /// Locks a register and changes nothing; whoever commits that relies on its having stayed as it
+    /// was read, until then.
+    func lockedRead(_ key: Int) {
+        guard let transaction = node.takeTransaction() else { return done() }
+        let keyBytes = WorkloadKeys.register(key)
+        lock([keyBytes], transaction) { values, grant in
+            guard let values, node.isUp else { return release(keyBytes, transaction) }
+            hesitate {
+                guard node.isUp else { return done() }
+                let request = TabletRequest.CommitRequest(
+                    locks: [keyBytes], grant: grant, writes: [])
+                submit(transaction, .commit(request)) { reply in
+                    if case .committed(let timestamp)? = reply {
+                        cluster.checks.served([keyBytes], values, at: timestamp)
+                    }
+                    release(keyBytes, transaction)
+                }
+            }
+        }
+    }
+
     private func put(_ key: Int, _ value: Int) -> TabletRequest.CommitRequest.Write {
         .init(key: WorkloadKeys.register(key), value: WorkloadKeys.encode(value))
     }

@@ -52,7 +52,21 @@ extension SimulatedCluster {
                 endTurn(node, core, begun: monotonic)
             }
         } else {
-            endTurn(node, core, begun: monotonic)
+            finishTurn(node, core, begun: monotonic)
+        }
+    }
+
+    /// The most that one turn may do, in nanoseconds as the core estimates it.
+    static let longestTurn = 5_000_000
+
+    /// Work takes time: what took long ends its turn that much later.
+    private func finishTurn(_ node: SimulatedNode, _ core: NodeCore, begun: UInt64) {
+        let length = UInt64(core.workOfTurn / 1_000)
+        guard length >= 100 else { return endTurn(node, core, begun: begun) }
+        node.isTurnOpen = true
+        after(length, on: node) { [self] in
+            node.isTurnOpen = false
+            endTurn(node, core, begun: begun)
         }
     }
 
@@ -111,6 +125,10 @@ extension SimulatedCluster {
         let monotonic = defect == .endsTurnsWithOldTime ? begun : node.clock.monotonic(at: now)
         let effects = core.endTurn(monotonic: monotonic)
         trace.note(.turn, at: now, UInt64(node.place), effects.wakeAt, "\(node.id) turn")
+        result.counts.longestTurn = max(result.counts.longestTurn, effects.work)
+        if effects.work > Self.longestTurn {
+            return fail("\(node.id) did \(effects.work / 1_000) µs of work in one turn")
+        }
         if let failure = effects.failure { return fail("\(node.id): store failed: \(failure)") }
         if let (token, batch) = effects.log { write(batch, token: token, node) }
         for outbox in effects.messages { send(outbox, from: node) }

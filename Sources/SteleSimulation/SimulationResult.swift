@@ -40,6 +40,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var wrongClocks = 0
     public var lostFrames = 0
     public var turns = 0
+    /// The most that a turn did, in nanoseconds as it is estimated.
+    public var longestTurn = 0
     public var flushes = 0
     public var fetches = 0
     /// Log records that gave up entries.

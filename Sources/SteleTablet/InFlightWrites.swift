@@ -10,6 +10,8 @@ import SteleRaft
 /// - At most one command in flight writes a key.
 /// - Timestamps ascend with log indices.
 struct InFlightWrites {
+    typealias Write = TabletRequest.CommitRequest.Write
+
     struct Command {
         var index: LogIndex
         var term: Term
@@ -22,26 +24,30 @@ struct InFlightWrites {
         var waiters: [UInt64] = []
     }
 
-    /// What a command latches: each key, or for a big one everything between its first and last.
+    /// What a command latches: by key in a table, or for a large one the keys of its writes, as they
+    /// came with the request and in order.
     enum LatchedKeys {
         case keys([KeyBytes])
-        case span(KeyRange)
+        case writes([Write])
     }
 
-    /// A command with more keys than this latches the span from its first to its last.
+    /// A command with more keys than this is a large one.
     static let keysLatchedSingly = 256
 
     private var commands: Deque<Command> = []
     private var byKey: [DictionaryKey: LogIndex] = [:]
-    private var spans: [(range: KeyRange, index: LogIndex)] = []
+    private var large: [(writes: [Write], index: LogIndex)] = []
 
     var isEmpty: Bool { commands.isEmpty }
     var first: Command? { commands.first }
+    var hasLarge: Bool { !large.isEmpty }
+    /// How many keys are latched in the table.
+    var keyCount: Int { byKey.count }
 
     mutating func append(_ command: Command) {
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = command.index }
-        case .span(let range): spans.append((range, command.index))
+        case .writes(let writes): large.append((writes, command.index))
         }
         commands.append(command)
     }
@@ -49,9 +55,12 @@ struct InFlightWrites {
     /// The command in flight that writes `key`, at or below `timestamp`.
     func writer(of key: KeyBytes, at timestamp: Timestamp = .max) -> LogIndex? {
         if isEmpty { return nil }
-        if !byKey.isEmpty, let index = byKey[DictionaryKey(key)], isVisible(index, timestamp) { return index }
-        for span in spans where span.range.contains(key) && isVisible(span.index, timestamp) {
-            return span.index
+        if !byKey.isEmpty, let index = byKey[DictionaryKey(key)], isVisible(index, timestamp) {
+            return index
+        }
+        for (writes, index) in large where isVisible(index, timestamp) {
+            let place = writes.place(of: key)
+            if place < writes.count, writes[place].key == key { return index }
         }
         return nil
     }
@@ -61,10 +70,47 @@ struct InFlightWrites {
         for command in commands where command.timestamp <= timestamp {
             switch command.keys {
             case .keys(let keys): if keys.contains(where: range.contains) { return command.index }
-            case .span(let span): if span.overlaps(range) { return command.index }
+            case .writes(let writes): if writes.overlap(range) { return command.index }
             }
         }
         return nil
+    }
+
+    /// The newest command in flight that writes what `writes` writes.
+    ///
+    /// Of two large ones it is enough that the spans of their keys overlap. A large one looks at the
+    /// latched keys, of which there are few, and not at its own.
+    func newestWriter(of writes: [Write]) -> LogIndex? {
+        if isEmpty { return nil }
+        guard writes.count > Self.keysLatchedSingly else {
+            return writes.lazy.compactMap { self.writer(of: $0.key) }.max()
+        }
+        let span = writes.keySpan
+        var newest: LogIndex?
+        for (key, index) in byKey where index > newest ?? 0 && span.contains(key.bytes) {
+            if writes.contains(key.bytes) { newest = index }
+        }
+        for other in large where other.index > newest ?? 0 && other.writes.keySpan.overlaps(span) {
+            newest = other.index
+        }
+        return newest
+    }
+
+    /// A large command in flight whose keys meet what is asked about.
+    func largeWriter(where meets: ([Write]) -> Bool) -> LogIndex? {
+        large.last { meets($0.writes) }?.index
+    }
+
+    /// The command that was evaluated at a timestamp, if it is in flight.
+    func index(at timestamp: Timestamp) -> LogIndex? {
+        var low = 0
+        var high = commands.count
+        while low < high {
+            let middle = (low + high) / 2
+            if commands[middle].timestamp < timestamp { low = middle + 1 } else { high = middle }
+        }
+        return low < commands.count && commands[low].timestamp == timestamp
+            ? commands[low].index : nil
     }
 
     /// Has `ticket` looked at again after the command at `index` is applied.
@@ -79,7 +125,7 @@ struct InFlightWrites {
         let command = commands.removeFirst()
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
-        case .span: spans.removeAll { $0.index == index }
+        case .writes: large.removeAll { $0.index == index }
         }
         return command
     }
@@ -102,5 +148,36 @@ struct InFlightWrites {
             if commands[middle].index < index { low = middle + 1 } else { high = middle }
         }
         return low < commands.count && commands[low].index == index ? low : nil
+    }
+}
+
+/// Writes of a commit, which are in ascending order of their keys.
+extension [TabletRequest.CommitRequest.Write] {
+    /// Where a key stands or would stand.
+    func place(of key: KeyBytes) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].key.precedes(key) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    func contains(_ key: KeyBytes) -> Bool {
+        let place = place(of: key)
+        return place < count && self[place].key == key
+    }
+
+    /// Whether a key of theirs lies in a range.
+    func overlap(_ range: KeyRange) -> Bool {
+        let place = place(of: range.start)
+        return place < count && range.contains(self[place].key)
+    }
+
+    /// Everything from the first to the last key.
+    var keySpan: KeyRange {
+        guard let first, let last else { return KeyRange(start: [0], end: [0]) }
+        return KeyRange(start: first.key, end: last.key + [0])
     }
 }

@@ -31,9 +31,11 @@ package struct LockTable: Sendable {
         var waitsFor: DictionaryKey?
     }
 
-    private var locks: [DictionaryKey: Lock] = [:]
+    private var locks = KeyTable<Lock>()
     private var owners: [TransactionID: Owner] = [:]
     private var arrivals: UInt64 = 0
+    /// Locks of transactions that have given theirs up, which go a part at a time.
+    private var leaving: [(transaction: TransactionID, keys: [DictionaryKey])] = []
 
     package init() {}
 
@@ -76,6 +78,28 @@ package struct LockTable: Sendable {
         locks[DictionaryKey(key)]?.holders.contains(transaction) ?? false
     }
 
+    /// Whether `transaction` holds `key` and nobody can hold it beside it.
+    package func holdsAlone(_ key: KeyBytes, _ transaction: TransactionID) -> Bool {
+        guard let lock = locks[DictionaryKey(key)] else { return false }
+        return lock.mode == .exclusive && lock.holders == [transaction]
+    }
+
+    /// How many locks others than a transaction hold, a shared one for each.
+    package func lockCount(ofOthersThan transaction: TransactionID) -> Int {
+        owners.reduce(0) { $0 + ($1.key == transaction ? 0 : $1.value.keys.count) }
+    }
+
+    /// The keys of a range that others than a transaction hold, ascending.
+    package func keys(
+        ofOthersThan transaction: TransactionID, in range: KeyRange
+    ) -> [KeyBytes] {
+        var found: [KeyBytes] = []
+        for (owner, held) in owners where owner != transaction {
+            found += held.keys.lazy.map(\.bytes).filter(range.contains)
+        }
+        return found.sorted { $0.precedes($1) }
+    }
+
     /// Queues a transaction behind those who are in its way; `ticket` comes back when it is its turn.
     ///
     /// - Returns: the youngest transaction of the cycle of waits that this closes, if it closes one.
@@ -109,22 +133,64 @@ package struct LockTable: Sendable {
         return (ticket, grant(key))
     }
 
-    /// Gives up all locks of a transaction.
+    /// Gives up all locks of a transaction; of very many the first `limit`, and the others with
+    /// ``continueRelease(limit:)``. The transaction owns none of them any more.
     ///
     /// - Returns: the tickets of those whose turn it is now.
-    package mutating func release(_ transaction: TransactionID) -> [UInt64] {
+    package mutating func release(
+        _ transaction: TransactionID, limit: Int = .max
+    ) -> [UInt64] {
         guard let owner = owners.removeValue(forKey: transaction) else { return [] }
-        var granted: [UInt64] = []
-        for key in owner.keys {
-            guard let place = locks.index(forKey: key) else { continue }
-            if locks.values[place].queue.isEmpty, locks.values[place].holders.count == 1 {
-                locks.remove(at: place)
-            } else {
-                locks.values[place].holders.removeAll { $0 == transaction }
-                granted += grant(key)
-            }
+        guard owner.keys.count <= limit else {
+            leaving.append((transaction, owner.keys))
+            return continueRelease(limit: limit)
         }
+        var granted: [UInt64] = []
+        for key in owner.keys { granted += release(key, of: transaction) }
         return granted
+    }
+
+    /// Whether locks are left that were given up.
+    package var isReleasing: Bool { !leaving.isEmpty }
+
+    /// Whether locks of the transaction are among them.
+    package func isReleasing(_ transaction: TransactionID) -> Bool {
+        leaving.contains { $0.transaction == transaction }
+    }
+
+    /// Goes on with locks that were given up.
+    ///
+    /// - Returns: the tickets of those whose turn it is now.
+    package mutating func continueRelease(limit: Int) -> [UInt64] {
+        var granted: [UInt64] = []
+        var rest = limit
+        while rest > 0, !leaving.isEmpty {
+            guard let key = leaving[0].keys.popLast() else {
+                leaving.removeFirst()
+                continue
+            }
+            rest -= 1
+            granted += release(key, of: leaving[0].transaction)
+        }
+        if leaving.first?.keys.isEmpty ?? false { leaving.removeFirst() }
+        return granted
+    }
+
+    private mutating func release(
+        _ key: DictionaryKey, of transaction: TransactionID
+    ) -> [UInt64] {
+        guard let lock = locks[key] else { return [] }
+        if lock.queue.isEmpty, lock.holders.count == 1 {
+            if lock.holders[0] == transaction { locks.removeValue(forKey: key) }
+            return []
+        }
+        locks[key]?.holders.removeAll { $0 == transaction }
+        return grant(key)
+    }
+
+    /// How many locks a transaction holds.
+    package func lockCount(of transaction: TransactionID) -> Int {
+        owners[transaction]?.keys.count ?? 0
     }
 
     /// All transactions that hold or await locks and were begun by `node`, ascending.
@@ -135,6 +201,7 @@ package struct LockTable: Sendable {
     package mutating func removeAll() {
         locks.removeAll()
         owners.removeAll()
+        leaving.removeAll()
     }
 
     /// Which owner of locks the transaction is to this table; nil if it holds and awaits none.

@@ -18,7 +18,7 @@ extension Tablet {
     }
 
     /// An entry with more bytes than this is applied in parts.
-    private static let partBytes = 256 << 10
+    private static let partBytes = 64 << 10
 
     /// Takes over entries that are committed and durable here (a message for the apply thread).
     package func apply(_ message: Message) { applies.append(message) }
@@ -145,10 +145,14 @@ extension Tablet {
             command.term == entry.term,
             "entry \(entry.index) of term \(entry.term) stands where \(command.term) was proposed")
         readLow = max(readLow, command.timestamp)
+        if case .writes(let writes) = command.keys {
+            if !RecentWrites.keeps(keys: writes.count) { recent.forget(upTo: command.timestamp) }
+            discarded.append(writes)
+        }
         output.replies.append(
             TabletOutput.Reply(
                 origin: command.origin, reply: .committed(command.timestamp), servedAt: nil))
         awakened += command.waiters
-        awakened += locks.release(command.transaction)
+        giveUpLocks(of: command.transaction)
     }
 }

@@ -7,18 +7,18 @@ import SteleRaft
 /// How the leader evaluates requests. A request that has to wait changes nothing and starts over.
 extension Tablet {
     /// Why a request cannot be answered at this moment.
-    private enum Obstacle {
+    enum Obstacle {
         /// A command in flight writes what the request reads or writes.
         case latch(LogIndex)
         /// Another transaction holds the lock.
         case lock(KeyBytes, LockMode)
         /// The lease, or the clock, does not reach far enough yet.
         case lease
-        /// The answers of this turn are large enough.
-        case answers
+        /// This turn has done enough.
+        case turn
     }
 
-    private enum Outcome {
+    enum Outcome {
         case reply(TabletReply, servedAt: Timestamp?)
         case wait(Obstacle)
         /// The command is in the log; the reply comes when it is applied.
@@ -36,7 +36,7 @@ extension Tablet {
             let tickets = awakened
             awakened = []
             for ticket in tickets {
-                if let waiter = waiting.removeValue(forKey: ticket) {
+                if let waiter = waiting.remove(ticket) {
                     evaluate(waiter, ticket: ticket)
                 }
             }
@@ -50,7 +50,7 @@ extension Tablet {
             let tickets = parked
             parked = []
             for ticket in tickets {
-                guard let waiter = waiting.removeValue(forKey: ticket) else { continue }
+                guard let waiter = waiting.remove(ticket) else { continue }
                 if let until = waiter.parkedUntil, now >= until, !isServing {
                     fail(waiter, .notLeader, "the leader has no lease")
                 } else {
@@ -66,13 +66,12 @@ extension Tablet {
     /// Ends waits for locks whose time is over.
     package func expireLockWaits() {
         let now = clock.monotonic
-        let expired = waiting.filter { ($0.value.lockDeadline ?? .max) <= now }.keys.sorted()
-        for ticket in expired {
+        for ticket in waiting.expired(at: now) {
             guard let transaction = waiting[ticket]?.request.transaction,
                 let cancelled = locks.cancelWait(of: transaction)
             else { continue }
             awakened += cancelled.granted
-            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
+            if let waiter = waiting.remove(cancelled.ticket) {
                 fail(waiter, .lockNotAvailable, "canceling statement due to lock timeout")
             }
         }
@@ -94,7 +93,7 @@ extension Tablet {
         // The locks are this leader's own: to give some up needs no lease.
         if isServing || waiter.request.isRelease {
             do {
-                outcome = try perform(waiter)
+                outcome = try perform(&waiter)
             } catch let error as EngineError {
                 output.failure = error.isFatal ? error : output.failure
                 return fail(waiter, .storage, error.message)
@@ -117,33 +116,37 @@ extension Tablet {
             case .lease:
                 if waiter.parkedUntil == nil { waiter.parkedUntil = clock.monotonic + 1_000_000 }
                 parked.append(ticket)
-                waiting[ticket] = waiter
-            case .answers:
-                mark("tablet: a read waits for the next turn")
+                waiting.insert(waiter, ticket: ticket)
+            case .turn:
+                mark("tablet: a request waits for the next turn")
                 if waiter.deferredUntil == nil {
                     waiter.deferredUntil = clock.monotonic + Self.longestDeferral
                 }
                 deferred.append(ticket)
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
             case .latch(let index):
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
                 inFlight.wait(for: index, ticket: ticket)
             case .lock(let key, let mode):
-                waiting[ticket] = waiter
+                waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
             }
         }
     }
 
-    private func perform(_ waiter: WaitingRequest) throws -> Outcome {
+    private func perform(_ waiter: inout WaitingRequest) throws -> Outcome {
         let request = waiter.request
-        if answers.isUsedUp, request.isRead { return .wait(.answers) }
+        if work.isUsedUp, !request.isRelease { return .wait(.turn) }
+        work.add(1, at: TurnWork.Cost.request)
         switch request.body {
         case .read(let keys, let timestamp): return try read(keys, at: timestamp)
         case .scan(let scan): return try self.scan(scan)
         case .lock(let lock): return try self.lock(lock, for: request.transaction)
         case .commit(let commit):
-            return try self.commit(commit, for: request.transaction, origin: waiter.origin)
+            var progress = waiter.progress ?? CommitProgress()
+            defer { waiter.progress = progress }
+            return try self.commit(
+                commit, for: request.transaction, origin: waiter.origin, &progress)
         case .release:
             release(request.transaction)
             return .reply(.released, servedAt: nil)
@@ -170,7 +173,8 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(value)
         }
-        answers.add(bytes)
+        work.add(keys.count, at: TurnWork.Cost.readKey)
+        work.addAnswer(bytes: bytes)
         return .reply(.values(values, at: timestamp), servedAt: timestamp)
     }
 
@@ -184,9 +188,15 @@ extension Tablet {
         guard let timestamp = try readTimestamp(scan.timestamp) else { return .wait(.lease) }
         if let index = inFlight.writer(in: scan.range, at: timestamp) { return .wait(.latch(index)) }
         var page = ScanPage()
+        var limits = scan.limits
+        limits.keys = min(
+            limits.keys, Limits.scanPageKeys, work.room(at: TurnWork.Cost.scannedKey))
+        if faultPoint("tablet: a short page of a scan") { limits.keys = 1 }
         try engine.scan(
-            scan.range, at: timestamp, limits: scan.limits, reverse: scan.reverse, into: &page)
-        answers.add(page.bytes.count)
+            scan.range, at: timestamp, limits: limits, reverse: scan.reverse, into: &page)
+        if page.count == 0, page.resumeKey != nil { mark("tablet: a page without rows goes on") }
+        work.add(page.visited, at: TurnWork.Cost.scannedKey)
+        work.addAnswer(bytes: page.bytes.count)
         return .reply(.page(page, at: timestamp), servedAt: timestamp)
     }
 
@@ -216,6 +226,7 @@ extension Tablet {
         _ lock: TabletRequest.LockRequest, for transaction: TransactionID
     ) throws -> Outcome {
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
+        if locks.isReleasing(transaction) { return Self.lockLost }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
         for key in lock.keys {
@@ -262,17 +273,18 @@ extension Tablet {
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: false, value: version?.value))
         }
-        answers.add(bytes)
+        work.add(values.count, at: TurnWork.Cost.readKey)
+        work.addAnswer(bytes: bytes)
         return .reply(
             .locked(values, grant: grant(of: transaction), clock: now), servedAt: now)
     }
 
     /// What the locks of a transaction are held as; nil if it holds none.
-    private func grant(of transaction: TransactionID) -> LockGrant? {
+    func grant(of transaction: TransactionID) -> LockGrant? {
         locks.arrival(of: transaction).map { LockGrant(term: leadingTerm, arrival: $0) }
     }
 
-    private static let lockLost = Outcome.reply(
+    static let lockLost = Outcome.reply(
         .failed(.init(.lockLost, "row locks were lost when a leader or a node failed")),
         servedAt: nil)
 
@@ -281,21 +293,21 @@ extension Tablet {
         // A transaction waits once: a request that came twice waits as the later one.
         if let earlier = locks.cancelWait(of: waiter.request.transaction) {
             awakened += earlier.granted
-            if let request = waiting.removeValue(forKey: earlier.ticket) {
+            if let request = waiting.remove(earlier.ticket) {
                 fail(request, .lockNotAvailable, "the lock was asked for again")
             }
         }
         var timeout: UInt64?
         if case .lock(let lock) = waiter.request.body { timeout = lock.timeoutMicroseconds }
         if let timeout, waiter.lockDeadline == nil {
-            waiting[ticket]?.lockDeadline = clock.monotonic + timeout
+            waiting.setLockDeadline(clock.monotonic + timeout, of: ticket)
         }
         // Every wait may close several cycles; each one loses its youngest member.
         var victim = locks.wait(
             for: key, mode, transaction: waiter.request.transaction, ticket: ticket)
         while let transaction = victim, let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
-            if let loser = waiting.removeValue(forKey: cancelled.ticket) {
+            if let loser = waiting.remove(cancelled.ticket) {
                 fail(loser, .deadlock, "deadlock detected")
             }
             victim =
@@ -308,169 +320,48 @@ extension Tablet {
     func release(_ transaction: TransactionID) {
         if let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
-            if let waiter = waiting.removeValue(forKey: cancelled.ticket) {
-                fail(waiter, .lockNotAvailable, "the transaction was given up")
+            if let waiter = waiting.remove(cancelled.ticket) {
+                fail(waiter, .lockLost, Self.givenUp)
             }
         }
-        awakened += locks.release(transaction)
+        giveUpLocks(of: transaction)
         cancelLockRequests(of: transaction)
+    }
+
+    private static let givenUp = "the transaction was given up, and with it its row locks"
+
+    /// Gives up a transaction's locks; very many over several turns.
+    func giveUpLocks(of transaction: TransactionID) {
+        var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)
+        if faultPoint("tablet: locks are given up in parts") { limit = 0 }
+        work.add(
+            min(locks.lockCount(of: transaction), limit), at: TurnWork.Cost.lockedKey)
+        awakened += locks.release(transaction, limit: limit)
+    }
+
+    /// Goes on giving up locks.
+    func continueRelease() {
+        guard locks.isReleasing else { return }
+        mark("tablet: locks are given up over several turns")
+        let limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)
+        work.add(limit, at: TurnWork.Cost.lockedKey)
+        awakened += locks.continueRelease(limit: limit)
     }
 
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
     /// transaction that gave them up.
     private func cancelLockRequests(of transaction: TransactionID) {
-        let tickets = waiting.filter {
-            $0.value.request.transaction == transaction && $0.value.request.isLock
-        }.keys.sorted()
-        for ticket in tickets {
-            if let waiter = waiting.removeValue(forKey: ticket) {
-                fail(waiter, .lockNotAvailable, "the transaction was given up")
-            }
+        for ticket in waiting.lockRequests(of: transaction) {
+            if let waiter = waiting.remove(ticket) { fail(waiter, .lockLost, Self.givenUp) }
         }
-    }
-
-    // MARK: Commit
-
-    private func commit(
-        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64
-    ) throws -> Outcome {
-        if let index = latchInTheWay(of: commit) { return .wait(.latch(index)) }
-        try clock.hybrid.update(with: commit.begun, physical: clock.physical)
-        // Looked at first, since looking at the rest may take long.
-        if clock.hybrid.peek(physical: clock.physical) > leaseBound { return .wait(.lease) }
-        if let first = commit.writes.first,
-            let own = try engine.versions(of: first.key, above: commit.begun, limit: .max)
-                .first(where: { $0.transaction == transaction })
-        {
-            mark("tablet: a repeated commit finds itself")
-            release(transaction)
-            return .reply(.committed(own.timestamp), servedAt: nil)
-        }
-        if !commit.locks.isEmpty {
-            guard commit.grant == grant(of: transaction),
-                commit.locks.allSatisfy({ locks.holds($0, transaction) })
-            else { return Self.lockLost }
-        }
-        if locks.isUsed(byOtherThan: transaction) {
-            for write in commit.writes where locks.isHeld(write.key, byOtherThan: transaction) {
-                if locks.acquire(write.key, .exclusive, for: transaction) { continue }
-                return .wait(.lock(write.key, .exclusive))
-            }
-        }
-        if let key = try changedKey(commit) {
-            release(transaction)
-            return .reply(.failed(.changed(key)), servedAt: nil)
-        }
-        guard let timestamp = writeTimestamp() else { return .wait(.lease) }
-        return propose(commit, for: transaction, at: timestamp, origin: origin)
-    }
-
-    private func latchInTheWay(of commit: TabletRequest.CommitRequest) -> LogIndex? {
-        if inFlight.isEmpty { return nil }
-        for write in commit.writes {
-            if let index = inFlight.writer(of: write.key) { return index }
-        }
-        for key in commit.readKeys {
-            if let index = inFlight.writer(of: key) { return index }
-        }
-        for range in commit.readRanges {
-            if let index = inFlight.writer(in: range) { return index }
-        }
-        for expectation in commit.expected {
-            if let index = inFlight.writer(of: expectation.key) { return index }
-        }
-        if commit.writes.count > InFlightWrites.keysLatchedSingly {
-            return inFlight.writer(in: Self.span(of: commit.writes))
-        }
-        return nil
-    }
-
-    /// The first key that somebody changed since the transaction read it, or may not have changed.
-    private func changedKey(_ commit: TabletRequest.CommitRequest) throws -> KeyBytes? {
-        for expectation in commit.expected
-        where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
-            return expectation.key
-        }
-        for key in commit.readKeys {
-            if let version = try engine.newestVersion(of: key, at: .max),
-                version.timestamp > commit.readTimestamp
-            { return key }
-        }
-        for range in commit.readRanges {
-            if let key = try engine.firstChange(in: range, above: commit.readTimestamp) {
-                return key
-            }
-        }
-        guard commit.firstCommitterWins else { return nil }
-        for write in commit.writes {
-            if let version = try engine.newestVersion(of: write.key, at: .max),
-                version.timestamp > commit.readTimestamp
-            { return write.key }
-        }
-        return nil
-    }
-
-    /// A timestamp above everything served and written; nil if the lease does not cover it.
-    private func writeTimestamp() -> Timestamp? {
-        clock.hybrid.advance(to: floor)
-        guard let timestamp = clock.now(), timestamp <= leaseBound else { return nil }
-        return timestamp
-    }
-
-    private func propose(
-        _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
-        at timestamp: Timestamp, origin: UInt64
-    ) -> Outcome {
-        // A put costs 25 bytes beside its key and value.
-        var mutations = MutationList(
-            reserving: commit.writes.reduce(1) { $0 + 25 + $1.key.count + ($1.value?.count ?? 0) })
-        for write in commit.writes {
-            if let value = write.value {
-                mutations.put(write.key, value, at: timestamp, by: transaction)
-            } else {
-                mutations.delete(write.key, at: timestamp, by: transaction)
-            }
-        }
-        let command = TabletCommand(
-            generation: descriptor.generation, transaction: transaction, timestamp: timestamp,
-            mutations: mutations.bytes[...])
-        if command.mutations.count > Self.largeCommandBytes || faultPoint("tablet: a large command") {
-            output.hasLargeProposal = true
-        }
-        let payload = command.payload
-        countInFlight()
-        // Nothing else is refused to a leader that hands its leadership to nobody.
-        guard nodeInFlight.hasRoom(for: payload.count), (try? group.propose([payload])) != nil else {
-            releaseLocksTaken(by: commit, transaction)
-            let excess = LimitExceeded(
-                .logInFlightBytes, count: nodeInFlight.total + payload.count,
-                allowed: nodeInFlight.limit)
-            return .reply(.failed(.init(.overloaded, excess.description)), servedAt: nil)
-        }
-        countInFlight()
-        let keys: InFlightWrites.LatchedKeys =
-            commit.writes.count > InFlightWrites.keysLatchedSingly
-            ? .span(Self.span(of: commit.writes)) : .keys(commit.writes.map(\.key))
-        inFlight.append(
-            InFlightWrites.Command(
-                index: group.lastIndex, term: group.term, timestamp: timestamp,
-                transaction: transaction, origin: origin, keys: keys))
-        return .proposed
-    }
-
-    private static let largeCommandBytes = 1 << 20
-
-    private static func span(of writes: [TabletRequest.CommitRequest.Write]) -> KeyRange {
-        guard let first = writes.first, let last = writes.last else { return KeyRange(key: []) }
-        return KeyRange(start: first.key, end: last.key + [0])
     }
 
     /// A commit without locks of its coordinator's may have taken some while it waited. Nobody else
     /// knows of them, so they end with its request, even if it is tried again.
-    private func releaseLocksTaken(
+    func releaseLocksTaken(
         by commit: TabletRequest.CommitRequest, _ transaction: TransactionID
     ) {
-        if commit.locks.isEmpty { awakened += locks.release(transaction) }
+        if commit.locks.isEmpty { giveUpLocks(of: transaction) }
     }
 
     func fail(

@@ -20,12 +20,15 @@ extension Tablet {
         floor = max(floor, bound)
         readLow = max(readLow, bound)
         clock.hybrid.advance(to: bound)
+        // Whoever wrote before did so below the bound, or it was this node, by its own clock.
+        recent = RecentWrites(lowWater: max(floor, clock.hybrid.last))
     }
 
     private func layDown() {
         servingTerm = 0
         leaseBound = .zero
         locks.removeAll()
+        recent = RecentWrites()
         awakened = []
         parked = []
         deferred = []
@@ -39,9 +42,7 @@ extension Tablet {
                             leader: descriptor.node(of: group.lead) ?? .none, term: group.term)),
                     servedAt: nil))
         }
-        let waiters = waiting.sorted { $0.key < $1.key }
-        waiting = [:]
-        for (_, waiter) in waiters { fail(waiter, .notLeader, "leadership was lost") }
+        for waiter in waiting.removeAll() { fail(waiter, .notLeader, "leadership was lost") }
     }
 
     /// Gives up the locks of all transactions that `node` coordinates, because it is gone.
@@ -50,8 +51,7 @@ extension Tablet {
     /// Nobody asks a second time, so this needs no lease, and it is done during a transfer of the
     /// leadership too, which may fail.
     package func releaseLocks(of node: NodeID) {
-        let requesting = waiting.values.lazy.filter { $0.request.isLock }
-            .map(\.request.transaction).filter { $0.node == node }
+        let requesting = waiting.locking(from: node)
         for transaction in Set(locks.transactions(of: node)).union(requesting).sorted() {
             release(transaction)
         }

@@ -39,20 +39,22 @@ package final class Tablet {
 
     var locks = LockTable()
     var inFlight = InFlightWrites()
+    var recent = RecentWrites()
     /// What all tablets of the node have in flight; set once, where the node makes its tablets.
     package var nodeInFlight = InFlightBytes()
     /// This tablet's part of it.
     var countedInFlight = 0
-    /// What all tablets of the node have read in this turn; set once, as that before.
-    package var answers = TurnAnswers()
-    /// Requests that wait for a lock, a latch or the next turn, by ticket.
-    var waiting: [UInt64: WaitingRequest] = [:]
+    /// What all tablets of the node have done in this turn; set once, as that before.
+    package var work = TurnWork()
+    var waiting = WaitingRequests()
     /// Tickets of requests that wait for the lease, or for the clock, in order of arrival.
     var parked: [UInt64] = []
     /// Tickets of requests for which this turn has no room, in order of arrival.
     var deferred: [UInt64] = []
     /// Tickets that may go on.
     var awakened: [UInt64] = []
+    /// Writes of large commands that are applied, whose memory is still to be freed.
+    var discarded: [[TabletRequest.CommitRequest.Write]] = []
     private var lastTicket: UInt64 = 0
 
     package internal(set) var applied: AppliedState
@@ -84,18 +86,6 @@ package final class Tablet {
         lastTicket += 1
         return lastTicket
     }
-}
-
-/// A request that could not be answered at once.
-struct WaitingRequest {
-    var request: TabletRequest
-    var origin: UInt64
-    /// Monotonic time after which a wait for a lock fails.
-    var lockDeadline: UInt64?
-    /// Monotonic time after which a request that waits for the lease is sent back.
-    var parkedUntil: UInt64?
-    /// Monotonic time after which a read that waits for a turn with room is sent back.
-    var deferredUntil: UInt64?
 }
 
 /// Effects of a tablet, collected by its node.

@@ -21,6 +21,7 @@ extension TabletRequest {
             writer.write(optional: scan.timestamp)
             writer.writeVarint(UInt64(scan.limits.rows))
             writer.writeVarint(UInt64(scan.limits.bytes))
+            writer.writeVarint(UInt64(scan.limits.keys))
             writer.write(scan.reverse)
         case .lock(let lock):
             writer.write(UInt8(3))
@@ -57,10 +58,13 @@ extension TabletRequest {
             let timestamp = try reader.readOptionalTimestamp()
             let rows = Int(clamping: try reader.readVarint())
             let bytes = Int(clamping: try reader.readVarint())
+            let keys = Int(clamping: try reader.readVarint())
             body = .scan(
                 ScanRequest(
                     range: range, timestamp: timestamp,
-                    limits: ScanLimits(rows: rows, bytes: min(bytes, Limits.scanPageBytes)),
+                    limits: ScanLimits(
+                        rows: rows, bytes: min(bytes, Limits.scanPageBytes),
+                        keys: min(keys, Limits.scanPageKeys)),
                     reverse: try reader.readBool()))
         case 3:
             let keys = try reader.readKeys()
@@ -109,11 +113,14 @@ extension TabletRequest.CommitRequest {
         for _ in 0..<(try reader.readCount(ofAtLeast: 2)) {
             readRanges.append(try reader.readRange())
         }
+        guard readKeys.isAscending, readRanges.areDisjoint else {
+            throw DecodingError("the reads of a commit are out of order")
+        }
         let locks = try reader.readKeys()
         let grant = try reader.readOptionalGrant()
-        let expected = try Self.readWrites(&reader)
+        let expected = try Self.readWrites(&reader, areAscending: false)
         let firstCommitterWins = try reader.readBool()
-        let writes = try Self.readWrites(&reader)
+        let writes = try Self.readWrites(&reader, areAscending: true)
         self.init(
             readTimestamp: readTimestamp, readKeys: readKeys, readRanges: readRanges,
             locks: locks, grant: grant, expected: expected, firstCommitterWins: firstCommitterWins,
@@ -131,7 +138,7 @@ extension TabletRequest.CommitRequest {
 
     /// An engine refuses what exceeds the limits, when it is too late for an answer.
     private static func readWrites(
-        _ reader: inout ByteReader
+        _ reader: inout ByteReader, areAscending: Bool
     ) throws(DecodingError) -> [Write] {
         let count = try reader.readCount(ofAtLeast: 2)
         var writes: [Write] = []
@@ -145,6 +152,9 @@ extension TabletRequest.CommitRequest {
             let valueBytes = value?.count ?? 0
             guard valueBytes <= Limits.valueBytes else {
                 throw DecodingError(LimitExceeded(.valueBytes, count: valueBytes))
+            }
+            if areAscending, let last = writes.last, !last.key.precedes(key) {
+                throw DecodingError("the writes of a commit are out of order")
             }
             writes.append(Write(key: key, value: value))
         }

@@ -27,12 +27,21 @@ package struct TabletCommand: Sendable {
 
     package var payload: ArraySlice<UInt8> {
         var writer = ByteWriter(reserving: Self.headerBytes + mutations.count)
+        Self.writeHeader(
+            generation: generation, transaction: transaction, timestamp: timestamp, into: &writer)
+        writer.writeRaw(mutations)
+        return writer.bytes[...]
+    }
+
+    /// What stands before the mutations.
+    static func writeHeader(
+        generation: UInt64, transaction: TransactionID, timestamp: Timestamp,
+        into writer: inout ByteWriter
+    ) {
         writer.write(Self.version)
         writer.write(generation)
         writer.write(transaction.rawValue)
         writer.write(timestamp.rawValue)
-        writer.writeRaw(mutations)
-        return writer.bytes[...]
     }
 
     package init(payload: ArraySlice<UInt8>) throws(DecodingError) {

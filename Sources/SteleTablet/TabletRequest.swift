@@ -72,13 +72,15 @@ package struct TabletRequest: Sendable {
     }
 
     /// A whole transaction on one tablet: one command, one round (DESIGN, section 5, point 3).
+    /// Without writes it only verifies its locks.
     package struct CommitRequest: Sendable {
         /// The coordinator's time when it first sent the commit. Nothing of this transaction has a
         /// version at or below it. Filled in by the node where the request enters.
         package var begun: Timestamp
         /// What `readKeys`, `readRanges` were read at.
         package var readTimestamp: Timestamp
-        /// Keys and ranges that must not have changed since `readTimestamp`.
+        /// Keys and ranges that must not have changed since `readTimestamp`, ascending, each once;
+        /// ranges do not overlap.
         package var readKeys: [KeyBytes]
         package var readRanges: [KeyRange]
         /// Locks that the transaction must hold without a break since they were granted.
@@ -91,6 +93,8 @@ package struct TabletRequest: Sendable {
         package var firstCommitterWins: Bool
         /// By ascending key; nil deletes.
         package var writes: [Write]
+        /// About how many bytes the coding takes; it is asked for more often than can be counted.
+        fileprivate let sizeHint: Int
 
         package struct Write: Sendable {
             package var key: KeyBytes
@@ -105,17 +109,23 @@ package struct TabletRequest: Sendable {
         package init(
             readTimestamp: Timestamp = .zero, readKeys: [KeyBytes] = [],
             readRanges: [KeyRange] = [], locks: [KeyBytes] = [],
-            grant: LockGrant? = nil, expected: [Write] = [], firstCommitterWins: Bool = false, writes: [Write]
+            grant: LockGrant? = nil, expected: [Write] = [], firstCommitterWins: Bool = false,
+            writes: [Write]
         ) {
             self.begun = .zero
             self.readTimestamp = readTimestamp
-            self.readKeys = readKeys
-            self.readRanges = readRanges
+            self.readKeys = readKeys.ascending
+            self.readRanges = readRanges.disjoint
             self.locks = locks
             self.grant = grant
             self.expected = expected
             self.firstCommitterWins = firstCommitterWins
             self.writes = writes
+            var bytes = locks.reduce(readKeys.reduce(256) { $0 + 4 + $1.count }) {
+                $0 + 4 + $1.count
+            }
+            for write in writes { bytes += 8 + write.key.count + (write.value?.count ?? 0) }
+            sizeHint = bytes
         }
     }
 
@@ -141,7 +151,8 @@ package struct TabletRequest: Sendable {
         case .commit(let commit):
             return commit.readKeys.first(where: outside) ?? commit.locks.first(where: outside)
                 ?? commit.readRanges.first { !range.contains($0) }?.end
-                ?? commit.writes.first { outside($0.key) }?.key
+                ?? [commit.writes.first, commit.writes.last].compactMap { $0?.key }
+                .first(where: outside)
                 ?? commit.expected.first { outside($0.key) }?.key
         case .release(let key): return outside(key) ? key : nil
         }
@@ -153,9 +164,7 @@ package struct TabletRequest: Sendable {
         case .read(let keys, _): keys.reduce(64) { $0 + 4 + $1.count }
         case .lock(let lock): lock.keys.reduce(128) { $0 + 4 + $1.count }
         case .commit(let commit):
-            commit.locks.reduce(commit.readKeys.reduce(256) { $0 + 4 + $1.count }) {
-                $0 + 4 + $1.count
-            } + commit.writes.reduce(0) { $0 + 8 + $1.key.count + ($1.value?.count ?? 0) }
+            commit.sizeHint
         case .scan, .release: 256
         }
     }
@@ -181,5 +190,44 @@ package struct TabletRequest: Sendable {
     package var isCommit: Bool {
         if case .commit = body { return true }
         return false
+    }
+}
+
+extension [KeyBytes] {
+    /// Whether every key is greater than the one before.
+    var isAscending: Bool { indices.dropFirst().allSatisfy { self[$0 - 1].precedes(self[$0]) } }
+
+    /// In ascending order, each once.
+    fileprivate var ascending: Self {
+        if isAscending { return self }
+        var kept: Self = []
+        kept.reserveCapacity(count)
+        for key in sorted(by: { $0.precedes($1) }) where key != kept.last { kept.append(key) }
+        return kept
+    }
+}
+
+extension [KeyRange] {
+    /// Whether every range begins at or behind the end of the one before.
+    var areDisjoint: Bool {
+        indices.dropFirst().allSatisfy { place in
+            !self[place - 1].end.isEmpty && !self[place].start.precedes(self[place - 1].end)
+        }
+    }
+
+    /// In ascending order, with those that overlap or touch made one.
+    fileprivate var disjoint: Self {
+        if areDisjoint { return filter { !$0.isEmpty } }
+        var kept: Self = []
+        for range in sorted(by: { $0.start.precedes($1.start) }) where !range.isEmpty {
+            guard let last = kept.last, last.end.isEmpty || !last.end.precedes(range.start) else {
+                kept.append(range)
+                continue
+            }
+            if !last.end.isEmpty, range.end.isEmpty || last.end.precedes(range.end) {
+                kept[kept.count - 1].end = range.end
+            }
+        }
+        return kept
     }
 }

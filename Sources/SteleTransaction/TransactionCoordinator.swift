@@ -102,10 +102,7 @@ package final class TransactionCoordinator: TransactionBackend {
             return state.readTimestamp
         }
         guard !missing.isEmpty else { return values }
-        let reply = await send(.read(keys: missing, at: timestamp))
-        guard case .values(let found, let at) = reply, found.count == missing.count else {
-            throw reply.errorWithoutEffect
-        }
+        let (found, at) = try await read(missing, at: timestamp)
         try open { state throws(SteleError) in
             state.readTimestamp = at
             if validatesReads {
@@ -115,6 +112,24 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         for (place, value) in zip(places, found) { values[place] = value }
         return values
+    }
+
+    /// Reads keys at one timestamp, which the leader chooses if none is given.
+    private func read(
+        _ keys: [KeyBytes], at requested: Timestamp?
+    ) async throws(SteleError) -> (values: [[UInt8]?], at: Timestamp) {
+        var values: [[UInt8]?] = []
+        var timestamp = requested
+        for start in stride(from: 0, to: keys.count, by: Limits.keysAtOnce) {
+            let slice = Array(keys[start..<min(start + Limits.keysAtOnce, keys.count)])
+            let reply = await send(.read(keys: slice, at: timestamp))
+            guard case .values(let found, let at) = reply, found.count == slice.count else {
+                throw reply.errorWithoutEffect
+            }
+            values += found
+            timestamp = at
+        }
+        return (values, timestamp ?? .zero)
     }
 
     package func scan(
@@ -128,7 +143,8 @@ package final class TransactionCoordinator: TransactionBackend {
         let reply = await send(
             .scan(
                 .init(
-                    range: full, timestamp: timestamp, limits: ScanLimits(rows: max(limit, 1)),
+                    range: full, timestamp: timestamp,
+                    limits: ScanLimits(rows: max(limit, 1), keys: Limits.scanPageKeys),
                     reverse: reverse)))
         guard case .page(let page, let at) = reply else { throw reply.errorWithoutEffect }
         // Only what the page covers may be merged with what was written here.
@@ -146,12 +162,32 @@ package final class TransactionCoordinator: TransactionBackend {
         return try open { state throws(SteleError) in
             state.readTimestamp = at
             if validatesReads {
-                try name([covered.start, covered.end], &state)
-                state.readRanges.append(covered)
+                try note(covered, &state)
             }
             let rows = merge(page.rows, with: &state.buffer, in: covered, reverse: reverse)
             return RowPage(rows: rows, rest: rest)
         }
+    }
+
+    /// Has the commit validate a range that was read. The pages of one scan come to one range.
+    private func note(_ range: KeyRange, _ state: inout State) throws(SteleError) {
+        if let last = state.readRanges.last {
+            if last.contains(range) { return }
+            var both = last
+            if !last.end.isEmpty, last.end == range.start {
+                both.end = range.end
+            } else if !range.end.isEmpty, range.end == last.start {
+                both.start = range.start
+            }
+            if both != last {
+                try name([both.start, both.end], &state)
+                forget([last.start, last.end], &state)
+                state.readRanges[state.readRanges.count - 1] = both
+                return
+            }
+        }
+        try name([range.start, range.end], &state)
+        state.readRanges.append(range)
     }
 
     private func merge(
@@ -204,29 +240,44 @@ package final class TransactionCoordinator: TransactionBackend {
         defer { turnstile.leave() }
         let full = keys.map(keyspace.key)
         let beside = others.map(keyspace.key)
-        let (snapshot, grant) = try open { state throws(SteleError) in
-            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
-        }
-        let request = TabletRequest.Body.lock(
-            .init(
-                keys: full, others: beside, mode: mode, wait: wait,
-                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
-                snapshot: snapshot, grant: grant))
         // Noted before the answer: should it get lost, the locks are released all the same.
         try open { state throws(SteleError) in
             try name(full, &state)
             state.lockedNear = full[0]
         }
+        var values: [LockedValue] = []
+        values.reserveCapacity(full.count + beside.count)
+        for start in stride(from: 0, to: full.count, by: Limits.keysAtOnce) {
+            let end = min(start + Limits.keysAtOnce, full.count)
+            // What is not locked is read once all locks are held.
+            values += try await lockSome(
+                Array(full[start..<end]), mode, wait, reading: end == full.count ? beside : [])
+        }
+        return values
+    }
+
+    /// Locks a part of the keys.
+    private func lockSome(
+        _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading beside: [KeyBytes]
+    ) async throws(SteleError) -> [LockedValue] {
+        let (snapshot, grant) = try open { state throws(SteleError) in
+            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
+        }
+        let request = TabletRequest.Body.lock(
+            .init(
+                keys: keys, others: beside, mode: mode, wait: wait,
+                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
+                snapshot: snapshot, grant: grant))
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
             rollback()
         }
         // A release that was sent while the request was on its way may have come before it.
-        if !state.withLock(\.isOpen) { release(near: full[0]) }
+        if !state.withLock(\.isOpen) { release(near: keys[0]) }
         if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         guard case .locked(let found, let grant, let clock) = reply,
-            found.count == full.count + beside.count
+            found.count == keys.count + beside.count
         else {
             throw reply.errorWithoutEffect
         }
@@ -234,17 +285,13 @@ package final class TransactionCoordinator: TransactionBackend {
             if options.isolation != .readCommitted, state.readTimestamp == nil {
                 state.readTimestamp = clock
             }
-            state.grant = grant
-            var values: [LockedValue] = []
-            values.reserveCapacity(found.count)
-            for (key, locked) in zip(full + beside, found) {
+            // Nil if all was skipped; what was locked before is held all the same.
+            if let grant { state.grant = grant }
+            return zip(keys + beside, found).map { key, locked in
                 if locked.isLocked { state.locks.append(key) }
-                values.append(
-                    LockedValue(
-                        isLocked: locked.isLocked,
-                        value: state.buffer.value(of: key) ?? locked.value))
+                return LockedValue(
+                    isLocked: locked.isLocked, value: state.buffer.value(of: key) ?? locked.value)
             }
-            return values
         }
     }
 
@@ -319,32 +366,58 @@ package final class TransactionCoordinator: TransactionBackend {
         state.namedBytes = total
     }
 
+    /// Takes back what was named.
+    private func forget(_ keys: [KeyBytes], _ state: inout State) {
+        let bytes = keys.reduce(0) { $0 + $1.count }
+        let held = bytes + keys.count * Cost.key
+        memory.remove(held)
+        state.held -= held
+        state.namedBytes -= bytes + keys.count * Cost.keyInMessage
+    }
+
     // MARK: The end
 
     @discardableResult
     package func commit() async throws(SteleError) -> Timestamp {
         await turnstile.enter()
         defer { turnstile.leave() }
-        let final = try open { state throws(SteleError) in
+        var final = try open { state throws(SteleError) in
             state.isOpen = false
-            return state
+            let final = state
+            // It stays counted until the end.
+            state = State()
+            state.isOpen = false
+            state.held = final.held
+            return final
         }
         defer { end() }
-        guard !final.buffer.isEmpty else {
-            release(near: final.lockedNear)
-            return final.readTimestamp ?? .zero
-        }
-        let reply = await send(
-            .commit(
-                .init(
-                    readTimestamp: final.readTimestamp ?? .zero, readKeys: final.readKeys,
-                    readRanges: final.readRanges, locks: final.locks, grant: final.grant,
-                    expected: final.expected,
-                    firstCommitterWins: options.isolation == .snapshot,
-                    writes: final.buffer.allWrites())))
+        if final.buffer.isEmpty { return try await commitWithoutWrites(final) }
+        var request = TabletRequest.CommitRequest(
+            readTimestamp: final.readTimestamp ?? .zero,
+            readKeys: await SlicedSort.sorted(
+                final.readKeys, by: { $0.precedes($1) }),
+            readRanges: final.readRanges, locks: final.locks, grant: final.grant,
+            expected: final.expected,
+            // Without a snapshot nobody can have been first: it begins at the commit.
+            firstCommitterWins: options.isolation == .snapshot && final.readTimestamp != nil,
+            writes: await final.buffer.allWritesInSlices())
+        let reply = await send(.commit(request))
+        request.writes = []
+        await final.buffer.discard()
         if case .committed(let timestamp) = reply { return timestamp }
         release(near: final.lockedNear)
         throw reply.error
+    }
+
+    /// What was read is consistent by its snapshot; but whoever held locks relies on having held
+    /// them until now.
+    private func commitWithoutWrites(_ final: State) async throws(SteleError) -> Timestamp {
+        defer { release(near: final.lockedNear) }
+        guard !final.locks.isEmpty else { return final.readTimestamp ?? .zero }
+        let reply = await send(
+            .commit(.init(locks: final.locks, grant: final.grant, writes: [])))
+        guard case .committed(let timestamp) = reply else { throw reply.errorWithoutEffect }
+        return timestamp
     }
 
     package func rollback() {

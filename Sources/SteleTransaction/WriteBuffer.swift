@@ -18,7 +18,7 @@ struct WriteBuffer {
 
     private var entries: [Entry] = []
     /// The position of each key's newest write.
-    private var newest: [DictionaryKey: Int] = [:]
+    private var newest = KeyTable<Int>()
     /// All keys in order, each once; nil while the order is unknown.
     private var sortedKeys: [KeyBytes]? = []
     /// Bytes of all keys and values in `entries`.
@@ -60,6 +60,39 @@ struct WriteBuffer {
             TabletRequest.CommitRequest.Write(
                 key: entries[position].key, value: entries[position].value)
         }
+    }
+
+    /// The same for very many, with a pause now and then.
+    func allWritesInSlices() async -> [TabletRequest.CommitRequest.Write] {
+        guard entries.count > SlicedSort.slice else { return allWrites() }
+        var positions = Array(entries.indices)
+        if sortedKeys == nil || newest.count < entries.count {
+            positions = await SlicedSort.sorted(
+                positions, by: { entries[$0].key.precedes(entries[$1].key) })
+        }
+        var writes: [TabletRequest.CommitRequest.Write] = []
+        writes.reserveCapacity(newest.count)
+        for (place, position) in positions.enumerated() {
+            let entry = entries[position]
+            // Of equal keys the newest stands last, since the sort is stable.
+            if writes.last?.key == entry.key { writes.removeLast() }
+            writes.append(.init(key: entry.key, value: entry.value))
+            if place % SlicedSort.slice == SlicedSort.slice - 1 { await Task.yield() }
+        }
+        return writes
+    }
+
+    /// Lets go of everything, of very many writes some at a time.
+    mutating func discard() async {
+        sortedKeys = nil
+        while entries.count > SlicedSort.slice {
+            for entry in entries.suffix(SlicedSort.slice) {
+                newest.removeValue(forKey: DictionaryKey(entry.key))
+            }
+            entries.removeLast(SlicedSort.slice)
+            await Task.yield()
+        }
+        self = WriteBuffer()
     }
 
     /// Takes back what was written since, at the cost of that alone.

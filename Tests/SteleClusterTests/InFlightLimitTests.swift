@@ -36,9 +36,9 @@ import Testing
         var refusals: [String] = []
         let value = [UInt8](repeating: 7, count: Limits.valueBytes)
         for (place, key) in keys.enumerated() {
-            // A large request is looked at in the next turn, and its command leaves in one more.
-            for turn in 0..<4 as Range<UInt64> {
-                let time = 300_000 + UInt64(place) * 4_000 + turn * 1_000
+            // A large request is looked at in the next turn and encoded in some more.
+            for turn in 0..<16 as Range<UInt64> {
+                let time = 300_000 + UInt64(place) * 16_000 + turn * 1_000
                 core.beginTurn(monotonic: time, physical: Self.physical + time)
                 if turn == 0 {
                     core.submit(

@@ -203,9 +203,10 @@ private struct RandomRun {
     private mutating func compareFirstChange() throws {
         let (range, timestamp) = (randomRange(), randomTime())
         let expected = model.firstChange(in: range, above: timestamp)
+        let step = random.oneIn(2) ? .max : Int(random.below(4))
         for engine in engines {
             compare(
-                try engine.firstChange(in: range, above: timestamp), expected,
+                try engine.firstChange(in: range, above: timestamp, step: step), expected,
                 "first change in \(range) above \(timestamp)")
         }
     }

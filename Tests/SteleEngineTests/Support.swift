@@ -3,6 +3,7 @@ import SteleBase
 import SteleClock
 import SteleEngine
 import SteleRocksDB
+import Testing
 
 /// The engines that the conformance suite runs on.
 enum EngineKind: String, CaseIterable, Sendable {
@@ -102,6 +103,21 @@ extension EngineReader {
         var page = ScanPage()
         try scan(range, at: point, limits: limits, reverse: reverse, into: &page)
         return page
+    }
+
+    /// The first change of a range, looked for a few keys at a time.
+    func firstChange(
+        in range: KeyRange, above timestamp: Timestamp, step: Int = 2
+    ) throws -> KeyBytes? {
+        var rest = range
+        while true {
+            let found = try firstChange(in: rest, above: timestamp, keys: step)
+            #expect(found.visited <= max(step, 1))
+            if let key = found.changedKey { return key }
+            guard let resumeKey = found.resumeKey else { return nil }
+            #expect(found.visited == max(step, 1))
+            rest.start = resumeKey
+        }
     }
 
     /// One key, with the value that went into the buffer.

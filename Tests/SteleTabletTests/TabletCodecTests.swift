@@ -14,7 +14,7 @@ import Testing
             body: .scan(
                 .init(
                     range: KeyRange(start: [1], end: []), timestamp: nil,
-                    limits: ScanLimits(rows: 10, bytes: 100), reverse: true))),
+                    limits: ScanLimits(rows: 10, bytes: 100, keys: 1_000), reverse: true))),
         .init(
             transaction: TransactionID(9),
             body: .lock(

@@ -16,6 +16,8 @@ final class LocalKernel: RequestPort {
         var token: UInt64 = 0
         var nextTransaction: UInt64 = 1
         var waiters: [UInt64: CheckedContinuation<TabletReply, Never>] = [:]
+        var requests = 0
+        var longestTurn = 0
     }
 
     /// What its transactions may hold together.
@@ -42,6 +44,23 @@ final class LocalKernel: RequestPort {
 
     /// Requests that were not answered yet.
     var unanswered: Int { state.withLock { $0.waiters.count } }
+
+    /// Requests that came so far.
+    var requests: Int { state.withLock { $0.requests } }
+
+    /// The most that one turn did, in nanoseconds as the core estimates them.
+    var longestTurn: Int { state.withLock { $0.longestTurn } }
+
+    /// Has the leader give up the locks of all transactions of this node, as if it had been silent.
+    func loseLocks() {
+        state.withLock { $0.core.tablets[1].releaseLocks(of: NodeID(1)) }
+        // A turn delivers what that came to.
+        run {
+            $0.submit(
+                TabletRequest(transaction: .none, body: .release(near: [0x10])), token: nil,
+                timeoutMicroseconds: 0)
+        }
+    }
 
     var database: Database { Database(backend: backend) }
 
@@ -80,6 +99,7 @@ final class LocalKernel: RequestPort {
 
     private func run(_ input: (NodeCore) -> Void) {
         let answers = state.withLock { state in
+            state.requests += 1
             var answers: [(CheckedContinuation<TabletReply, Never>, TabletReply)] = []
             var synced: UInt64?
             var isFirst = true
@@ -92,6 +112,7 @@ final class LocalKernel: RequestPort {
                 if isFirst { input(state.core) }
                 isFirst = false
                 let effects = state.core.endTurn(monotonic: state.time)
+                state.longestTurn = max(state.longestTurn, effects.work)
                 synced = effects.log?.token
                 for (token, reply) in effects.replies {
                     if let waiter = state.waiters.removeValue(forKey: token) {

@@ -155,6 +155,52 @@ import Testing
         await #expect(throws: SteleError.self) { try await second.commit() }
     }
 
+    @Test(arguments: [[1], nil] as [[UInt8]?])
+    func `a blind write under snapshot isolation conflicts with nothing`(
+        before: [UInt8]?
+    ) async throws {
+        try await kernel.backend.put([1], [0])
+        try await kernel.backend.put([1], before)
+        let transaction = try kernel.backend.begin(TransactionOptions(isolation: .snapshot))
+        try transaction.write([1], [2])
+        try await transaction.commit()
+        #expect(try await kernel.backend.get([1]) == [2])
+    }
+
+    @Test(arguments: [Isolation.readCommitted, .snapshot, .serializable])
+    func `locks that were lost fail a commit without writes`(isolation: Isolation) async throws {
+        for isLost in [false, true] {
+            let holder = try kernel.backend.begin(TransactionOptions(isolation: isolation))
+            _ = try await holder.lock([[1]], .exclusive, .wait)
+            if isLost {
+                kernel.loseLocks()
+                try await kernel.backend.put([1], [7])
+                let error = await #expect(throws: SteleError.self) { try await holder.commit() }
+                #expect(error?.code == .conflict && error?.commitOutcome == .notCommitted)
+            } else {
+                try await holder.commit()
+            }
+            // Nothing stays locked either way.
+            let next = try kernel.backend.begin(TransactionOptions(isolation: isolation))
+            _ = try await next.lock([[1]], .exclusive, .fail)
+            next.rollback()
+        }
+    }
+
+    @Test func `who waits for a lock when its node is given up meets a conflict`() async throws {
+        let holder = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await holder.lock([[1]], .exclusive, .wait)
+        let kernel = self.kernel
+        let waiter = Task {
+            let waiter = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+            _ = try await waiter.lock([[1]], .exclusive, .wait)
+        }
+        while kernel.unanswered == 0 { await Task.yield() }
+        kernel.loseLocks()
+        let error = await #expect(throws: SteleError.self) { try await waiter.value }
+        #expect(error?.code == .conflict)
+    }
+
     @Test func `increments by many tasks lose none`() async throws {
         let database = self.database
         try await withThrowingTaskGroup(of: Void.self) { group in

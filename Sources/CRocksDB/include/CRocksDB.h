@@ -168,6 +168,8 @@ typedef struct {
     // Each row: key length (4), value length (4), timestamp (8), all little-endian; key; value.
     stele_bytes rows;
     size_t count;
+    // Keys with versions or an intent that were looked at.
+    size_t visited;
     uint8_t has_resume_key;
     stele_bytes resume_key;
 } stele_page;
@@ -179,10 +181,13 @@ stele_code stele_read_scan(
     stele_reader *reader, const stele_scan *scan, void *context, stele_page_sink page_sink,
     stele_conflict_sink conflict_sink, char **message);
 
-// Calls the sink with the first key of a range that has a version above `timestamp`, if any.
+// Calls `sink` with the first key, among the first `max_keys` of a range, that has a version above
+// `timestamp`, if there is one; else `resume_sink` with the key to go on at, if any is left. Sets
+// `visited` to the number of keys that were looked at.
 stele_code stele_read_first_change(
-    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp, void *context,
-    stele_key_sink sink, char **message);
+    stele_reader *reader, stele_bytes start, stele_bytes end, uint64_t timestamp,
+    size_t max_keys, void *context, stele_key_sink sink, stele_key_sink resume_sink,
+    size_t *visited, char **message);
 
 // Calls `sink` with each key, among the first `max_keys` of a range, whose newest version is a
 // deletion at or below `timestamp`; calls `resume_sink` with the key to go on at, if any is left.
