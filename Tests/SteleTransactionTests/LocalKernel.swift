@@ -65,6 +65,8 @@ final class LocalKernel: RequestPort {
         }
     }
 
+    func standBack(upTo most: Duration) async { try? await Task.sleep(for: most / 2) }
+
     private func run(
         _ request: TabletRequest, timeout: Duration,
         _ continuation: CheckedContinuation<TabletReply, Never>?
