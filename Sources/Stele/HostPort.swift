@@ -1,3 +1,4 @@
+import NIOCore
 import SteleAPI
 import SteleBase
 import SteleTablet
@@ -31,4 +32,13 @@ struct HostPort: RequestPort {
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }
+
+    func standBack(upTo most: Duration) async {
+        let wait = TimeAmount.nanoseconds(.random(in: 0...TimeAmount(most).nanoseconds))
+        // A loop that shuts down ends the wait at once.
+        await withUnsafeContinuation { continuation in
+            host.loop.scheduleTask(in: wait) {}.futureResult
+                .whenComplete { _ in continuation.resume() }
+        }
+    }
 }

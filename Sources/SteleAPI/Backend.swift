@@ -13,6 +13,10 @@ package protocol DatabaseBackend: Sendable {
 
     /// Writes one key on its own; nil deletes.
     func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError)
+
+    /// Waits for a random time of up to `most`, some milliseconds. Time and chance are the
+    /// backend's, so that a simulation repeats them; a cancelled task waits all the same.
+    func standBack(upTo most: Duration) async
 }
 
 /// One transaction, begun by hand. Calls may come from any task; they take effect one at a time.

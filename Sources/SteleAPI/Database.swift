@@ -48,7 +48,7 @@ public final class Database: Sendable {
             {
                 backend.rollback()
                 attempt += 1
-                await Self.standBack(after: attempt)
+                await standBack(after: attempt)
             } catch {
                 backend.rollback()
                 throw error
@@ -109,10 +109,9 @@ public final class Database: Sendable {
     ///
     /// Those that met once come back at the same pace and would meet again: then one of them could
     /// lose each time. The first attempts are repeated at once, for most conflicts are past by then.
-    private static func standBack(after attempts: Int) async {
+    private func standBack(after attempts: Int) async {
         guard attempts > 2 else { return }
-        let most = min(50 << min(attempts, 16), 10_000)
-        try? await Task.sleep(for: .microseconds(Int.random(in: 0...most)))
+        await backend.standBack(upTo: .microseconds(min(50 << min(attempts, 16), 10_000)))
     }
 
     /// A write of its own inside a transaction's closure would be another transaction, would be

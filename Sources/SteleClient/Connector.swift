@@ -112,6 +112,15 @@ final class Connector: Sendable {
 
     private static let closed = SteleError(.stopped, "the client was closed")
 
+    /// Waits for a random time of up to `most`, or until the loop shuts down.
+    func standBack(upTo most: Duration) async {
+        let wait = TimeAmount.nanoseconds(.random(in: 0...TimeAmount(most).nanoseconds))
+        await withUnsafeContinuation { continuation in
+            loop.scheduleTask(in: wait) {}.futureResult
+                .whenComplete { _ in continuation.resume() }
+        }
+    }
+
     // MARK: Dialling
 
     /// Tries all addresses in turn, and starts over until `deadline`.

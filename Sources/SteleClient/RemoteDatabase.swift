@@ -41,6 +41,8 @@ final class RemoteDatabase: DatabaseBackend {
         guard case .done = reply else { throw reply.error }
     }
 
+    func standBack(upTo most: Duration) async { await connector.standBack(upTo: most) }
+
     // MARK: Verbs beyond the port
 
     func compareAndSet(

@@ -44,5 +44,7 @@ package struct KernelBackend: DatabaseBackend {
         guard case .committed = reply else { throw reply.error }
     }
 
+    package func standBack(upTo most: Duration) async { await port.standBack(upTo: most) }
+
     private static let timeout = TransactionOptions().timeout
 }

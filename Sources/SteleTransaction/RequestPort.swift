@@ -19,6 +19,9 @@ package protocol RequestPort: Sendable {
 
     /// A transaction id that was never given before and never will be again.
     func nextTransaction() throws(SteleError) -> TransactionID
+
+    /// Waits for a random time of up to `most`.
+    func standBack(upTo most: Duration) async
 }
 
 extension TabletReply.Failure {

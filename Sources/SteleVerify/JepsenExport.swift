@@ -37,6 +37,9 @@ extension History.Operation {
 }
 
 extension History.Step {
+    /// The step with its result.
+    var edn: String { edn(isInvocation: false) }
+
     fileprivate func edn(isInvocation: Bool) -> String {
         switch self {
         case .append(let key, let value): return "[:append \(key) \(value)]"

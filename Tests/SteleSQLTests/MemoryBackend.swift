@@ -48,6 +48,8 @@ final class MemoryBackend: DatabaseBackend {
     func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
         state.withLock { $0.apply([key: value]) }
     }
+
+    func standBack(upTo most: Duration) async { try? await Task.sleep(for: most / 2) }
 }
 
 extension MemoryBackend.State {

@@ -94,6 +94,8 @@ import Testing
         }
 
         func nextTransaction() throws(SteleError) -> TransactionID { TransactionID(1) }
+
+        func standBack(upTo most: Duration) async {}
     }
 
     @Test func `locks that cannot be given up yet take up room`() async throws {

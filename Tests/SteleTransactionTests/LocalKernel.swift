@@ -97,6 +97,8 @@ final class LocalKernel: RequestPort {
         }
     }
 
+    func standBack(upTo most: Duration) async { try? await Task.sleep(for: most / 2) }
+
     private func run(_ input: (NodeCore) -> Void) {
         let answers = state.withLock { state in
             state.requests += 1
