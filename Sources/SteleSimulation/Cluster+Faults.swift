@@ -17,6 +17,7 @@ extension SimulatedCluster {
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
+        if scenario.absentAt > 0 { after(scenario.absentAt) { [self] in goAway() } }
     }
 
     /// The first of its kind comes early enough for the run to see it.
@@ -53,6 +54,19 @@ extension SimulatedCluster {
             faultRandom.oneIn(2)
             ? faultRandom.uniform(1_000...50_000) : faultRandom.uniform(50_000...2_500_000)
         after(delay) { [self] in start(node) }
+    }
+
+    /// One node goes away, and comes back long after or never.
+    private func goAway() {
+        let node = victim()
+        guard !nodes.contains(where: \.isAbsent) else { return }
+        crash(node)
+        node.isAbsent = true
+        guard scenario.absence > 0 else { return }
+        after(scenario.absence) { [self] in
+            node.isAbsent = false
+            start(node)
+        }
     }
 
     private func pause() {

@@ -34,6 +34,8 @@ final class SimulatedNode {
     var turnAt: UInt64?
     /// Whether a turn was begun and has not ended, because the process stopped in the middle.
     var isTurnOpen = false
+    /// Whether the node is not started again by whatever starts nodes.
+    var isAbsent = false
     /// True time until which the process stands still.
     var pausedUntil: UInt64 = 0
 
