@@ -50,12 +50,8 @@ extension NodeCore {
             step(message, of: index, from: node, acknowledgedUnder: epoch)
         case .truncation(let id, let position):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
-            // What all replicas hold, this one holds too.
-            guard position.index > states[index].heldByAll,
-                (try? tablets[index].log.term(at: position.index)) == position.term
-            else { return }
-            states[index].heldByAll = position.index
-            truncate(index)
+            notKept(upTo: position, of: index)
+        case .outrun(let id, let nodes): noteOutrun(nodes, of: id, from: node)
         case .standing(let id, let term):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
             let group = tablets[index].group
@@ -291,23 +287,5 @@ extension NodeCore {
             }
         }
         outgoing[peer].boot = boot
-    }
-
-    /// A leader tells all replicas up to where everybody holds the log.
-    func shareTruncation(_ index: Int) {
-        let tablet = tablets[index]
-        guard tablet.group.isLeader else { return }
-        let held = tablet.group.progress.lazy.map(\.match).min() ?? 0
-        guard held > states[index].heldByAll,
-            let term = try? tablet.log.term(at: min(held, tablet.log.lastIndex))
-        else { return }
-        let position = LogPosition(index: min(held, tablet.log.lastIndex), term: term)
-        states[index].heldByAll = position.index
-        truncate(index)
-        for replica in tablet.descriptor.replicas {
-            if let peer = outgoing.firstIndex(where: { $0.node == replica.node }) {
-                outgoing[peer].messages.append(.truncation(tablet.descriptor.id, position))
-            }
-        }
     }
 }

@@ -20,6 +20,7 @@ extension SimulatedCluster {
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
+        if scenario.absentAt > 0 { after(scenario.absentAt) { [self] in goAway() } }
     }
 
     /// The first of its kind comes early enough for the run to see it.
@@ -60,6 +61,19 @@ extension SimulatedCluster {
             default: scenario.duration
             }
         after(delay) { [self] in start(node) }
+    }
+
+    /// One node goes away, and comes back long after or never.
+    private func goAway() {
+        let node = victim()
+        guard !nodes.contains(where: \.isAbsent) else { return }
+        crash(node)
+        node.isAbsent = true
+        guard scenario.absence > 0 else { return }
+        after(scenario.absence) { [self] in
+            node.isAbsent = false
+            start(node)
+        }
     }
 
     private func pause() {

@@ -96,7 +96,7 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .standing, .notLeading: false
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading: false
         }
     }
 
@@ -111,7 +111,8 @@ extension PeerMessage {
                 + " entries \(message.entries.count) commit \(message.commit)"
                 + (message.reject ? " reject" : "")
                 + (epoch.map { " under \($0.boot).\($0.counter)" } ?? "")
-        case .truncation(let tablet, let position): "\(tablet) held by all to \(position.index)"
+        case .truncation(let tablet, let position): "\(tablet) kept for nobody to \(position.index)"
+        case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
         case .request(let header, let request):

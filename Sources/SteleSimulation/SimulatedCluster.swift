@@ -122,7 +122,7 @@ final class SimulatedCluster {
 
     /// Starts a node from what is on its disk.
     func start(_ node: SimulatedNode) {
-        guard !node.isUp else { return }
+        guard !node.isUp, !node.isAbsent else { return }
         node.life += 1
         var configuration = NodeCoreConfiguration(
             node: node.id, tablets: descriptors, members: nodes.map(\.id),
@@ -130,6 +130,8 @@ final class SimulatedCluster {
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
         configuration.logCacheBytes = scenario.disk.logCacheBytes
+        configuration.tabletLogBytes = scenario.disk.tabletLogBytes
+        configuration.nodeLogBytes = scenario.disk.nodeLogBytes
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
         do {

@@ -34,6 +34,8 @@ final class SimulatedNode {
     var turnAt: UInt64?
     /// Whether a turn was begun and has not ended, because the process stopped in the middle.
     var isTurnOpen = false
+    /// Whether the node is not started again by whatever starts nodes.
+    var isAbsent = false
     /// True time until which the process stands still.
     var pausedUntil: UInt64 = 0
 
@@ -68,6 +70,11 @@ final class SimulatedNode {
     var id: NodeID { NodeID(UInt64(place) + 1) }
 
     var isUp: Bool { core != nil }
+
+    /// The node's replica of a tablet, while it is up and holds one.
+    func replica(of tablet: TabletID) -> Tablet? {
+        core?.tablets.first { $0.descriptor.id == tablet }
+    }
 
     /// A new transaction, if the node may number one: its numbers must be reserved on disk.
     func takeTransaction() -> TransactionID? {

@@ -48,6 +48,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var truncations = 0
     /// Terms in which a tablet was served.
     public var leaderships = 0
+    /// Looks at the end at replicas that lack what the logs no longer hold, and say so.
+    public var outrun = 0
 
     public init() {}
 
