@@ -73,6 +73,7 @@ extension NodeCore {
         setVotePermission(index)
         try? group.step(message)
         if group.lead == message.from { states[index].leaderHeardAt = clock.monotonic }
+        if message.type == .voteResponse, message.reject { retryElection(index) }
         if let epoch, group.isLeader, message.term == group.term {
             states[index].acknowledge(node, term: message.term, epoch: epoch)
         }
@@ -186,6 +187,20 @@ extension NodeCore {
         if tablets[index].group.term == term { replaceLeader(index, on: node, notBefore: 0) }
     }
 
+    /// Campaigns again soon after a vote was refused: with one replica down, two candidates at the
+    /// same time each lack the other's vote, and neither hears that it has lost. Staggered by rank,
+    /// since timeouts drawn from a few ticks would often be the same again.
+    private func retryElection(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.role == .candidate, states[index].campaignAt == nil else { return }
+        let rank = tablet.descriptor.replicas.count { $0.id < tablet.replica }
+        states[index].campaignAt =
+            clock.monotonic + Self.campaignStagger * UInt64(rank + 1) + 1_000
+    }
+
+    /// How long candidates of successive ranks wait for each other, in microseconds.
+    private static let campaignStagger: UInt64 = 40_000
+
     /// Campaigns soon if `node` led a tablet. Candidates are staggered by their rank among the
     /// replicas that are left.
     private func replaceLeader(_ index: Int, on node: NodeID, notBefore earliest: UInt64) {
@@ -194,7 +209,7 @@ extension NodeCore {
         let rank = tablet.descriptor.replicas.count { $0.node != node && $0.id < tablet.replica }
         tablet.group.forgetLeader()
         states[index].campaignAt =
-            max(clock.monotonic, earliest) + UInt64(rank) * 40_000 + 1_000
+            max(clock.monotonic, earliest) + Self.campaignStagger * UInt64(rank) + 1_000
     }
 
     /// Ends a tablet's sleep when a grant has lapsed that vouched for those on whom it depends: for a

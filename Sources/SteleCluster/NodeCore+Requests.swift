@@ -92,7 +92,7 @@ extension NodeCore {
     }
 
     /// Takes back what an answer that nobody waits for any more says was done.
-    private func undo(_ id: UInt64, _ reply: TabletReply) {
+    func undo(_ id: UInt64, _ reply: TabletReply) {
         guard case .locked = reply, let lock = abandonedLocks.lock(of: id),
             !lockers.contains(lock.transaction)
         else { return }

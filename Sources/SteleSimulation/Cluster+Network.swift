@@ -9,6 +9,7 @@ extension SimulatedCluster {
         var writer = ByteWriter()
         for message in outbox.messages {
             checks.sent(message, by: node, self)
+            remember(message, from: node)
             message.encode(into: &writer)
         }
         trace.note(

@@ -14,6 +14,8 @@ public struct Scenario: Hashable, Sendable {
     public var duration: UInt64 = 6_000_000
     /// The mean pause of a client between two operations.
     public var thinkTime: UInt64 = 15_000
+    /// One client in so many stops for up to 1.5 s while it holds locks.
+    public var hesitationOdds: UInt64 = 4
     public var network = NetworkProfile()
     public var clocks = ClockLimits(driftPerMillion: 0, offset: 0)
     public var disk = DiskProfile()

@@ -5,12 +5,19 @@ import SteleRaft
 import SteleTablet
 import SteleVerify
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// A cluster in one thread on virtual time: nodes, network, disks, clients and faults, all driven
 /// by one queue of events and one seed.
 ///
 /// Invariant: nothing here depends on anything but scenario and seed. Each part draws from a random
 /// generator of its own, so that a change in one does not reshuffle the others more than it must.
-final class SimulatedCluster {
+final class SimulatedCluster: @unchecked Sendable {
+    // Safety: everything happens in the thread that runs the simulation, tasks included.
     let scenario: Scenario
     let defect: HostDefect
     let descriptors: [TabletDescriptor]
@@ -33,12 +40,16 @@ final class SimulatedCluster {
     var lastToken: UInt64 = 0
     var workload = WorkloadState()
     var finalTasks = 0
+    /// The newest commits that nodes have sent each other.
+    var oldRequests: [OldRequest] = []
 
     var nodeRandom: SeededRandom
     var networkRandom: SeededRandom
     var diskRandom: SeededRandom
     var faultRandom: SeededRandom
     var clientRandom: SeededRandom
+    var taskRandom: SeededRandom
+    private let thread = pthread_self()
 
     init(
         seed: UInt64, scenario: Scenario, defect: HostDefect, observer: ((String) -> Void)?
@@ -54,6 +65,7 @@ final class SimulatedCluster {
         diskRandom = random.split()
         faultRandom = random.split()
         clientRandom = random.split()
+        taskRandom = random.split()
         // With more nodes than replicas, the first nodes hold none of the data.
         let first = UInt64(scenario.nodes - min(scenario.replicas, scenario.nodes)) + 1
         let replicas = (first...UInt64(scenario.nodes)).map {
@@ -100,7 +112,7 @@ final class SimulatedCluster {
     }
 
     /// Far more than any sound run needs; two nodes that answer each other without a pause reach it.
-    private var eventLimit: UInt64 { 200_000 + scenario.duration / 10 }
+    private var eventLimit: UInt64 { 400_000 + scenario.duration / 10 }
 
     /// Lets virtual time pass until the run is over.
     func runToEnd() {
@@ -116,6 +128,16 @@ final class SimulatedCluster {
         // Scheduled actions refer to the cluster, which refers to them.
         queue = EventQueue()
         outstanding = [:]
+        for node in nodes {
+            node.port = nil
+            node.executor = nil
+        }
+    }
+
+    /// Ends the process if something is done on a thread that no seed decides about.
+    func checkThread() {
+        invariant(
+            pthread_equal(thread, pthread_self()) != 0, "a task left the simulation's thread")
     }
 
     // MARK: Life and death of nodes
@@ -140,6 +162,7 @@ final class SimulatedCluster {
                 monotonic: node.clock.monotonic(at: now), physical: node.clock.physical(at: now))
             node.core = core
             node.nextTransaction = core.firstTransaction
+            node.port = nil
             trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")
             for tablet in core.tablets { checks.started(node, tablet) }
         } catch {

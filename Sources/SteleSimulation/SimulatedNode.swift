@@ -13,12 +13,14 @@ enum NodeInput {
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
     case request(TabletRequest, token: UInt64, timeout: UInt64)
+    case cancel(UInt64)
 }
 
 /// A node with its disk, its clocks and what its host knows. Only the disk outlives a crash.
 ///
 /// Nodes are named by their place, 0 first; ``id`` is that plus one.
-final class SimulatedNode {
+final class SimulatedNode: @unchecked Sendable {
+    // Safety: used in the thread that runs the simulation only.
     let place: Int
     let engine = MemoryEngine()
     var log = SimulatedLog()
@@ -57,6 +59,10 @@ final class SimulatedNode {
     var isConnected: [Bool]
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
+    /// How coordinators of the present run reach the node; made when it is needed.
+    var port: SimulatedPort?
+    /// What runs the node's tasks; made when it is needed.
+    var executor: SimulatedExecutor?
 
     init(place: Int, nodes: Int, clock: SimulatedClock) {
         self.place = place
