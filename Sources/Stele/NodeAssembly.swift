@@ -359,6 +359,7 @@ final class NodeAssembly: @unchecked Sendable {
             return !ending.isStopping
         }
         guard isFirst else { return await stopped() }
+        try? await loop.flatSubmit { self.host.handOver() }.get()
         await transport?.shutdown()
         try? await loop.flatSubmit { self.host.stop() }.get()
         // Its threads use both, also after a failure, when nothing is waited for above.

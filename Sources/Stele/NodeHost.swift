@@ -44,6 +44,8 @@ final class NodeHost: @unchecked Sendable {
     private var onFailure: ((SteleError) -> Void)?
     /// Kept once the node's record of this start is durable.
     private var isDurable: EventLoopPromise<Void>?
+    /// Kept once no other node has to wait for this one's leases to end.
+    private var handedOver: EventLoopPromise<Void>?
     private var isStopped = false
 
     private struct Inbox {
@@ -232,6 +234,10 @@ final class NodeHost: @unchecked Sendable {
         if effects.flush { flush() }
         needsTurn = effects.needsAnotherTurn
         wakeAt = effects.wakeAt
+        if let handedOver, core?.hasHandedOver ?? true {
+            self.handedOver = nil
+            handedOver.succeed()
+        }
     }
 
     private func flush() {
@@ -315,6 +321,8 @@ final class NodeHost: @unchecked Sendable {
         isStopped = true
         isDurable?.fail(error)
         isDurable = nil
+        handedOver?.succeed()
+        handedOver = nil
         timer?.cancel()
         executor.setPump(nil)
         let reply = TabletReply.failed(.init(.outcomeUnknown, error.message))
@@ -335,6 +343,29 @@ final class NodeHost: @unchecked Sendable {
             waiter.resume(.failed(.init(.notLeader, "the node does not serve (yet, or any more)")))
         }
     }
+
+    /// Hands leaderships to other nodes, which then need not wait for this one's leases to end. On the
+    /// loop.
+    ///
+    /// - Returns: a future that succeeds when that is done, or has taken too long.
+    func handOver() -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        guard let core, !isStopped else {
+            promise.succeed()
+            return promise.futureResult
+        }
+        core.handOver()
+        needsTurn = true
+        handedOver = promise
+        loop.scheduleTask(in: Self.handOverPatience) { [weak self] in
+            self?.handedOver?.succeed()
+            self?.handedOver = nil
+        }
+        pump()
+        return promise.futureResult
+    }
+
+    private static let handOverPatience = TimeAmount.seconds(1)
 
     /// Stops in good order: the node's record and all that was applied become durable. On the loop.
     ///

@@ -32,7 +32,7 @@ extension NodeCore {
     func setVotePermission(_ index: Int) {
         releaseStand(index)
         let tablet = tablets[index]
-        tablet.group.mayLead = isClockConfirmed && !isDiskSlow
+        tablet.group.mayLead = isClockConfirmed && !isDiskSlow && !isStopping
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody

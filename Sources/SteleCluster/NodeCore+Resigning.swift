@@ -26,14 +26,32 @@ extension NodeCore {
             }
     }
 
+    /// Hands on all leaderships, since the node is about to stop, and takes none any more.
+    package func handOver() {
+        isStopping = true
+        judgeLeaderships()
+    }
+
+    /// Whether nobody has to wait for leases of this node to end once it is gone: it leads nothing, or
+    /// only what nobody else could.
+    package var hasHandedOver: Bool {
+        !tablets.contains { tablet in
+            tablet.group.isLeader
+                && tablet.descriptor.replicas.contains {
+                    $0.node != configuration.node && isLive($0.node)
+                }
+        }
+    }
+
     /// Lets the verdict on the clock age, and hands on what this node must not lead.
     ///
     /// A leader that has heard of nobody for a while keeps its tablets: it serves nothing, and what
     /// its peers show next decides.
     func judgeLeaderships() {
         clockVerdict = clockMonitor.verdict(at: clock.monotonic)
-        let mustResign = isClockDoubtful || isDiskWorse
-        if mustResign, !isClockDoubtful { mark("cluster: a leader resigns because its disk hangs") }
+        let isDiskWorse = isDiskWorse
+        if isDiskWorse { mark("cluster: a leader resigns because its disk hangs") }
+        let mustResign = isClockDoubtful || isDiskWorse || isStopping
         for index in tablets.indices where tablets[index].group.isLeader {
             let group = tablets[index].group
             let hasResigned = states[index].resignedTerm == group.term
@@ -46,13 +64,18 @@ extension NodeCore {
         }
     }
 
-    /// Asks another replica to lead.
+    /// Asks another replica to lead: the one whose log reaches furthest, then the others in turn.
     private func resign(_ index: Int) {
         let tablet = tablets[index]
         guard tablet.group.leadTransferee == .none else { return }
+        if states[index].resignedTerm != tablet.group.term { states[index].resignations = 0 }
+        func match(_ replica: TabletDescriptor.Replica) -> LogIndex {
+            tablet.group.progress(of: replica.id)?.match ?? 0
+        }
         let targets = tablet.descriptor.replicas.filter {
             $0.node != configuration.node && isLive($0.node) && !isOutrun($0.node, index)
         }
+        .sorted { match($0) > match($1) }
         guard !targets.isEmpty else { return }
         let target = targets[states[index].resignations % targets.count]
         states[index].resignations += 1

@@ -126,6 +126,8 @@ package final class NodeCore {
     /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
     let physicalFloor: UInt64
     var isFlushing = false
+    /// The node is about to stop and leads nothing any more.
+    var isStopping = false
     /// A log is long because the store was not flushed.
     var isLogWaitingForFlush = false
     /// The engine took no more writes in this turn.

@@ -47,6 +47,28 @@ start_cluster() {
 # Runs one statement on a node and prints bare values.
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$((PGPORT + $1 - 1))" -U postgres -c "$2" postgres; }
 
+# The node that leads the tablet of all rows, as another node sees it.
+leader() {
+    "$STELE" status --json --host "$(address "$1")" |
+        sed 's/.*"id":2,"start"[^}]*"leader":\([0-9]*\).*/\1/'
+}
+
+# Updates one row of table t through a node for some seconds, and notes when each was acknowledged.
+write_through() { # node, seconds
+    rm -f "$DATA"/acks.*
+    echo "update t set v = v + 1 where id = 1;" >"$DATA/update.sql"
+    pgbench -n -h 127.0.0.1 -p "$((PGPORT + $1 - 1))" -U postgres -c 1 -T "$2" -f "$DATA/update.sql" \
+        -l --log-prefix="$DATA/acks" --max-tries=1000 postgres >"$DATA/pgbench" 2>&1 || true
+}
+
+# The longest time between two acknowledgements in milliseconds, and how many transactions failed.
+longest_gap() {
+    cat "$DATA"/acks.* | awk '
+        $3 !~ /^[0-9]+$/ { failed++; next }
+        { now = $5 * 1000 + $6 / 1000; if (last && now - last > gap) gap = now - last; last = now }
+        END { printf "%.0f %d\n", gap, failed }'
+}
+
 kill_node() { kill -9 "${PID[$1]}" 2>/dev/null || true; }
 
 kill_all() { kill -9 "${PID[1]}" "${PID[2]}" "${PID[3]}" 2>/dev/null || true; }

@@ -14,6 +14,9 @@ struct LinkFaultTests {
         scenario.replicas = replicas
         scenario.duration = 12_000_000
         scenario.thinkTime = 200_000
+        // A fast network and fast disks, so that times depend on the nodes alone.
+        scenario.network.maximumDelay = 400
+        scenario.disk.maximumSync = 1_500
         return SimulatedCluster(seed: seed, scenario: scenario, defect: defect, observer: nil)
     }
 
@@ -105,6 +108,33 @@ struct LinkFaultTests {
             cluster.nodes[leader].pausedUntil = cluster.now + 8_000_000
         } mend: {
             for node in cluster.nodes { cluster.scheduleTurn(node, in: 0) }
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    /// A node that is stopped in good order leads nothing any more before it is gone, and its
+    /// tablets are served again within 50 ms.
+    @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
+    func aPlannedStopHandsLeadershipsOver(seed: UInt64) throws {
+        let cluster = try cluster(seed: seed)
+        var stopped: SimulatedNode?
+        run(cluster) { leader in
+            let node = cluster.nodes[leader]
+            let others = cluster.nodes.filter { $0.place != leader }
+            let led = (node.core?.tablets ?? []).filter(\.isServing).map(\.descriptor.id)
+            node.core?.handOver()
+            cluster.scheduleTurn(node, in: 0)
+            cluster.after(50_000) {
+                for tablet in led
+                where !others.contains(where: { $0.replica(of: tablet)?.isServing ?? false }) {
+                    cluster.fail("\(tablet) is not served 50 ms after \(node.id) handed it over")
+                }
+                if node.core?.hasHandedOver != true { cluster.fail("\(node.id) still leads") }
+                stopped = node
+                cluster.crash(node)
+            }
+        } mend: {
+            if let stopped { cluster.start(stopped) }
         }
         #expect(cluster.result.failure == nil)
     }
