@@ -307,7 +307,8 @@ final class NodeAssembly: @unchecked Sendable {
                         leader: core.leader(of: descriptor.id),
                         replicas: descriptor.replicas.map(\.node),
                         outrun: core.outrunReplicas(of: descriptor.id))
-                })
+                },
+                turns: host.turns)
         } ?? StatusReport(cluster: membership.cluster, nodes: [], tablets: [])
     }
 

@@ -10,6 +10,7 @@ import SteleLog
 import SteleRaft
 import SteleTablet
 import SteleTransport
+import SteleWire
 import Synchronization
 
 /// Gives a ``NodeCore`` its turns and carries out what it wants done.
@@ -47,6 +48,8 @@ final class NodeHost: @unchecked Sendable {
     /// Kept once no other node has to wait for this one's leases to end.
     private var handedOver: EventLoopPromise<Void>?
     private var isStopped = false
+    /// How long turns, and the jobs between them, have taken. On the loop.
+    private(set) var turns = TurnStatistics()
 
     private struct Inbox {
         var events: [Event] = []
@@ -148,7 +151,7 @@ final class NodeHost: @unchecked Sendable {
     /// Runs jobs and turns in alternation until neither has anything left.
     private func pump() {
         for _ in 0..<Self.roundsAtATime {
-            let didRun = executor.runJobs()
+            let didRun = runJobs()
             let didTurn = runTurn()
             guard didRun || didTurn else { return armTimer() }
         }
@@ -157,6 +160,13 @@ final class NodeHost: @unchecked Sendable {
     }
 
     private static let roundsAtATime = 4
+
+    private func runJobs() -> Bool {
+        let start = SystemClocks.monotonic()
+        guard executor.runJobs() else { return false }
+        turns.add(SystemClocks.monotonic() - start, "transactions and statements")
+        return true
+    }
 
     /// Runs one turn if there is a reason for it.
     private func runTurn() -> Bool {
@@ -178,7 +188,12 @@ final class NodeHost: @unchecked Sendable {
         core.beginTurn(monotonic: now.monotonic, physical: now.physical)
         for event in events { handle(event, core) }
         guard !isStopped else { return false }
-        carryOut(core.endTurn(monotonic: SystemClocks.monotonic()))
+        let effects = core.endTurn(monotonic: SystemClocks.monotonic())
+        carryOut(effects)
+        turns.add(
+            SystemClocks.monotonic() - now.monotonic,
+            effects.longestPiece.map { "\($0.kind.rawValue), tablet \($0.tablet.rawValue)" }
+                ?? "messages")
         return !isStopped
     }
 

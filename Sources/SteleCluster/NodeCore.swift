@@ -251,6 +251,7 @@ package final class NodeCore {
         }
         for tablet in tablets { tablet.output.hasLargeProposal = false }
         effects.work = work.cost
+        effects.longestPiece = work.longest
         effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }
@@ -277,8 +278,10 @@ package final class NodeCore {
                 refreshLease(index)
                 tablet.retryParked()
                 if tablet.hasApplies, applyBudget > 0 {
+                    let before = work.cost
                     let used = tablet.runApplies(budget: applyBudget)
                     work.applied(bytes: used)
+                    work.note(.apply, of: tablet.descriptor.id, since: before)
                     applyBudget -= used
                     isBusy = true
                     if tablet.output.isEngineBusy {

@@ -21,6 +21,8 @@ package struct NodeEffects {
     package var wakeAt: UInt64 = .max
     /// About what the tablets did in this turn, in nanoseconds; see ``TurnWork/Cost``.
     package var work = 0
+    /// What did the most of it; nil if no tablet did anything.
+    package var longestPiece: TurnWork.Piece?
     /// The store failed: the node must stop.
     package var failure: EngineError?
     /// Replicas that from now on lack what the log no longer holds: a leader tells of any, a node of

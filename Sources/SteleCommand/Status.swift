@@ -38,6 +38,12 @@ struct Status: AsyncParsableCommand {
                         + "caught up: rebuild it")
             }
         }
+        if let turns = report.turns {
+            lines.append("")
+            lines.append(
+                "turns   99.9 % below \(turns.percentile(0.999)) µs, "
+                    + "longest \(turns.longest) µs (\(turns.longestWork))")
+        }
         return lines.joined(separator: "\n")
     }
 

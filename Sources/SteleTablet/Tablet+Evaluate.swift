@@ -92,6 +92,8 @@ extension Tablet {
         let outcome: Outcome
         // The locks are this leader's own: to give some up needs no lease.
         if isServing || waiter.request.isRelease {
+            let before = work.cost
+            defer { work.note(waiter.request.kind, of: descriptor.id, since: before) }
             do {
                 outcome = try perform(&waiter)
             } catch let error as EngineError {

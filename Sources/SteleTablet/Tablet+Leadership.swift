@@ -33,6 +33,7 @@ extension Tablet {
         parked = []
         deferred = []
         for command in inFlight.removeAll() {
+            if case .writes(let writes) = command.keys { discarded.append(writes) }
             output.replies.append(
                 TabletOutput.Reply(
                     origin: command.origin,

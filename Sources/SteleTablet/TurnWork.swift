@@ -9,6 +9,8 @@ package final class TurnWork {
     private var answerBytes = 0
     /// What was done, by ``Cost``, in nanoseconds of a usual machine.
     package private(set) var cost = 0
+    /// What did the most of it in one piece.
+    package private(set) var longest: Piece?
     private let answerLimit: Int
     private let costLimit: Int
 
@@ -17,6 +19,18 @@ package final class TurnWork {
     ) {
         self.answerLimit = answerLimit
         self.costLimit = costLimit
+    }
+
+    /// Something that was done in one piece, for one tablet.
+    package struct Piece: Sendable {
+        package enum Kind: String, Sendable {
+            case read, scan, lock, commit, release, apply
+        }
+
+        package let kind: Kind
+        package let tablet: TabletID
+        /// In nanoseconds as they are estimated.
+        package let cost: Int
     }
 
     /// About what one piece of work takes, in nanoseconds; measured with the engine on RocksDB and
@@ -67,10 +81,29 @@ package final class TurnWork {
         copied(bytes: bytes)
     }
 
+    /// Names what was done since the turn's work came to `before`.
+    package func note(_ kind: Piece.Kind, of tablet: TabletID, since before: Int) {
+        guard cost - before > longest?.cost ?? 0 else { return }
+        longest = Piece(kind: kind, tablet: tablet, cost: cost - before)
+    }
+
     /// A turn begins.
     package func begin() {
         answerBytes = 0
         cost = 0
+        longest = nil
+    }
+}
+
+extension TabletRequest {
+    var kind: TurnWork.Piece.Kind {
+        switch body {
+        case .read: .read
+        case .scan: .scan
+        case .lock: .lock
+        case .commit: .commit
+        case .release: .release
+        }
     }
 }
 

@@ -394,8 +394,7 @@ package final class TransactionCoordinator: TransactionBackend {
         if final.buffer.isEmpty { return try await commitWithoutWrites(final) }
         var request = TabletRequest.CommitRequest(
             readTimestamp: final.readTimestamp ?? .zero,
-            readKeys: await SlicedSort.sorted(
-                final.readKeys, by: { $0.precedes($1) }),
+            readKeys: await Slices.ascending(final.readKeys),
             readRanges: final.readRanges, locks: final.locks, grant: final.grant,
             expected: final.expected,
             // Without a snapshot nobody can have been first: it begins at the commit.
@@ -403,7 +402,11 @@ package final class TransactionCoordinator: TransactionBackend {
             writes: await final.buffer.allWritesInSlices())
         let reply = await send(.commit(request))
         request.writes = []
+        request.locks = []
         await final.buffer.discard()
+        await Slices.discard(&request.readKeys)
+        await Slices.discard(&final.readKeys)
+        await Slices.discard(&final.locks)
         if case .committed(let timestamp) = reply { return timestamp }
         release(near: final.lockedNear)
         throw reply.error

@@ -64,10 +64,10 @@ struct WriteBuffer {
 
     /// The same for very many, with a pause now and then.
     func allWritesInSlices() async -> [TabletRequest.CommitRequest.Write] {
-        guard entries.count > SlicedSort.slice else { return allWrites() }
+        guard entries.count > Slices.slice else { return allWrites() }
         var positions = Array(entries.indices)
         if sortedKeys == nil || newest.count < entries.count {
-            positions = await SlicedSort.sorted(
+            positions = await Slices.sorted(
                 positions, by: { entries[$0].key.precedes(entries[$1].key) })
         }
         var writes: [TabletRequest.CommitRequest.Write] = []
@@ -77,7 +77,7 @@ struct WriteBuffer {
             // Of equal keys the newest stands last, since the sort is stable.
             if writes.last?.key == entry.key { writes.removeLast() }
             writes.append(.init(key: entry.key, value: entry.value))
-            if place % SlicedSort.slice == SlicedSort.slice - 1 { await Task.yield() }
+            if place % Slices.slice == Slices.slice - 1 { await Task.yield() }
         }
         return writes
     }
@@ -85,11 +85,11 @@ struct WriteBuffer {
     /// Lets go of everything, of very many writes some at a time.
     mutating func discard() async {
         sortedKeys = nil
-        while entries.count > SlicedSort.slice {
-            for entry in entries.suffix(SlicedSort.slice) {
+        while entries.count > Slices.slice {
+            for entry in entries.suffix(Slices.slice) {
                 newest.removeValue(forKey: DictionaryKey(entry.key))
             }
-            entries.removeLast(SlicedSort.slice)
+            entries.removeLast(Slices.slice)
             await Task.yield()
         }
         self = WriteBuffer()

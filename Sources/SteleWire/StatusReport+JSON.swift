@@ -4,6 +4,7 @@ extension StatusReport {
     /// One line of JSON. Keys are text: printable ASCII as it is, any other byte as `\xNN`.
     ///
     /// What is not known is `null`: a tablet's leader, a node's Postgres front or process.
+    /// `turns.histogram` counts those below 1 µs, 2 µs, 4 µs and so on, up to the longest.
     public var json: String {
         let nodes = self.nodes.map { node in
             "{\"id\":\(node.id.rawValue),\"address\":\(node.address.json),"
@@ -21,7 +22,17 @@ extension StatusReport {
         }
         return "{\"cluster\":\(cluster.description.json),"
             + "\"nodes\":[\(nodes.joined(separator: ","))],"
-            + "\"tablets\":[\(tablets.joined(separator: ","))]}"
+            + "\"tablets\":[\(tablets.joined(separator: ","))]"
+            + (turns.map { ",\"turns\":" + $0.json } ?? "") + "}"
+    }
+}
+
+extension TurnStatistics {
+    fileprivate var json: String {
+        let end = counts.lastIndex { $0 > 0 }.map { $0 + 1 } ?? 0
+        let histogram = counts[..<end].map { "\($0)" }.joined(separator: ",")
+        return "{\"count\":\(count),\"histogram\":[\(histogram)],"
+            + "\"longest\":{\"microseconds\":\(longest),\"work\":\(longestWork.json)}}"
     }
 }
 

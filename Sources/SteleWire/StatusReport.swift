@@ -65,11 +65,16 @@ public struct StatusReport: Hashable, Sendable {
     public var nodes: [Node]
     /// By ascending start.
     public var tablets: [Tablet]
+    /// The turns of the node that was asked; nil if it has none yet.
+    public var turns: TurnStatistics?
 
-    package init(cluster: UniqueID, nodes: [Node], tablets: [Tablet]) {
+    package init(
+        cluster: UniqueID, nodes: [Node], tablets: [Tablet], turns: TurnStatistics? = nil
+    ) {
         self.cluster = cluster
         self.nodes = nodes
         self.tablets = tablets
+        self.turns = turns
     }
 }
 
@@ -96,6 +101,8 @@ extension StatusReport {
             writer.writeVarint(UInt64(tablet.outrun.count))
             for replica in tablet.outrun { writer.writeVarint(replica.rawValue) }
         }
+        writer.write(turns != nil)
+        turns?.encode(into: &writer)
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
@@ -131,6 +138,7 @@ extension StatusReport {
                     id: id, start: start, end: end, leader: leader, replicas: replicas,
                     outrun: outrun))
         }
-        self.init(cluster: cluster, nodes: nodes, tablets: tablets)
+        let turns = try reader.readBool() ? try TurnStatistics(from: &reader) : nil
+        self.init(cluster: cluster, nodes: nodes, tablets: tablets, turns: turns)
     }
 }

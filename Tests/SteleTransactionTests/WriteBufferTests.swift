@@ -22,7 +22,7 @@ import Testing
             #expect(buffer.isEmpty && buffer.bytes == 0)
         }
         let pairs = (0..<count).map { (Int(random.below(50)), $0) }
-        let sorted = await SlicedSort.sorted(pairs) { $0.0 < $1.0 }
+        let sorted = await Slices.sorted(pairs) { $0.0 < $1.0 }
         let expected = pairs.sorted { $0 < $1 }
         #expect(sorted.map(\.1) == expected.map(\.1))
     }

@@ -97,6 +97,22 @@ import Testing
                 """)
     }
 
+    @Test func `turns are counted by powers of two, and the longest is named`() {
+        var turns = TurnStatistics()
+        for microseconds in [0, 1, 2, 3, 4_096, 7] as [UInt64] { turns.add(microseconds, "a") }
+        turns.add(.max, "g")
+        #expect(turns.count == 7 && turns.longest == .max && turns.longestWork == "g")
+        #expect(Array(turns.counts[..<5]) == [1, 1, 2, 1, 0] && turns.counts[13] == 1)
+        #expect(turns.percentile(0.5) == 4 && TurnStatistics().percentile(0.5) == 0)
+        var few = TurnStatistics()
+        few.add(3, "scan, tablet 2")
+        let report = StatusReport(cluster: .none, nodes: [], tablets: [], turns: few)
+        #expect(
+            report.json.hasSuffix(
+                #""turns":{"count":1,"histogram":[0,0,1],"#
+                    + #""longest":{"microseconds":3,"work":"scan, tablet 2"}}}"#))
+    }
+
     @Test func `what is unknown is null and odd keys are escaped`() {
         let report = StatusReport(
             cluster: .none,

@@ -32,7 +32,13 @@ enum Samples {
                 id: TabletID(1), start: [], end: [1], leader: NodeID(1),
                 replicas: [NodeID(1), NodeID(2)]),
             .init(id: TabletID(2), start: [1], end: [], leader: .none, replicas: [NodeID(1)]),
-        ])
+        ], turns: turns)
+
+    private static let turns: TurnStatistics = {
+        var turns = TurnStatistics()
+        for microseconds in [0, 3, 4_711] as [UInt64] { turns.add(microseconds, "scan, tablet 2") }
+        return turns
+    }()
 
     static let scan = ScanRequest(
         range: KeyRange(start: [1], end: [2, 0]), limit: 100, reverse: true)

@@ -1,9 +1,11 @@
-/// Sorting that lets others go first now and then.
+import SteleBase
+
+/// Work on very many keys that lets others go first now and then.
 ///
-/// Coordinators run on the event loop: a million keys sorted in one piece would stop everything
-/// else for as long as it takes a follower to call an election.
-enum SlicedSort {
-    /// Elements that are sorted or moved in one piece.
+/// Coordinators run on the event loop: a million keys sorted in one piece, or even freed, would stop
+/// everything else for as long as it takes a follower to call an election.
+enum Slices {
+    /// Elements that are dealt with in one piece.
     static let slice = 2_048
 
     /// Sorts stably; others run between slices.
@@ -38,6 +40,26 @@ enum SlicedSort {
             runs = merged
         }
         return runs[0]
+    }
+
+    /// Keys in ascending order, each once.
+    static func ascending(_ keys: [KeyBytes]) async -> [KeyBytes] {
+        var kept: [KeyBytes] = []
+        kept.reserveCapacity(keys.count)
+        for key in await sorted(keys, by: { $0.precedes($1) }) where key != kept.last {
+            kept.append(key)
+            if kept.count % slice == 0 { await Task.yield() }
+        }
+        return kept
+    }
+
+    /// Frees keys that nobody else refers to.
+    static func discard(_ keys: inout [KeyBytes]) async {
+        while keys.count > slice {
+            keys.removeLast(slice)
+            await Task.yield()
+        }
+        keys = []
     }
 
     private static func merge<Element>(
