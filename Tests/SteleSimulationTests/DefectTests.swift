@@ -41,10 +41,10 @@ struct DefectTests {
             (.forgetsLockGrants, "crash", 60),
             (.forgetsHeldLocks, "crash", 70),
             (.losesNodeRecord, "crash", 5),
-            (.hidesPeerClocks, "clocks", 70),
+            (.hidesPeerClocks, "clocks", 100),
             (.readsOutsideSnapshot, "calm", 12),
             (.forgetsReadKeys, "calm", 5),
-            (.forgetsReadRanges, "calm", 50),
+            (.forgetsReadRanges, "calm", 14),
             (.forgetsFirstCommitter, "calm", 5),
             (.forgetsExpected, "calm", 30),
         ] as [(HostDefect, String, UInt64)])
