@@ -130,7 +130,7 @@ extension HostDefect {
         case (.readsOutsideSnapshot, .scan(var scan)):
             scan.timestamp = nil
             request.body = .scan(scan)
-        case (_, .commit(var commit)):
+        case (_, .commit(var commit)) where !commit.writes.isEmpty:
             switch self {
             case .forgetsReadKeys: commit.readKeys = []
             case .forgetsReadRanges: commit.readRanges = []
