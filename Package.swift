@@ -167,6 +167,9 @@ let package = Package(
         tests("SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL"]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
+        tests(
+            "SteleSQLSimulationTests",
+            core + ["SteleSQL", "StelePostgres", "SteleSimulation", "SteleVerify"]),
 
         // Fuzzing: bodies, the executables that run them, and the replay of all they ever found
         .target(

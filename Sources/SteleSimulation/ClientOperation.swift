@@ -20,7 +20,8 @@ struct ClientOperation: Sendable {
         switch choice {
         case 0..<13: await readRegister(cluster.keyOfWindow())
         case 13..<24: await writeRegister(cluster.keyOfWindow())
-        case 24..<33: await compareAndSet(cluster.keyOfWindow())
+        case 24..<31: await compareAndSet(cluster.keyOfWindow())
+        case 31..<33: await readLocked(cluster.keyOfWindow())
         case 33..<43: await transfer()
         case 43..<53: await lockedTransfer()
         case 53..<58: await checkTotal()

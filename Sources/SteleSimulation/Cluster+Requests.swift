@@ -19,9 +19,13 @@ extension SimulatedCluster {
         guard node.isUp else { return reply(nil) }
         outstanding[token] = OutstandingRequest(
             place: node.place, life: node.life, reply: reply)
+        trace.note(
+            .client, at: now, UInt64(node.place), token,
+            "request \(token) to \(node.id): \(request)")
         give(.request(request, token: token, timeout: timeout), to: node)
     }
 
+    /// A name for a request that is submitted next.
     func nextToken() -> UInt64 {
         lastToken += 1
         return lastToken

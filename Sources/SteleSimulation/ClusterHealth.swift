@@ -97,23 +97,29 @@ extension SimulatedCluster {
     /// Locks and writes a key of this node's own, again and again.
     private func probeHealth(_ node: SimulatedNode, _ tablet: Int) {
         guard workload.isRunning else { return }
-        guard node.isUp else {
-            return after(20_000) { [self] in probeHealth(node, tablet) }
-        }
-        let keyspace = [Keyspace.system, .user][tablet]
-        let key = Key("health", node.place).keyBytes
+        guard node.isUp else { return after(20_000) { [self] in probeHealth(node, tablet) } }
+        let keyspace = descriptors[tablet].id == .system ? Keyspace.system : .user
+        workload.busyClients += 1
         spawn(on: node) { [self] in
-            var rest: UInt64 = 20_000
+            let rest: UInt64
             do {
-                let transaction = try node.backend(keyspace, in: self).begin(
-                    TransactionOptions(isolation: .readCommitted))
-                _ = try await transaction.lock([key], .exclusive, .wait)
-                try transaction.write(key, [1])
-                try await transaction.commit()
+                try await writeProbe(node.backend(keyspace, in: self), of: node)
                 health.progress[node.place][tablet] = now
-                rest = taskRandom.uniform(100_000...300_000)
-            } catch {}
+                rest = clientRandom.uniform(100_000...300_000)
+            } catch {
+                rest = 20_000
+            }
+            workload.busyClients -= 1
             after(rest) { [self] in probeHealth(node, tablet) }
         }
+    }
+
+    private func writeProbe(_ backend: KernelBackend, of node: SimulatedNode) async throws {
+        let transaction = try backend.begin(TransactionOptions(isolation: .readCommitted))
+        defer { transaction.rollback() }
+        let key = Key("health", node.place).keyBytes
+        _ = try await transaction.lock([key], .exclusive, .wait)
+        try transaction.write(key, [1])
+        try await transaction.commit()
     }
 }

@@ -25,6 +25,9 @@ extension SimulatedCluster {
         for keyspace in [Keyspace.system, .user] {
             finally(on: randomNode()) { try await $0.lockFinally(keyspace) }
         }
+        for place in fronts.indices {
+            finally(on: nil) { try await $0.fronts[place].finish($0) }
+        }
         let operation = ClientOperation(
             cluster: self, client: SimulatedClient(number: newProcess()), node: randomNode(),
             timeout: .seconds(1))
@@ -41,13 +44,13 @@ extension SimulatedCluster {
         present[Int(clientRandom.below(UInt64(present.count)))]
     }
 
-    /// Does something on a node, as often as it takes to succeed.
+    /// Does something on a node, or outside of all, as often as it takes to succeed.
     private func finally(
-        on node: SimulatedNode,
+        on node: SimulatedNode?,
         _ work: @escaping @Sendable (SimulatedCluster) async throws -> Void
     ) {
         finalTasks += 1
-        spawn(on: node) { [self] in
+        let attempts: @Sendable () async -> Void = { [self] in
             while true {
                 do {
                     try await work(self)
@@ -58,6 +61,7 @@ extension SimulatedCluster {
                 }
             }
         }
+        if let node { spawn(on: node, attempts) } else { spawn(attempts) }
     }
 
     private func readFinally(_ register: Int, on node: SimulatedNode) async throws {

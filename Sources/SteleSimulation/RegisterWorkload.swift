@@ -30,7 +30,7 @@ extension ClientOperation {
             if oneIn(2) {
                 try await database(ofRegister: key).put(WorkloadKeys.register(key), value)
             } else {
-                try await database(ofRegister: key).write(options(anyWithBlindWrites)) {
+                try await database(ofRegister: key).write(options(anyIsolation)) {
                     try await $0.put(WorkloadKeys.register(key), value)
                 }
             }
@@ -39,9 +39,6 @@ extension ClientOperation {
             complete(ending(error))
         }
     }
-
-    /// Under snapshot isolation a blind write has nothing that it could be compared with.
-    private var anyWithBlindWrites: Isolation { oneIn(2) ? .serializable : .readCommitted }
 
     /// Reads a register, with a lock or on the strength of the isolation, and writes it.
     func compareAndSet(_ key: Int) async {
@@ -63,6 +60,28 @@ extension ClientOperation {
             complete(.ok, .compareAndSet(key: key, expected: seen, new: value))
         } catch {
             complete(ending(error), .compareAndSet(key: key, expected: seen, new: value))
+        }
+    }
+
+    /// Locks a register and changes nothing; whoever commits that relies on its having stayed as it
+    /// was read, until then.
+    func readLocked(_ key: Int) async {
+        let bytes = WorkloadKeys.register(key)
+        let keyspace = WorkloadKeys.keyspace(ofRegister: key)
+        do {
+            let transaction = try node.backend(keyspace, in: cluster)
+                .begin(options(.readCommitted))
+            do {
+                let locked = try await transaction.lock([bytes], .exclusive, .wait)
+                await hesitate()
+                let timestamp = try await transaction.commit()
+                cluster.checks.served([keyspace.key(bytes)], [locked[0].value], at: timestamp)
+            } catch {
+                abandon(transaction)
+                throw error
+            }
+        } catch {
+            expect(error)
         }
     }
 
@@ -129,7 +148,7 @@ extension ClientOperation {
         let keys = WorkloadKeys.allAccounts
         do {
             let balances: [Int?]
-            switch below(4) {
+            switch below(5) {
             case 0:
                 balances = try await database.read { transaction in
                     var balances: [Int?] = []
@@ -147,7 +166,8 @@ extension ClientOperation {
                     }
                     return balances
                 }
-            case 2:
+            case 2: balances = try await balancesAtOnce(keys)
+            case 3:
                 let transaction = try begin(options(.readCommitted))
                 defer { abandon(transaction) }
                 balances = try await transaction.lock(keys, .shared, .wait)
@@ -166,6 +186,19 @@ extension ClientOperation {
             }
         } catch {
             expect(error)
+        }
+    }
+    /// Reads with one transaction from several tasks: its calls take turns, in one snapshot.
+    private func balancesAtOnce(_ keys: [KeyBytes]) async throws -> [Int?] {
+        try await database.read { transaction in
+            try await withThrowingTaskGroup(of: (Int, Int?).self) { group in
+                for (place, key) in keys.enumerated() {
+                    group.addTask { (place, try await transaction.get(key, as: Int.self)) }
+                }
+                var balances = [Int?](repeating: nil, count: keys.count)
+                for try await (place, balance) in group { balances[place] = balance }
+                return balances
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ final class SimulatedCluster: @unchecked Sendable {
     var lastToken: UInt64 = 0
     var workload = WorkloadState()
     var finalTasks = 0
+    /// Workloads besides that of ``WorkloadState``.
+    var fronts: [any SimulatedWorkload] = []
     /// The newest commits that nodes have sent each other.
     var oldRequests: [OldRequest] = []
 
@@ -49,6 +51,8 @@ final class SimulatedCluster: @unchecked Sendable {
     var faultRandom: SeededRandom
     var clientRandom: SeededRandom
     var taskRandom: SeededRandom
+    /// What runs the tasks of clients that live outside of all nodes; made when it is needed.
+    var clientExecutor: SimulatedExecutor?
     private let thread = pthread_self()
 
     init(
@@ -94,6 +98,7 @@ final class SimulatedCluster: @unchecked Sendable {
 
     /// Does `action` in `delay` microseconds.
     func after(_ delay: UInt64, _ action: @escaping () -> Void) {
+        checkThread()
         queue.schedule(action, at: now + delay)
     }
 
@@ -131,7 +136,9 @@ final class SimulatedCluster: @unchecked Sendable {
         for node in nodes {
             node.port = nil
             node.executor = nil
+            node.atCrash = []
         }
+        clientExecutor = nil
     }
 
     /// Ends the process if something is done on a thread that no seed decides about.
@@ -194,6 +201,9 @@ final class SimulatedCluster: @unchecked Sendable {
         node.log.crash(survivors: diskRandom.oneIn(2) ? 0 : Int(diskRandom.below(unsynced + 1)))
         loseConnections(of: node)
         loseRequests(of: node)
+        let lost = node.atCrash
+        node.atCrash = []
+        for action in lost { action() }
         // A machine that boots again counts from somewhere else, and its wall clock was set anew.
         if faultRandom.oneIn(2) { node.clock = newClock() }
     }

@@ -7,33 +7,35 @@
 /// see ``SimulatedPort``.
 ///
 /// Only tasks that prefer this executor, and their children, may be made in a simulation: `Task {}`
-/// would take its work to threads of its own, which the executor finds out.
+/// would take its work to threads of its own, which the cluster finds out.
 final class SimulatedExecutor: TaskExecutor, @unchecked Sendable {
     // Safety: used in the thread that runs the simulation only.
     private let cluster: SimulatedCluster
-    private let node: SimulatedNode
+    private let node: SimulatedNode?
 
-    init(cluster: SimulatedCluster, node: SimulatedNode) {
+    /// - Parameter node: nil for clients, which live outside of all nodes.
+    init(cluster: SimulatedCluster, node: SimulatedNode?) {
         self.cluster = cluster
         self.node = node
     }
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        cluster.checkThread()
         run(job, in: cluster.taskRandom.below(20), retry: 100)
     }
 
     /// - Parameter retry: how long to wait if the node is in the middle of a turn.
     private func run(_ job: UnownedJob, in delay: UInt64, retry: UInt64) {
         cluster.after(delay) { [self] in
-            if node.pausedUntil > cluster.now {
-                // A crash, or the end of all faults, may end the pause early.
-                return run(
-                    job, in: min(node.pausedUntil - cluster.now, 20_000), retry: retry)
+            if let node, node.pausedUntil > cluster.now {
+                // Not until then: all pauses end when the cluster is healed.
+                let rest = min(node.pausedUntil - cluster.now, 20_000)
+                return run(job, in: rest, retry: retry)
             }
-            if node.isTurnOpen { return run(job, in: retry, retry: min(retry * 2, 10_000)) }
-            cluster.trace.fold(cluster.now << 8 | UInt64(node.place))
+            if let node, node.isTurnOpen {
+                return run(job, in: retry, retry: min(retry * 2, 10_000))
+            }
+            cluster.trace.fold(cluster.now << 8 | UInt64(node?.place ?? 0xFF))
             job.runSynchronously(on: asUnownedTaskExecutor())
         }
     }
@@ -46,6 +48,14 @@ extension SimulatedCluster {
         on node: SimulatedNode, _ work: @escaping @Sendable () async -> Void
     ) -> Task<Void, Never> {
         Task(executorPreference: node.executor(in: self), operation: work)
+    }
+
+    /// Does `work` as a task of a client.
+    @discardableResult
+    func spawn(_ work: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        let executor = clientExecutor ?? SimulatedExecutor(cluster: self, node: nil)
+        clientExecutor = executor
+        return Task(executorPreference: executor, operation: work)
     }
 
     /// Waits for virtual time to pass.

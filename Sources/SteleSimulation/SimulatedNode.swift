@@ -61,6 +61,8 @@ final class SimulatedNode: @unchecked Sendable {
     var nextTransaction: UInt64 = 0
     /// How coordinators of the present run reach the node; made when it is needed.
     var port: SimulatedPort?
+    /// What else is to happen when the node crashes, once.
+    var atCrash: [() -> Void] = []
     /// What runs the node's tasks; made when it is needed.
     var executor: SimulatedExecutor?
 

@@ -26,10 +26,6 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
 
     func nextToken() -> UInt64 { cluster.nextToken() }
 
-    func cancel(_ token: UInt64) {
-        if isOpen { cluster.give(.cancel(token), to: node) }
-    }
-
     func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply {
         guard isOpen else { return .failed(.init(.notLeader, "the node has crashed")) }
         let asked = cluster.defect.spoiled(request)
@@ -41,12 +37,17 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
                     cluster.note(reply, to: asked)
                     continuation.resume(returning: reply)
                 }
+                // The handler came too early if the task was cancelled before.
                 if Task.isCancelled { cancel(token) }
             }
         } onCancel: {
             cancel(token)
         }
         return reply ?? .failed(.init(.outcomeUnknown, "the node has crashed"))
+    }
+
+    func cancel(_ token: UInt64) {
+        if isOpen { cluster.give(.cancel(token), to: node) }
     }
 
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
@@ -96,16 +97,23 @@ extension SimulatedCluster {
             checks.served(keys, values, at: timestamp)
         case (.scan(let scan), .page(let page, let timestamp)?):
             checks.served(scan.range, page, reverse: scan.reverse, at: timestamp)
-        case (.commit, _):
-            let outcome = reply?.commitOutcome ?? .unknown
-            workload.outcomes.append((request.transaction, outcome))
-            switch outcome {
-            case .committed: result.counts.commits += 1
-            case .failed: result.counts.failed += 1
-            case .unknown: result.counts.unknown += 1
-            }
+        case (.commit(let commit), _) where !commit.writes.isEmpty:
+            note(reply, of: request.transaction)
         default: break
         }
+    }
+
+    /// Notes how a commit ended.
+    @discardableResult
+    func note(_ reply: TabletReply?, of transaction: TransactionID) -> CommitOutcome {
+        let outcome = reply?.commitOutcome ?? .unknown
+        workload.outcomes.append((transaction, outcome))
+        switch outcome {
+        case .committed: result.counts.commits += 1
+        case .failed: result.counts.failed += 1
+        case .unknown: result.counts.unknown += 1
+        }
+        return outcome
     }
 }
 
@@ -122,7 +130,7 @@ extension HostDefect {
         case (.readsOutsideSnapshot, .scan(var scan)):
             scan.timestamp = nil
             request.body = .scan(scan)
-        case (_, .commit(var commit)):
+        case (_, .commit(var commit)) where !commit.writes.isEmpty:
             switch self {
             case .forgetsReadKeys: commit.readKeys = []
             case .forgetsReadRanges: commit.readRanges = []

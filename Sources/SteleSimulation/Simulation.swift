@@ -62,6 +62,7 @@ extension SimulatedCluster {
             }
             if defect == .slowMonotonicClock { slowDownLeaders() }
             startClients()
+            for front in fronts { front.start(self) }
             startAttack()
             startFaults()
             watchHealth()
@@ -83,8 +84,10 @@ extension SimulatedCluster {
         after(Self.patience) { [self] in
             guard !isDone else { return }
             let logs = longLog.map { ", and \($0)" } ?? ""
-            fail("liveness: \(workload.busyClients) clients and \(finalTasks) final requests are "
-                + "not done \(Self.patience / 1_000_000) s after the last fault\(logs)")
+            fail(
+                "liveness: \(workload.busyClients) clients, \(finalTasks) final tasks and requests "
+                    + "\(outstanding.keys.sorted().prefix(9)) are not done "
+                    + "\(Self.patience / 1_000_000) s after the last fault\(logs)")
         }
         after(1_000_000) { [self] in
             workload.isRunning = false
@@ -154,6 +157,9 @@ extension SimulatedCluster {
             else { continue }
             let text = anomalies.map(\.description).joined(separator: "\n")
             return fail("not \(level): \(text)")
+        }
+        for front in fronts {
+            if let failure = front.failure() { return fail(failure) }
         }
         if result.counts.commits < 5 || result.counts.commits + result.counts.reads < 12 {
             return fail("too little was acknowledged: \(result.counts)")

@@ -11,6 +11,8 @@ final class SimulatedClient: @unchecked Sendable {
     let number: Int
     /// Its name in the histories; a new one after every unknown outcome.
     var process: Int
+    /// Operations that have ended.
+    var done = 0
 
     init(number: Int) {
         self.number = number
@@ -83,11 +85,22 @@ extension SimulatedCluster {
         let choice = clientRandom.below(100)
         let task = spawn(on: node) { [self] in
             await operation.run(choice)
+            client.done += 1
             workload.busyClients -= 1
             after(rest) { [self] in work(client) }
         }
-        if clientRandom.oneIn(12) {
-            after(clientRandom.uniform(0...100_000)) { task.cancel() }
+        let (done, life) = (client.done, node.life)
+        guard clientRandom.oneIn(12) else { return }
+        after(clientRandom.uniform(0...100_000)) { [self] in
+            let cancelled = now
+            task.cancel()
+            // It may be resting, which no cancel ends, and it may have to run on a bad node.
+            after(3_000_000) { [self] in
+                let isWell = node.lastFault < cancelled && node.pausedUntil < cancelled
+                if client.done == done, node.life == life, isWell {
+                    fail("operation \(choice) at \(node.id) was cancelled and has not ended")
+                }
+            }
         }
     }
 

@@ -5,9 +5,11 @@ import Testing
 
 /// Tasks in a simulation: virtual time, one thread, and an end when their node crashes.
 struct TaskTests {
-    private func cluster(seed: UInt64 = 3) throws -> SimulatedCluster {
+    private func cluster(
+        seed: UInt64 = 3, defect: HostDefect = .none
+    ) throws -> SimulatedCluster {
         let scenario = try #require(Scenario.named("calm", seed: seed))
-        return SimulatedCluster(seed: seed, scenario: scenario, defect: .none, observer: nil)
+        return SimulatedCluster(seed: seed, scenario: scenario, defect: defect, observer: nil)
     }
 
     /// Runs the cluster until virtual time `end`.
@@ -107,5 +109,49 @@ struct TaskTests {
         }
         run(cluster, until: 5_000_000)
         #expect(notes.lines == ["cancelled", "locked true"])
+    }
+
+    /// What a transaction does whose lock is lost with the leader, while another one writes the key.
+    private func outcomeOfALostLock(_ defect: HostDefect, locksAgain: Bool) throws -> [String] {
+        let cluster = try cluster(defect: defect)
+        for node in cluster.nodes { cluster.start(node) }
+        let notes = Notes()
+        cluster.after(2_000_000) {
+            let leads: (SimulatedNode) -> Bool = { node in
+                node.core?.tablets.contains { $0.isServing } ?? false
+            }
+            guard let leader = cluster.nodes.first(where: leads),
+                let other = cluster.nodes.first(where: { !leads($0) })
+            else { return notes.lines.append("nobody leads") }
+            cluster.spawn(on: other) {
+                do {
+                    let transaction = try other.backend(.user, in: cluster).begin(
+                        TransactionOptions(isolation: .readCommitted))
+                    _ = try await transaction.lock([[1]], .exclusive, .wait)
+                    cluster.crash(leader)
+                    try await other.backend(.user, in: cluster).put([1], [2])
+                    notes.lines.append("written")
+                    if locksAgain { _ = try await transaction.lock([[1]], .exclusive, .wait) }
+                    try transaction.write([1], [1])
+                    try await transaction.commit()
+                    notes.lines.append("committed")
+                } catch {
+                    notes.lines.append((error as? SteleError)?.code.name ?? "\(error)")
+                }
+            }
+        }
+        run(cluster, until: 8_000_000)
+        return notes.lines
+    }
+
+    @Test(arguments: [false, true])
+    func `a lock that was lost is noticed, unless a coordinator forgets it`(
+        locksAgain: Bool
+    ) throws {
+        #expect(
+            try outcomeOfALostLock(.none, locksAgain: locksAgain) == ["written", "conflict"])
+        let defect: HostDefect = locksAgain ? .forgetsLockGrants : .forgetsHeldLocks
+        #expect(
+            try outcomeOfALostLock(defect, locksAgain: locksAgain) == ["written", "committed"])
     }
 }

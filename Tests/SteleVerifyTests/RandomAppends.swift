@@ -109,7 +109,7 @@ struct RandomAppends {
         AppendChecker(level: level, order: order).check(history)
     }
 
-    @Test(arguments: 1...100 as ClosedRange<UInt64>)
+    @Test(arguments: 1...50 as ClosedRange<UInt64>)
     func aStrictStorePassesEverywhere(seed: UInt64) {
         let history = history(.strict, seed: seed, transactions: 120)
         for level in AppendChecker.Level.allCases {
@@ -119,7 +119,7 @@ struct RandomAppends {
         }
     }
 
-    @Test(arguments: 1...100 as ClosedRange<UInt64>)
+    @Test(arguments: 1...50 as ClosedRange<UInt64>)
     func aSnapshotStorePassesAsOne(seed: UInt64) {
         let history = history(.snapshot, seed: seed, transactions: 120)
         #expect(verdict(history, .snapshotIsolation, .realTime) == .consistent)
