@@ -152,7 +152,7 @@ extension LogCatalog {
     /// Those of the entries that still lie where their record says.
     fileprivate func living(_ places: ArraySlice<SegmentWalk.Place>) -> [SegmentWalk.Place] {
         state.withLock { state in
-            places.filter { state.replicas[$0.key]?.slot(at: $0.index) == $0.slot }
+            places.filter { state.replicas[$0.key]?.holds($0.slot, at: $0.index) ?? false }
         }
     }
 }

@@ -61,7 +61,7 @@ final class LogCatalog: Sendable {
             if compacted.index <= index.compacted.index {
                 outgoing.part.compacted = nil
             } else {
-                let known = index.slot(at: compacted.index)?.term
+                let known = index.term(at: compacted.index)
                 outgoing.discards = known != compacted.term
                 last = outgoing.discards ? compacted.index : last
                 if outgoing.discards { mark("log: a compaction voids what lies above it") }

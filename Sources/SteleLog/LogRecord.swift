@@ -11,15 +11,13 @@ struct ReplicaKey: Hashable, Comparable, Sendable {
     }
 }
 
-/// Where one entry lies, in 24 bytes. A slot of zeros stands for an entry not found (yet).
+/// Where one entry lies, as its record says.
 struct EntrySlot: Equatable, Sendable {
     /// The entry's type in the upper 8 bits, the position of its payload in the lower 56.
     private var place: UInt64
     var term: Term
     var length: UInt32
     var checksum: UInt32
-
-    static let missing = EntrySlot(position: 0, type: .normal, term: 0, length: 0, checksum: 0)
 
     init(position: UInt64, type: EntryType, term: Term, length: UInt32, checksum: UInt32) {
         self.place = UInt64(type.rawValue) << 56 | position
@@ -35,11 +33,10 @@ struct EntrySlot: Equatable, Sendable {
     /// Always a type that was put in, so the fallback is never taken.
     var type: EntryType { EntryType(rawValue: UInt8(place >> 56)) ?? .normal }
 
-    /// No payload lies in a segment's header, so position 0 is free for this.
-    var isMissing: Bool { position == 0 }
-
     /// What the entry is counted as when segments are weighed: its payload and its metadata.
-    var weight: Int { Int(length) + 32 }
+    var weight: Int { Int(length) + Self.metadataWeight }
+
+    static let metadataWeight = 32
 }
 
 /// What one record changes, as both the encoder and the decoder report it to the catalogue.
@@ -61,6 +58,8 @@ struct LogRecord: Sendable {
         var isRemoval = false
         var first: LogIndex = 0
         var slots: [EntrySlot] = []
+        /// The position of the record.
+        var record: UInt64 = 0
     }
 
     var nodeRecord: [UInt8]?
@@ -133,7 +132,8 @@ enum RecordMetadata {
         var position = payloads
         let end = payloads + UInt64(payloadBytes)
         for _ in 0..<(try reader.readCount(ofAtLeast: 4)) {
-            record.parts.append(try decodePart(&reader, position: &position, end: end))
+            record.parts.append(
+                try decodePart(&reader, position: &position, from: payloads, end: end))
         }
         try reader.expectEnd()
         guard position == end else { throw DecodingError("payloads are left over") }
@@ -141,7 +141,7 @@ enum RecordMetadata {
     }
 
     private static func decodePart(
-        _ reader: inout ByteReader, position: inout UInt64, end: UInt64
+        _ reader: inout ByteReader, position: inout UInt64, from payloads: UInt64, end: UInt64
     ) throws(DecodingError) -> LogRecord.Part {
         let tablet = TabletID(try reader.readVarint())
         let replica = ReplicaID(try reader.readVarint())
@@ -178,6 +178,7 @@ enum RecordMetadata {
         guard part.first > 0, part.first <= UInt64.max - UInt64(count) else {
             throw DecodingError("entries from index \(part.first) on")
         }
+        part.record = payloads - UInt64(LogFormat.recordHeaderBytes)
         part.slots.reserveCapacity(count)
         for _ in 0..<count {
             let term = try reader.readVarint()
@@ -249,7 +250,8 @@ struct RecordEncoder {
             key: ReplicaKey(tablet: part.tablet, replica: part.replica),
             hardState: part.hardState, compacted: part.compacted,
             discards: outgoing.discards, last: outgoing.last, moved: outgoing.moved,
-            isRemoval: part.isRemoval, first: part.entries.first?.index ?? 0, slots: slots)
+            isRemoval: part.isRemoval, first: part.entries.first?.index ?? 0, slots: slots,
+            record: position)
     }
 
     /// Completes the record begun last and returns its checksum.

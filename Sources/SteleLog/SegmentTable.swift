@@ -54,20 +54,24 @@ struct SegmentTable: Sendable {
         if !segments.isEmpty { segments[segments.count - 1].fileBytes += bytes }
     }
 
-    /// Counts an entry in the segment that it lies in.
-    mutating func retain(_ slot: EntrySlot) {
-        if slot.isMissing { return }
-        guard let index = index(of: slot.position) else { return }
-        segments[index].liveEntries += 1
-        segments[index].liveBytes += slot.weight
+    /// Counts entries in the segment that a position lies in.
+    mutating func retain(at position: UInt64, count: UInt64, weight: Int) {
+        guard let index = index(of: position) else { return }
+        segments[index].liveEntries += Int(count)
+        segments[index].liveBytes += weight
     }
 
-    /// No longer counts an entry.
-    mutating func release(_ slot: EntrySlot) {
-        if slot.isMissing { return }
-        guard let index = index(of: slot.position) else { return }
-        segments[index].liveEntries -= 1
-        segments[index].liveBytes -= slot.weight
+    /// No longer counts entries.
+    mutating func release(at position: UInt64, count: UInt64, weight: Int) {
+        guard let index = index(of: position) else { return }
+        segments[index].liveEntries -= Int(count)
+        segments[index].liveBytes -= weight
+    }
+
+    /// No longer counts the entries of a block.
+    mutating func release(_ block: EntryBlock) {
+        if block.isMissing { return }
+        release(at: block.start, count: block.count, weight: block.weight)
     }
 
     func index(of position: UInt64) -> Int? {

@@ -39,6 +39,15 @@ struct SegmentWalk {
 
     init(_ segment: Segment) { self.segment = segment }
 
+    /// Begins at the record at a position.
+    init(_ segment: Segment, at position: UInt64) {
+        self.segment = segment
+        offset = Int(position - segment.base)
+    }
+
+    /// The position where the next record is looked for.
+    var position: UInt64 { segment.base + UInt64(offset) }
+
     var isFinished: Bool { !hasPlaces && offset >= end }
 
     /// Whether there are places to be taken.

@@ -29,7 +29,12 @@ package struct LogSizes: Sendable {
 
     /// Counts the next entry.
     package mutating func append(_ index: LogIndex, payloadBytes: Int) {
-        total += Self.weight(payloadBytes: payloadBytes)
+        append(through: index, bytes: Self.weight(payloadBytes: payloadBytes))
+    }
+
+    /// Counts the next entries, `index` being the last of them.
+    package mutating func append(through index: LogIndex, bytes: Int) {
+        total += bytes
         if total - (marks.last?.total ?? base) >= step {
             marks.append(Mark(index: index, total: total))
         }
