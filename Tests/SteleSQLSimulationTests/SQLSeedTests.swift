@@ -7,7 +7,7 @@ import Testing
 /// SQL over the simulated cluster, from the wire's bytes down: sessions of the Postgres front on
 /// nodes that crash, pause and lose each other; each level keeps what it promises.
 ///
-/// `STELE_SQL_SEEDS=n` runs n seeds instead of 24, `STELE_SIMULATION_SEED=n` replays one.
+/// `STELE_SQL_SEEDS=n` runs n seeds instead of 16, `STELE_SIMULATION_SEED=n` replays one.
 @Suite(.serialized)
 struct SQLSeedTests {
     private static func environment(_ name: String) -> UInt64? {
@@ -36,7 +36,7 @@ struct SQLSeedTests {
 
     static var blocks: [UInt64] {
         if environment("STELE_SIMULATION_SEED") != nil { return [] }
-        return (0..<((environment("STELE_SQL_SEEDS") ?? 24) + 3) / 4).map { 1 + $0 * 4 }
+        return (0..<((environment("STELE_SQL_SEEDS") ?? 16) + 3) / 4).map { 1 + $0 * 4 }
     }
 
     @Test(arguments: blocks)
@@ -64,5 +64,16 @@ struct SQLSeedTests {
         #expect(one.result.traceHash == other.result.traceHash)
         #expect(one.counts == other.counts)
         #expect(one.counts[0] > 10)
+    }
+
+    /// What a coordinator gets wrong shows in what SQL's clients read.
+    @Test(arguments: [HostDefect.forgetsReadKeys, .readsOutsideSnapshot])
+    func defectsShow(defect: HostDefect) throws {
+        var failure: String?
+        for seed in 1...12 as ClosedRange<UInt64> where failure == nil {
+            failure = try run(seed: seed, defect: defect, scenario: "calm").result.failure
+        }
+        print("\(defect): \(failure ?? "")")
+        #expect(failure?.hasPrefix("SQL: not ") == true)
     }
 }
