@@ -170,14 +170,12 @@ final class NodeAssembly: @unchecked Sendable {
         }
         try SystemClocks.checkWall()
         var random = SystemRandomNumberGenerator()
-        var clocks = SystemClocks()
-        let now = clocks.read()
         let core = try NodeCore(
             configuration: NodeCoreConfiguration(
                 node: identity.node, tablets: tablets, members: membership.nodes.map(\.node),
                 seed: random.next()),
-            engine: opened.engine, recovered: opened.recovered, monotonic: now.monotonic,
-            physical: now.physical)
+            engine: opened.engine, recovered: opened.recovered,
+            monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall())
         numbers.start(node: identity.node, at: core.firstTransaction)
         let isDurable = host.start(
             core: core, log: opened.log, engine: opened.engine, transport: transport
@@ -287,14 +285,15 @@ final class NodeAssembly: @unchecked Sendable {
         }
         infos[identity.node] = introduction().info
         return host.withCore { core in
-            StatusReport(
+            let clocks = core.clockReport
+            return StatusReport(
                 cluster: membership.cluster,
                 nodes: membership.nodes.map { member in
                     let info = infos[member.node]
                     return StatusReport.Node(
                         id: member.node, address: member.address, postgres: info?.postgres ?? "",
                         pid: info?.pid ?? 0, isLive: core.isLive(member.node),
-                        locality: info?.locality ?? "")
+                        locality: info?.locality ?? "", clock: clocks.status(of: member.node))
                 },
                 tablets: core.configuration.tablets.map { descriptor in
                     StatusReport.Tablet(

@@ -32,8 +32,10 @@ extension NodeCore {
     /// its peers show next decides.
     func judgeLeaderships() {
         clockVerdict = clockMonitor.verdict(at: clock.monotonic)
-        let mustResign = isClockDoubtful || isDiskWorse
-        if mustResign, !isClockDoubtful { mark("cluster: a leader resigns because its disk hangs") }
+        noteDoubt()
+        let isClockBad = isClockDoubtful || clockWait > 0
+        let mustResign = isClockBad || isDiskWorse
+        if mustResign, !isClockBad { mark("cluster: a leader resigns because its disk hangs") }
         for index in tablets.indices where tablets[index].group.isLeader {
             let group = tablets[index].group
             let hasResigned = states[index].resignedTerm == group.term

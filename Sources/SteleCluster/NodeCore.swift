@@ -17,9 +17,15 @@ package struct NodeCoreConfiguration: Sendable {
     package var leaseDuration: UInt64 = 350_000
     package var grantDuration: UInt64 = 400_000
     package var maximumClockOffset: UInt64 = 250_000
+    /// By how much physical time is moved towards the wall clock while peers confirm it, in parts
+    /// per million; ``OffsetMonitor`` allows for that much.
+    package var clockSlewPerMillion: UInt64 = 1_000
     /// How far ahead of this node's clock a timestamp of a request may be: as far as a leader may
     /// have served on the strength of a grant, and new leaders do begin there.
     package var toleratedLead: UInt64 { 2 * maximumClockOffset + leaseDuration }
+    /// How long a peer may go by a clock reading that it was shown, until it judges its clock anew,
+    /// by its own monotonic clock.
+    var clockReliance: UInt64 { (grantDuration + tickInterval) * 102 / 100 }
     /// An election starts after this many ticks without a leader, or up to twice as many.
     package var electionTicks = 5
     /// Bytes applied and not flushed that call for a flush.
@@ -41,7 +47,7 @@ package struct NodeCoreConfiguration: Sendable {
 
 /// A node without its IO: tablets, leases, routing, in one synchronous turn over all of them.
 ///
-/// The host calls ``beginTurn(monotonic:physical:)``, hands in what has arrived, calls
+/// The host calls ``beginTurn(monotonic:wall:)``, hands in what has arrived, calls
 /// ``endTurn(monotonic:)`` and carries out the effects: one record for the log, one frame per peer,
 /// the replies. The same inputs give the same effects, always.
 ///
@@ -97,15 +103,13 @@ package final class NodeCore {
     /// clock may have stood elsewhere, then lies outside of this one.
     let echoMark: UInt64
     let startedAt: UInt64
+    var physicalClock: PhysicalClock
     /// Judges this node's clock by its peers' clocks; the verdict is of the last tick or reading.
     var clockMonitor: OffsetMonitor
-    package internal(set) var clockVerdict: OffsetMonitor.Verdict {
-        didSet { if isClockConfirmed { wasClockConfirmed = true } }
-    }
-    /// Whether the clock was confirmed in this run; a node by itself has nobody to ask.
-    var wasClockConfirmed = false
-    /// The highest physical time, of this clock or a peer's, that grants went by before that.
+    package internal(set) var clockVerdict: OffsetMonitor.Verdict
+    /// The highest physical time, of this clock or a peer's, that grants went by.
     var lentPhysical: UInt64 = 0
+    var clockDoubt = ClockDoubt()
     /// What peers' clocks showed in answers that came in this turn.
     var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
     /// Answers to heartbeats of this turn, which leave with the time of its end.
@@ -117,8 +121,6 @@ package final class NodeCore {
     private var nextTick: UInt64
     /// Until then nobody is voted for: an earlier run of this node may have granted leases.
     let quietUntil: UInt64
-    /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
-    let physicalFloor: UInt64
     var isFlushing = false
     /// The engine took no more writes in this turn.
     private var isEngineBusy = false
@@ -127,22 +129,27 @@ package final class NodeCore {
     /// How long reads for a peer wait that does not take what it was sent, in microseconds.
     private static let congestionDelay: UInt64 = 5_000
 
+    /// - Parameter wall: the wall clock, in microseconds since 1970.
     /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
     package init(
         configuration: NodeCoreConfiguration, engine: any StorageEngine, recovered: RecoveredLog,
-        monotonic: UInt64, physical: UInt64
+        monotonic: UInt64, wall: UInt64
     ) throws {
         self.configuration = configuration
         self.engine = engine
         let earlier = try recovered.nodeRecord.map { bytes in try NodeRecord(bytes: bytes) }
         boot = (earlier?.boot ?? 0) + 1
         let bound = earlier?.clockBound ?? .zero
+        peers = configuration.members.filter { $0 != configuration.node }
+        physicalClock = PhysicalClock(
+            monotonic: monotonic, wall: wall, standing: peers.isEmpty ? .alone : .unheard,
+            promised: bound.microseconds, reliance: configuration.clockReliance,
+            slewPerMillion: configuration.clockSlewPerMillion)
         clock = TurnClock(
-            monotonic: monotonic, physical: physical,
+            monotonic: monotonic, physical: physicalClock.reading,
             hybrid: HybridClock(
                 startingAbove: bound,
                 toleranceMicroseconds: configuration.toleratedLead))
-        physicalFloor = bound.microseconds
         quietUntil = earlier == nil ? 0 : monotonic + configuration.grantDuration
         firstTransaction = max(earlier?.transactionBound ?? 0, 1)
         transactionsUsed = firstTransaction
@@ -152,7 +159,6 @@ package final class NodeCore {
             boot: boot, highestBound: bound, leaseMicroseconds: configuration.leaseDuration,
             grantMicroseconds: configuration.grantDuration,
             maximumOffsetMicroseconds: configuration.maximumClockOffset)
-        peers = configuration.members.filter { $0 != configuration.node }
         outgoing = peers.map { PeerOutbox(node: $0) }
         nextTick = monotonic
         turnBegan = monotonic
@@ -185,11 +191,11 @@ package final class NodeCore {
     package var workOfTurn: Int { work.cost }
 
     /// Begins a turn: sets the time, and does what is due by it.
-    package func beginTurn(monotonic: UInt64, physical: UInt64) {
-        clock.monotonic = max(clock.monotonic, monotonic)
-        clock.physical = max(clock.physical, physical)
-        turnBegan = clock.monotonic
+    ///
+    /// - Parameter wall: the wall clock, in microseconds since 1970; it may jump.
+    package func beginTurn(monotonic: UInt64, wall: UInt64) {
         effects = NodeEffects()
+        readClocks(monotonic: monotonic, wall: wall)
         isEngineBusy = false
         work.begin()
         renewRecord()

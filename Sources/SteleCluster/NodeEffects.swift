@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleEngine
 import SteleRaft
 import SteleTablet
@@ -21,6 +22,8 @@ package struct NodeEffects {
     package var wakeAt: UInt64 = .max
     /// About what the tablets did in this turn, in nanoseconds; see ``TurnWork/Cost``.
     package var work = 0
+    /// What an operator should know, in order.
+    package var notices: [NodeNotice] = []
     /// The store failed: the node must stop.
     package var failure: EngineError?
 
@@ -42,6 +45,8 @@ package struct PeerOutbox: Sendable {
     var reachedAt: UInt64 = 0
     /// What the peer's newest heartbeat is named; 0 if none has come.
     var heard: UInt64 = 0
+    /// What it last said that its peers say of its clock.
+    var clock = ClockStanding.unheard
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
     /// What waits for the network on the way there, and what requests of this turn add.

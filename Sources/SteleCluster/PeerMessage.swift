@@ -28,6 +28,8 @@ package enum PeerMessage: Sendable {
         package var physical: UInt64
         /// `sentAt` of the receiver's newest heartbeat that the sender has got; 0 if there is none.
         package var heard: UInt64
+        /// What its peers say of it.
+        package var clock = ClockStanding.unheard
     }
 
     /// A lease grant, counted from when the heartbeat was sent.
@@ -37,7 +39,8 @@ package enum PeerMessage: Sendable {
         /// Nothing may be served or written above this on the strength of the grant.
         package var bound: Timestamp
         package var boot: UInt64
-        /// The sender's physical clock, read after the heartbeat had arrived.
+        /// The sender's physical clock, read after the heartbeat had arrived; 0 if it is about to be
+        /// set, and nobody is to go by it.
         package var physical: UInt64
 
         package init(
@@ -75,6 +78,7 @@ extension PeerMessage {
             writer.writeVarint(heartbeat.boot)
             writer.write(heartbeat.physical)
             writer.write(heartbeat.heard)
+            writer.write(heartbeat.clock.rawValue)
         case .heartbeatReply(let reply):
             writer.write(UInt8(2))
             writer.write(reply.sentAt)
@@ -119,10 +123,13 @@ extension PeerMessage {
             let sentAt = try reader.read(UInt64.self)
             let boot = try reader.readVarint()
             let physical = try reader.read(UInt64.self)
+            let heard = try reader.read(UInt64.self)
+            guard let clock = ClockStanding(rawValue: try reader.read(UInt8.self)) else {
+                throw DecodingError("no standing of a clock")
+            }
             self = .heartbeat(
                 Heartbeat(
-                    sentAt: sentAt, boot: boot, physical: physical,
-                    heard: try reader.read(UInt64.self)))
+                    sentAt: sentAt, boot: boot, physical: physical, heard: heard, clock: clock))
         case 2:
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()

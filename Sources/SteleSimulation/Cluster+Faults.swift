@@ -20,6 +20,7 @@ extension SimulatedCluster {
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
+        repeatFault(scenario.clockJumpInterval) { [self] in jumpClock() }
     }
 
     /// The first of its kind comes early enough for the run to see it.
@@ -36,7 +37,7 @@ extension SimulatedCluster {
         }
     }
 
-    private func randomNode() -> SimulatedNode {
+    func randomNode() -> SimulatedNode {
         nodes[Int(faultRandom.below(UInt64(nodes.count)))]
     }
 
@@ -145,7 +146,11 @@ extension SimulatedCluster {
         for node in nodes {
             node.pausedUntil = min(node.pausedUntil, now)
             if node.diskStallsUntil > now { endSync(node) }
-            node.clock.runAway(perMillion: 0, at: now)
+            if scenario.clockJumpInterval + scenario.wrongStart > 0 {
+                setRight(node)
+            } else {
+                node.clock.runAway(perMillion: 0, at: now)
+            }
             start(node)
             scheduleTurn(node, in: 0)
         }

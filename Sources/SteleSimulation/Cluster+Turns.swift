@@ -34,7 +34,8 @@ extension SimulatedCluster {
         let monotonic = node.clock.monotonic(at: now)
         // The network takes whatever it is given.
         for peer in core.peers { core.setBacklog(0, of: peer) }
-        core.beginTurn(monotonic: monotonic, physical: node.clock.physical(at: now))
+        core.beginTurn(monotonic: monotonic, wall: node.clock.wall(at: now))
+        node.physicalError = Int64(core.clock.physical) - Int64(SimulatedClock.epoch + now)
         handIn(node, core)
         if !isHealed, scenario.turnStallOdds > 0, faultRandom.oneIn(scenario.turnStallOdds) {
             // The process stops here, and finds more input when it goes on, from some sources and
@@ -134,6 +135,7 @@ extension SimulatedCluster {
         for outbox in effects.messages { send(outbox, from: node) }
         for fetch in effects.fetches { self.fetch(fetch, node) }
         if effects.flush { flush(node) }
+        for notice in effects.notices { noted(notice, node) }
         checkAfterTurn(node, core)
         for (token, reply) in effects.replies { answer(token, reply) }
         if effects.needsAnotherTurn || !node.inbox.isEmpty {

@@ -226,7 +226,7 @@ extension SimulatedCluster {
         for tablet in core.tablets {
             let (isNew, failure) = checks.look(at: tablet, of: node)
             if let failure { return fail(failure) }
-            if tablet.isServing, isClockWrong(node, core.configuration.maximumClockOffset) {
+            if isClockWrong(node, core) {
                 return fail("\(node.id) serves \(tablet.descriptor.id), but its clock is wrong")
             }
             guard isNew else { continue }
@@ -239,12 +239,14 @@ extension SimulatedCluster {
         }
     }
 
-    /// Whether a majority of all clocks is further from a node's clock than the maximum offset, and
-    /// so far that its monitor must have known for as long as any lease may last.
-    private func isClockWrong(_ node: SimulatedNode, _ maximumOffset: UInt64) -> Bool {
-        let own = node.clock.error(at: now)
-        let limit = maximumOffset + 100_000
-        let close = nodes.count { ($0.clock.error(at: now) - own).magnitude <= limit }
-        return close <= nodes.count / 2
+    /// Whether a node serves although its clock has been further than the maximum offset from those
+    /// of a majority for longer than what peers showed may count, and any lease last.
+    private func isClockWrong(_ node: SimulatedNode, _ core: NodeCore) -> Bool {
+        let limit = core.configuration.maximumClockOffset
+        let close = nodes.count { ($0.physicalError - node.physicalError).magnitude <= limit }
+        if close > nodes.count / 2 || !core.tablets.contains(where: { $0.isServing }) {
+            node.agreedAt = now
+        }
+        return now > node.agreedAt + core.configuration.grantDuration + 50_000
     }
 }

@@ -4,7 +4,8 @@ import SteleTablet
 /// What a cluster owes its users **during** faults: nodes that are healthy and reach each other, and
 /// are a majority, serve whatever happens to the rest.
 ///
-/// A node is healthy while it runs, its disk syncs, and its clock is right. The check looks for
+/// A node is healthy while it runs, its disk syncs, and its clock is right and not far behind what
+/// it promised while it was wrong. The check looks for
 /// majorities that have been healthy, with all channels between them open, for ``patience``. Each of
 /// their nodes must have written to every tablet within that time: a probe locks a key of its own,
 /// waiting for as long as it takes, and commits. So a request that is never answered is a stall too,
@@ -60,7 +61,7 @@ extension SimulatedCluster {
 
     private func isFaulty(_ node: SimulatedNode) -> Bool {
         !node.isUp || node.pausedUntil > now || node.isTurnOpen || node.diskStallsUntil > now
-            || node.clock.isWrong
+            || node.clock.isWrong || (node.core?.clockWait ?? 0) > 1_000_000
     }
 
     /// Since when all of some nodes have been healthy and reached each other.

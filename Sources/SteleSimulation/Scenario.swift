@@ -28,6 +28,13 @@ public struct Scenario: Hashable, Sendable {
     public var pauseInterval: UInt64 = 0
     /// Of wall clocks that are set wrong at a restart or run away, of a minority at a time.
     public var wrongClockInterval: UInt64 = 0
+    /// How fast physical clocks follow; far more than nodes allow for makes clocks that run away.
+    public var clockSlewPerMillion: UInt64 = 1_000
+    /// Of wall clocks that jump, freeze or are set right while their nodes run, of any of them.
+    public var clockJumpInterval: UInt64 = 0
+    /// How long it may take until clocks are right that were wrong when their machines booted; 0 if
+    /// all were right.
+    public var wrongStart: UInt64 = 0
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -36,7 +43,15 @@ public struct Scenario: Hashable, Sendable {
     /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
         crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-            + wrongClockInterval > 0
+            + wrongClockInterval + clockJumpInterval > 0
+    }
+
+    /// Whether clocks are all that goes wrong, so that they alone say when there must be service.
+    var demandsServiceByClocks: Bool {
+        clockJumpInterval + wrongStart > 0
+            && crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
+                + wrongClockInterval + turnStallOdds + disk.stallOdds == 0
+            && !network.isConnectionless
     }
 }
 
@@ -78,7 +93,7 @@ public struct DiskProfile: Hashable, Sendable {
 extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
-        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "disk", "swarm",
+        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "disk", "swarm",
     ]
 
     /// A scenario by name; nil if there is none of that name. Details are drawn from the seed.
@@ -95,12 +110,14 @@ extension Scenario {
         case "lossy": scenario.drawLoss(&random)
         case "disk": scenario.disk.stallOdds = random.uniform(50...500)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
+        case "jumps": scenario.drawJumps(&random)
         case "swarm": scenario.drawSwarm(&random)
         default: break
         }
         // A majority has to agree once some clocks are wrong: the others stay within 80 percent of
         // the maximum offset of each other.
-        if scenario.wrongClockInterval > 0 {
+        if scenario.wrongClockInterval > 0 { scenario.clockSlewPerMillion = 300_000 }
+        if scenario.wrongClockInterval + scenario.clockJumpInterval > 0 {
             scenario.clocks.offset = min(scenario.clocks.offset, 90_000)
         }
         return scenario
@@ -130,7 +147,7 @@ extension Scenario {
         }
         var families = 0
         while families < 2 {
-            for family in 0..<7 where random.oneIn(2) {
+            for family in 0..<8 where random.oneIn(2) {
                 families += 1
                 switch family {
                 case 0: drawCrashes(&random)
@@ -139,6 +156,7 @@ extension Scenario {
                 case 3: resetInterval = random.uniform(200_000...1_500_000)
                 case 4: disk.stallOdds = random.uniform(50...500)
                 case 5: wrongClockInterval = random.uniform(600_000...3_000_000)
+                case 6: if random.oneIn(2) { drawJumps(&random) }
                 default: if random.oneIn(3) { drawLoss(&random) }
                 }
             }
@@ -153,6 +171,11 @@ extension Scenario {
     private mutating func drawPauses(_ random: inout SeededRandom) {
         pauseInterval = random.uniform(500_000...2_000_000)
         turnStallOdds = random.uniform(100...1_000)
+    }
+
+    private mutating func drawJumps(_ random: inout SeededRandom) {
+        clockJumpInterval = random.uniform(200_000...2_000_000)
+        if random.oneIn(2) { wrongStart = random.uniform(500_000...4_000_000) }
     }
 
     private mutating func drawLoss(_ random: inout SeededRandom) {

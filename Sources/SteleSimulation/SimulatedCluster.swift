@@ -26,6 +26,8 @@ final class SimulatedCluster {
     var health: ClusterHealth
     var result: SimulationResult
     var isHealed = false
+    /// When each tablet was last served.
+    var servedAt: [UInt64]
     var isDone = false
 
     /// Requests that clients wait for, by token.
@@ -67,6 +69,7 @@ final class SimulatedCluster {
                 id: .firstData, range: KeyRange(start: [1], end: []), generation: 1,
                 replicas: replicas),
         ]
+        servedAt = descriptors.map { _ in 0 }
         checks = ClusterChecks(tablets: descriptors.map(\.id))
         health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
@@ -130,12 +133,14 @@ final class SimulatedCluster {
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
         configuration.logCacheBytes = scenario.disk.logCacheBytes
+        configuration.clockSlewPerMillion = scenario.clockSlewPerMillion
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
+        node.clockChangedAt = now
         do {
             let core = try NodeCore(
                 configuration: configuration, engine: node.engine, recovered: recovered,
-                monotonic: node.clock.monotonic(at: now), physical: node.clock.physical(at: now))
+                monotonic: node.clock.monotonic(at: now), wall: node.clock.wall(at: now))
             node.core = core
             node.nextTransaction = core.firstTransaction
             trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")

@@ -23,6 +23,12 @@ final class SimulatedNode {
     let engine = MemoryEngine()
     var log = SimulatedLog()
     var clock: SimulatedClock
+    /// When the wall clock last jumped, froze or was set, or was behind what the node promised.
+    var clockChangedAt: UInt64 = 0
+    /// How far ahead of true time the node's physical clock was in its last turn.
+    var physicalError: Int64 = 0
+    /// When a majority of all physical clocks was last close to this one, or nothing was served.
+    var agreedAt: UInt64 = 0
     /// nil while the node is down.
     var core: NodeCore?
     /// Counts starts and crashes: what was meant for an earlier life is dropped.
@@ -53,6 +59,9 @@ final class SimulatedNode {
     var inboundLives: [Int]
     /// For each peer, whether the node was told that both stand.
     var isConnected: [Bool]
+    /// What the node told its operator, if somebody wants to know.
+    var notices: [NodeNotice] = []
+    var keepsNotices = false
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
 

@@ -36,6 +36,8 @@ extension SimulatedCluster {
     private static let patience: UInt64 = 10_000_000
 
     func begin() {
+        spoilStartClocks()
+        watchClocks()
         for node in nodes {
             after(nodeRandom.below(100_000)) { [self] in start(node) }
         }

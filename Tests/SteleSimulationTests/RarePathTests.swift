@@ -14,6 +14,7 @@ import Testing
             "cluster: apply little",
             "cluster: flush early",
             "cluster: leadership is handed on",
+            "cluster: the physical clock is set",
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
             "tablet: a large command",
@@ -21,7 +22,7 @@ import Testing
         ]
 
         private func run(seed: UInt64, _ probes: Probes) throws -> SimulationResult {
-            let names = ["swarm", "clocks", "pause", "crash"]
+            let names = ["swarm", "clocks", "pause", "crash", "jumps"]
             let name = names[Int(seed) % names.count]
             var scenario = try #require(Scenario.named(name, seed: seed))
             scenario.duration = 2_500_000
