@@ -293,7 +293,8 @@ final class NodeAssembly: @unchecked Sendable {
                     return StatusReport.Node(
                         id: member.node, address: member.address, postgres: info?.postgres ?? "",
                         pid: info?.pid ?? 0, isLive: core.isLive(member.node),
-                        locality: info?.locality ?? "", clock: clocks.status(of: member.node))
+                        locality: info?.locality ?? "", clock: clocks.status(of: member.node),
+                        isOutdated: core.isRefused(member.node))
                 },
                 tablets: core.configuration.tablets.map { descriptor in
                     StatusReport.Tablet(

@@ -26,6 +26,18 @@ extension Logger {
                 "no majority agrees with this node's clock: it leads nothing until one does",
                 metadata: metadata)
         case .clockConfirmed: self.notice("a majority agrees with this node's clock again")
+        case .peerRefused(let node, let boot, let known):
+            error(
+                "a node runs on an older copy of its directory: nothing that it says counts",
+                metadata: [
+                    "node": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
+                ])
+        case .outdated(let boot, let node, let known):
+            critical(
+                "this directory is an older copy: a peer knows of a later start of this node",
+                metadata: [
+                    "peer": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
+                ])
         }
     }
 }

@@ -10,6 +10,10 @@ package enum NodeNotice: Hashable, Sendable {
     case clockDoubted(ClockReport, for: UInt64)
     /// It does again, after that.
     case clockConfirmed
+    /// A peer has an older copy of its directory; nothing that it says counts. See ``NodeRun``.
+    case peerRefused(NodeID, boot: UInt64, known: UInt64)
+    /// This node has one, as a peer tells. It stops.
+    case outdated(boot: UInt64, by: NodeID, known: UInt64)
 }
 
 /// What a node knows of its clock and its peers'.

@@ -135,8 +135,9 @@ extension NodeCore {
     /// The record of a node that stops in good order: its next run waits only until its clock has
     /// passed what this one granted to its peers, and not at all if it has none.
     package func finalRecord() -> NodeRecord {
-        NodeRecord(
-            boot: boot, clockBound: promised,
-            transactionBound: max(transactionsUsed, firstTransaction))
+        var record = requestedRecord
+        record.clockBound = promised
+        record.transactionBound = max(transactionsUsed, firstTransaction)
+        return record
     }
 }

@@ -8,6 +8,9 @@ extension NodeCore {
     /// Takes in what one frame of a peer held.
     package func receive(_ messages: [PeerMessage], from node: NodeID) {
         guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
+        if case .run(let run, let own)? = messages.first,
+            !mayTakeIn(run, knowing: own, from: peer)
+        { return }
         outgoing[peer].lastHeard = clock.monotonic
         for message in messages { receive(message, from: node, peer) }
     }
@@ -67,6 +70,7 @@ extension NodeCore {
             leadershipEnded(index, of: node, in: term)
         case .request(let header, let request): handleForwarded(request, header, from: node)
         case .reply(let attempt, let reply): complete(attempt, reply, from: node)
+        case .run: break
         }
     }
 

@@ -102,6 +102,8 @@ package final class NodeCore {
     /// Added to the times that peers echo, and when this run began: an echo of an earlier run, whose
     /// clock may have stood elsewhere, then lies outside of this one.
     let echoMark: UInt64
+    /// See ``NodeRun/mark``.
+    let runMark: UInt64
     let startedAt: UInt64
     var physicalClock: PhysicalClock
     /// Judges this node's clock by its peers' clocks; the verdict is of the last tick or reading.
@@ -130,7 +132,8 @@ package final class NodeCore {
     private static let congestionDelay: UInt64 = 5_000
 
     /// - Parameter wall: the wall clock, in microseconds since 1970.
-    /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
+    /// - Throws: ``DecodingError`` when the recovered node record cannot be read, ``EngineError``
+    ///   when it says that the directory is an older copy, or log and store do not fit.
     package init(
         configuration: NodeCoreConfiguration, engine: any StorageEngine, recovered: RecoveredLog,
         monotonic: UInt64, wall: UInt64
@@ -138,6 +141,7 @@ package final class NodeCore {
         self.configuration = configuration
         self.engine = engine
         let earlier = try recovered.nodeRecord.map { bytes in try NodeRecord(bytes: bytes) }
+        if earlier?.isOutdated == true { throw Self.outdated }
         boot = (earlier?.boot ?? 0) + 1
         let bound = earlier?.clockBound ?? .zero
         peers = configuration.members.filter { $0 != configuration.node }
@@ -153,13 +157,16 @@ package final class NodeCore {
         quietUntil = earlier == nil ? 0 : monotonic + configuration.grantDuration
         firstTransaction = max(earlier?.transactionBound ?? 0, 1)
         transactionsUsed = firstTransaction
-        requestedRecord = NodeRecord(
-            boot: boot, clockBound: bound, transactionBound: firstTransaction)
+        var record =
+            earlier ?? NodeRecord(boot: 0, clockBound: bound, transactionBound: 0)
+        record.boot = boot
+        record.transactionBound = firstTransaction
+        requestedRecord = record
         leases = LeaseTable(
             boot: boot, highestBound: bound, leaseMicroseconds: configuration.leaseDuration,
             grantMicroseconds: configuration.grantDuration,
             maximumOffsetMicroseconds: configuration.maximumClockOffset)
-        outgoing = peers.map { PeerOutbox(node: $0) }
+        outgoing = peers.map { PeerOutbox(node: $0, run: record.run(of: $0)) }
         nextTick = monotonic
         turnBegan = monotonic
         clockMonitor = OffsetMonitor(
@@ -170,6 +177,7 @@ package final class NodeCore {
         var random = SeededRandom(seed: configuration.seed)
         lastRequest = random.next() >> 1
         echoMark = random.next()
+        runMark = random.next()
         startedAt = monotonic
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
@@ -231,7 +239,9 @@ package final class NodeCore {
         requestFlush()
         tellEndedLeaderships()
         sendHeartbeatReplies()
+        effects.failure = effects.failure ?? outdatedFailure
         for index in outgoing.indices where !outgoing[index].messages.isEmpty {
+            outgoing[index].messages.insert(introduction(to: index), at: 0)
             effects.messages.append(outgoing[index])
             outgoing[index].messages.removeAll(keepingCapacity: true)
             outgoing[index].backlog += outgoing[index].added

@@ -49,6 +49,9 @@ package struct PeerOutbox: Sendable {
     var clock = ClockStanding.unheard
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
+    /// The latest run that was heard of, and the number of an earlier one that turned up after it.
+    var run: NodeRun?
+    var refusedBoot: UInt64?
     /// What waits for the network on the way there, and what requests of this turn add.
     var backlog = 0
     var added = 0
@@ -58,7 +61,10 @@ package struct PeerOutbox: Sendable {
     /// Whether nothing large should be added to what waits.
     var isCongested: Bool { backlog + added > Limits.peerBacklogBytes }
 
-    init(node: NodeID) { self.node = node }
+    init(node: NodeID, run: NodeRun?) {
+        self.node = node
+        self.run = run
+    }
 }
 
 /// Entries that are wanted from disk: `from ..< upTo`, as many as fit, but at least one.

@@ -18,6 +18,9 @@ package enum PeerMessage: Sendable {
     case notLeading(TabletID, Term)
     case request(RequestHeader, TabletRequest)
     case reply(RequestAttempt, TabletReply)
+    /// The sender's run, and the latest one of the receiver that it has heard of: the first message
+    /// of every frame.
+    case run(NodeRun, yours: NodeRun?)
 
     package struct Heartbeat: Hashable, Sendable {
         /// The sender's monotonic clock, plus a number of its run; echoed in the reply.
@@ -113,6 +116,11 @@ extension PeerMessage {
             writer.write(UInt8(6))
             attempt.encode(into: &writer)
             reply.encode(into: &writer)
+        case .run(let run, let yours):
+            writer.write(UInt8(9))
+            writer.write(run: run)
+            writer.write(yours != nil)
+            if let yours { writer.write(run: yours) }
         }
     }
 
@@ -161,6 +169,9 @@ extension PeerMessage {
         case 8:
             let tablet = TabletID(try reader.readVarint())
             self = .notLeading(tablet, try reader.readVarint())
+        case 9:
+            let run = try reader.readRun()
+            self = .run(run, yours: try reader.readBool() ? try reader.readRun() : nil)
         default: throw DecodingError("\(kind) is no kind of message between nodes")
         }
     }
@@ -171,11 +182,21 @@ extension ByteWriter {
         writeVarint(epoch.boot)
         writeVarint(epoch.counter)
     }
+
+    fileprivate mutating func write(run: NodeRun) {
+        writeVarint(run.boot)
+        write(run.mark)
+    }
 }
 
 extension ByteReader {
     fileprivate mutating func readEpoch() throws(DecodingError) -> GrantEpoch {
         let boot = try readVarint()
         return GrantEpoch(boot: boot, counter: try readVarint())
+    }
+
+    fileprivate mutating func readRun() throws(DecodingError) -> NodeRun {
+        let boot = try readVarint()
+        return NodeRun(boot: boot, mark: try read(UInt64.self))
     }
 }

@@ -20,7 +20,8 @@ struct Status: AsyncParsableCommand {
         for node in report.nodes {
             lines.append(
                 column("\(node.id.rawValue)", 6) + column(node.address, 23) + column(node.postgres, 23)
-                    + column("\(node.pid)", 9) + column(node.isLive ? "yes" : "no", 6)
+                    + column("\(node.pid)", 9)
+                    + column(node.isOutdated ? "old" : node.isLive ? "yes" : "no", 6)
                     + Self.clock(node.clock))
         }
         lines.append("")

@@ -20,6 +20,7 @@ extension SimulatedCluster {
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
+        repeatFault(scenario.imageInterval) { [self] in putImageBack() }
         repeatFault(scenario.clockJumpInterval) { [self] in jumpClock() }
     }
 

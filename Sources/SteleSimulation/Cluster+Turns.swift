@@ -130,6 +130,7 @@ extension SimulatedCluster {
         if effects.work > Self.longestTurn {
             return fail("\(node.id) did \(effects.work / 1_000) µs of work in one turn")
         }
+        if effects.failure != nil, node.properDisk != nil { return refuseImage(of: node) }
         if let failure = effects.failure { return fail("\(node.id): store failed: \(failure)") }
         if let (token, batch) = effects.log { write(batch, token: token, node) }
         for outbox in effects.messages { send(outbox, from: node) }

@@ -72,8 +72,9 @@ struct ClusterChecks {
     mutating func sent(
         _ message: PeerMessage, by node: SimulatedNode, _ cluster: SimulatedCluster
     ) {
+        // Who was given an old disk votes again; it is checked that this does not count.
         guard case .raft(let tablet, let raft, _) = message, raft.type == .voteResponse,
-            !raft.reject
+            !raft.reject, node.properDisk == nil
         else { return }
         let vote = Vote(tablet: tablet, replica: raft.from, term: raft.term)
         if let known = votes[vote], known != raft.to {
@@ -114,6 +115,7 @@ struct ClusterChecks {
         _ tablet: Tablet, of node: SimulatedNode, _ place: Int
     ) -> String? {
         let id = tablet.descriptor.id
+        if node.properDisk != nil { return nil }
         let last = seen[node.id]?[id] ?? 0
         guard tablet.applied.index >= last else {
             return "\(node.id): applied index of \(id) fell from \(last) to \(tablet.applied.index)"
@@ -223,6 +225,9 @@ extension ClusterChecks {
 extension SimulatedCluster {
     /// Looks at all replicas of a node after one of its turns.
     func checkAfterTurn(_ node: SimulatedNode, _ core: NodeCore) {
+        if node.properDisk != nil, core.tablets.contains(where: { $0.isServing }) {
+            return fail("\(node.id) serves with an old copy of its disk")
+        }
         for tablet in core.tablets {
             let (isNew, failure) = checks.look(at: tablet, of: node)
             if let failure { return fail(failure) }

@@ -61,7 +61,8 @@ extension SimulatedCluster {
 
     private func isFaulty(_ node: SimulatedNode) -> Bool {
         !node.isUp || node.pausedUntil > now || node.isTurnOpen || node.diskStallsUntil > now
-            || node.clock.isWrong || (node.core?.clockWait ?? 0) > 1_000_000
+            || node.properDisk != nil || node.clock.isWrong
+            || (node.core?.clockWait ?? 0) > 1_000_000
     }
 
     /// Since when all of some nodes have been healthy and reached each other.

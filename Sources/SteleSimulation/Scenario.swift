@@ -35,6 +35,8 @@ public struct Scenario: Hashable, Sendable {
     /// How long it may take until clocks are right that were wrong when their machines booted; 0 if
     /// all were right.
     public var wrongStart: UInt64 = 0
+    /// Of disks that are replaced by older copies of themselves, until their nodes find out.
+    public var imageInterval: UInt64 = 0
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -43,7 +45,7 @@ public struct Scenario: Hashable, Sendable {
     /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
         crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-            + wrongClockInterval + clockJumpInterval > 0
+            + wrongClockInterval + clockJumpInterval + imageInterval > 0
     }
 
     /// Whether clocks are all that goes wrong, so that they alone say when there must be service.
@@ -93,7 +95,8 @@ public struct DiskProfile: Hashable, Sendable {
 extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
-        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "disk", "swarm",
+        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "images", "disk",
+        "swarm",
     ]
 
     /// A scenario by name; nil if there is none of that name. Details are drawn from the seed.
@@ -110,6 +113,9 @@ extension Scenario {
         case "lossy": scenario.drawLoss(&random)
         case "disk": scenario.disk.stallOdds = random.uniform(50...500)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
+        case "images":
+            scenario.crashInterval = random.uniform(500_000...1_500_000)
+            scenario.imageInterval = random.uniform(200_000...600_000)
         case "jumps": scenario.drawJumps(&random)
         case "swarm": scenario.drawSwarm(&random)
         default: break
@@ -147,7 +153,7 @@ extension Scenario {
         }
         var families = 0
         while families < 2 {
-            for family in 0..<8 where random.oneIn(2) {
+            for family in 0..<9 where random.oneIn(2) {
                 families += 1
                 switch family {
                 case 0: drawCrashes(&random)
@@ -157,6 +163,9 @@ extension Scenario {
                 case 4: disk.stallOdds = random.uniform(50...500)
                 case 5: wrongClockInterval = random.uniform(600_000...3_000_000)
                 case 6: if random.oneIn(2) { drawJumps(&random) }
+                case 7:
+                    drawCrashes(&random)
+                    imageInterval = random.uniform(500_000...1_500_000)
                 default: if random.oneIn(3) { drawLoss(&random) }
                 }
             }

@@ -172,6 +172,7 @@ final class SimulatedCluster {
         node.engine.crash()
         let unsynced = UInt64(node.log.unsyncedCount)
         node.log.crash(survivors: diskRandom.oneIn(2) ? 0 : Int(diskRandom.below(unsynced + 1)))
+        putProperDiskBack(node)
         loseConnections(of: node)
         loseRequests(of: node)
         // A machine that boots again counts from somewhere else, and its wall clock was set anew.

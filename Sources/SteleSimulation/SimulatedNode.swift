@@ -20,7 +20,7 @@ enum NodeInput {
 /// Nodes are named by their place, 0 first; ``id`` is that plus one.
 final class SimulatedNode {
     let place: Int
-    let engine = MemoryEngine()
+    var engine = MemoryEngine()
     var log = SimulatedLog()
     var clock: SimulatedClock
     /// When the wall clock last jumped, froze or was set, or was behind what the node promised.
@@ -59,6 +59,9 @@ final class SimulatedNode {
     var inboundLives: [Int]
     /// For each peer, whether the node was told that both stand.
     var isConnected: [Bool]
+    /// Copies of its disk, and what was there when one of them took its place.
+    var images: [DiskImage] = []
+    var properDisk: DiskImage?
     /// What the node told its operator, if somebody wants to know.
     var notices: [NodeNotice] = []
     var keepsNotices = false
@@ -78,9 +81,11 @@ final class SimulatedNode {
 
     var isUp: Bool { core != nil }
 
-    /// A new transaction, if the node may number one: its numbers must be reserved on disk.
+    /// A new transaction, if the node may number one: its numbers must be reserved on disk. With an
+    /// old disk it would give numbers again, and nobody could tell the outcomes apart.
     func takeTransaction() -> TransactionID? {
-        guard let record = core?.durableRecord, nextTransaction + 1 < record.transactionBound
+        guard properDisk == nil, let record = core?.durableRecord,
+            nextTransaction + 1 < record.transactionBound
         else { return nil }
         nextTransaction += 1
         return TransactionID(node: id, sequence: nextTransaction)

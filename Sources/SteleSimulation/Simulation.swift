@@ -38,6 +38,7 @@ extension SimulatedCluster {
     func begin() {
         spoilStartClocks()
         watchClocks()
+        startDiskImages()
         for node in nodes {
             after(nodeRandom.below(100_000)) { [self] in start(node) }
         }
@@ -210,6 +211,9 @@ extension SimulatedCluster {
                 return fail("\(transaction) was reported as failed, but is in the log")
             default: break
             }
+        }
+        if let node = nodes.first(where: { $0.properDisk != nil }) {
+            return fail("\(node.id) runs with an old copy of its disk, and nobody noticed")
         }
         if let failure = checks.finalFailure(holders) { return fail(failure) }
         switch RegisterChecker().check(result.history) {

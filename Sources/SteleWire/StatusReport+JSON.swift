@@ -10,7 +10,8 @@ extension StatusReport {
             "{\"id\":\(node.id.rawValue),\"address\":\(node.address.json),"
                 + "\"postgres\":\(node.postgres.isEmpty ? "null" : node.postgres.json),"
                 + "\"pid\":\(node.pid == 0 ? "null" : "\(node.pid)"),\"live\":\(node.isLive),"
-                + "\"locality\":\(node.locality.json),\"clock\":\(node.clock.json)}"
+                + "\"locality\":\(node.locality.json),\"clock\":\(node.clock.json),"
+                + "\"outdated\":\(node.isOutdated)}"
         }
         let tablets = self.tablets.map { tablet in
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")

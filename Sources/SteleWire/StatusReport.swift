@@ -17,10 +17,12 @@ public struct StatusReport: Hashable, Sendable {
         /// Where it stands, such as `region=eu,zone=a`; may be empty.
         public var locality: String
         public var clock: Clock
+        /// Whether it runs on an older copy of its directory, so that nothing that it says counts.
+        public var isOutdated: Bool
 
         package init(
             id: NodeID, address: String, postgres: String = "", pid: UInt32 = 0,
-            isLive: Bool, locality: String = "", clock: Clock = Clock()
+            isLive: Bool, locality: String = "", clock: Clock = Clock(), isOutdated: Bool = false
         ) {
             self.id = id
             self.address = address
@@ -29,6 +31,7 @@ public struct StatusReport: Hashable, Sendable {
             self.isLive = isLive
             self.locality = locality
             self.clock = clock
+            self.isOutdated = isOutdated
         }
     }
 
@@ -122,6 +125,7 @@ extension StatusReport {
             writer.write(node.isLive)
             writer.writeString(node.locality)
             node.clock.encode(into: &writer)
+            writer.write(node.isOutdated)
         }
         writer.writeVarint(UInt64(tablets.count))
         for tablet in tablets {
@@ -137,17 +141,18 @@ extension StatusReport {
     init(from reader: inout ByteReader) throws(DecodingError) {
         let cluster = try reader.readUniqueID()
         var nodes: [Node] = []
-        for _ in 0..<(try reader.readCount(ofAtLeast: 14)) {
+        for _ in 0..<(try reader.readCount(ofAtLeast: 15)) {
             let id = NodeID(try reader.readVarint())
             let address = try reader.readString()
             let postgres = try reader.readString()
             let pid = try reader.read(UInt32.self)
             let isLive = try reader.readBool()
             let locality = try reader.readString()
+            let clock = try Clock(from: &reader)
             nodes.append(
                 Node(
                     id: id, address: address, postgres: postgres, pid: pid, isLive: isLive,
-                    locality: locality, clock: try Clock(from: &reader)))
+                    locality: locality, clock: clock, isOutdated: try reader.readBool()))
         }
         var tablets: [Tablet] = []
         for _ in 0..<(try reader.readCount(ofAtLeast: 5)) {

@@ -7,9 +7,9 @@ import Testing
 
 /// Wall clocks that were wrong when the nodes started, and were set right while they ran.
 struct ClockCorrectionTests {
-    private func cluster(seed: UInt64) throws -> SimulatedCluster {
+    private func cluster(seed: UInt64, duration: UInt64 = 3_000_000) throws -> SimulatedCluster {
         var scenario = try #require(Scenario.named("calm", seed: seed))
-        scenario.duration = 3_000_000
+        scenario.duration = duration
         scenario.thinkTime = 40_000
         scenario.clocks = ClockLimits(driftPerMillion: 100, offset: 1_000)
         return SimulatedCluster(seed: seed, scenario: scenario, defect: .none, observer: nil)
@@ -67,7 +67,7 @@ struct ClockCorrectionTests {
     @Test func `two nodes of three that disagree wait, loudly, until their clocks are set right`()
         throws
     {
-        let cluster = try cluster(seed: 6)
+        let cluster = try cluster(seed: 6, duration: 9_000_000)
         cluster.set(cluster.nodes[1], wrongBy: 3_000_000)
         for node in cluster.nodes { node.keepsNotices = true }
         cluster.after(2_000_000) { cluster.crash(cluster.nodes[0]) }

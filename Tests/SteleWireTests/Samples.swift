@@ -30,7 +30,7 @@ enum Samples {
                 id: NodeID(2), address: "127.0.0.1:7401", isLive: false,
                 clock: .init(
                     standing: .doubted, offset: -4_000_100 ... -3_999_900,
-                    doubtedBy: [NodeID(1), NodeID(3)])),
+                    doubtedBy: [NodeID(1), NodeID(3)]), isOutdated: true),
         ],
         tablets: [
             .init(
