@@ -170,10 +170,13 @@ final class NodeAssembly: @unchecked Sendable {
         }
         try SystemClocks.checkWall()
         var random = SystemRandomNumberGenerator()
+        var settings = NodeCoreConfiguration(
+            node: identity.node, tablets: tablets, members: membership.nodes.map(\.node),
+            seed: random.next())
+        settings.tabletLogBytes = configuration.tabletLogBytes
+        settings.nodeLogBytes = configuration.nodeLogBytes
         let core = try NodeCore(
-            configuration: NodeCoreConfiguration(
-                node: identity.node, tablets: tablets, members: membership.nodes.map(\.node),
-                seed: random.next()),
+            configuration: settings,
             engine: opened.engine, recovered: opened.recovered,
             monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall())
         numbers.start(node: identity.node, at: core.firstTransaction)
@@ -302,7 +305,8 @@ final class NodeAssembly: @unchecked Sendable {
                         start: Self.shown(descriptor.range.start),
                         end: descriptor.range.end,
                         leader: core.leader(of: descriptor.id),
-                        replicas: descriptor.replicas.map(\.node))
+                        replicas: descriptor.replicas.map(\.node),
+                        outrun: core.outrunReplicas(of: descriptor.id))
                 })
         } ?? StatusReport(cluster: membership.cluster, nodes: [], tablets: [])
     }

@@ -1,5 +1,6 @@
 import Logging
 import SteleAPI
+import SteleBase
 
 /// How a ``Node`` is set up.
 ///
@@ -23,6 +24,12 @@ public struct NodeConfiguration: Sendable {
     public var locality: String
     /// Bytes of memory for what the store caches: blocks, and rows that were read.
     public var cacheBytes: Int
+    /// Bytes that the log of one tablet is kept to for replicas on nodes that are down; 64 MiB by
+    /// default. A node that was down for more than that has to be rebuilt.
+    public var tabletLogBytes = Limits.tabletLogBytes
+    /// Bytes that the logs of all tablets of the node are kept to for any replica that lags; 1 GiB
+    /// by default.
+    public var nodeLogBytes = Limits.nodeLogBytes
     public var logger: Logger
 
     public init(

@@ -225,6 +225,11 @@ final class NodeHost: @unchecked Sendable {
         }
         for fetch in effects.fetches { self.fetch(fetch) }
         for notice in effects.notices { logger.log(notice) }
+        for replica in effects.outrun {
+            logger.error(
+                "a replica lacks what the log no longer holds: its node has to be rebuilt",
+                metadata: ["tablet": "\(replica.tablet)", "node": "\(replica.node)"])
+        }
         if effects.flush { flush() }
         needsTurn = effects.needsAnotherTurn
         wakeAt = effects.wakeAt

@@ -52,6 +52,10 @@ public enum Limits {
     package static let logInFlightBytes = 64 << 20
     /// Durable entries of all tablets that a node keeps in memory, for followers that lag.
     package static let logCacheBytes = 64 << 20
+    /// What a node keeps of the log of one tablet for replicas that are down, and of the logs of all
+    /// tablets for whoever lags. A replica that lacks more is not caught up any more.
+    package static let tabletLogBytes = 64 << 20
+    package static let nodeLogBytes = 1 << 30
     /// Connections that a node accepts.
     package static let connections = 10_000
     /// What the connections of all clients of a node hold together: requests that have not arrived

@@ -116,8 +116,10 @@ extension NodeCore {
         if let request = pending[origin] {
             let attempt = RequestAttempt(id: origin, number: request.attempt)
             complete(attempt, reply, from: configuration.node)
-        } else {
+        } else if remoteOrigins[origin] != nil {
             answerPeer(origin, reply)
+        } else {
+            undo(origin, reply)
         }
     }
 

@@ -53,12 +53,8 @@ extension NodeCore {
             step(message, of: index, from: node, acknowledgedUnder: epoch)
         case .truncation(let id, let position):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
-            // What all replicas hold, this one holds too.
-            guard position.index > states[index].heldByAll,
-                (try? tablets[index].log.term(at: position.index)) == position.term
-            else { return }
-            states[index].heldByAll = position.index
-            truncate(index)
+            notKept(upTo: position, of: index)
+        case .outrun(let id, let nodes): noteOutrun(nodes, of: id, from: node)
         case .standing(let id, let term):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
             let group = tablets[index].group
@@ -81,6 +77,7 @@ extension NodeCore {
         setVotePermission(index)
         try? group.step(message)
         if group.lead == message.from { states[index].leaderHeardAt = clock.monotonic }
+        if message.type == .voteResponse, message.reject { retryElection(index) }
         if let epoch, group.isLeader, message.term == group.term {
             states[index].acknowledge(node, term: message.term, epoch: epoch)
         }
@@ -195,6 +192,20 @@ extension NodeCore {
         if tablets[index].group.term == term { replaceLeader(index, on: node, notBefore: 0) }
     }
 
+    /// Campaigns again soon after a vote was refused: with one replica down, two candidates at the
+    /// same time each lack the other's vote, and neither hears that it has lost. Staggered by rank,
+    /// since timeouts drawn from a few ticks would often be the same again.
+    private func retryElection(_ index: Int) {
+        let tablet = tablets[index]
+        guard tablet.group.role == .candidate, states[index].campaignAt == nil else { return }
+        let rank = tablet.descriptor.replicas.count { $0.id < tablet.replica }
+        states[index].campaignAt =
+            clock.monotonic + Self.campaignStagger * UInt64(rank + 1) + 1_000
+    }
+
+    /// How long candidates of successive ranks wait for each other, in microseconds.
+    private static let campaignStagger: UInt64 = 40_000
+
     /// Campaigns soon if `node` led a tablet. Candidates are staggered by their rank among the
     /// replicas that are left.
     private func replaceLeader(_ index: Int, on node: NodeID, notBefore earliest: UInt64) {
@@ -203,7 +214,7 @@ extension NodeCore {
         let rank = tablet.descriptor.replicas.count { $0.node != node && $0.id < tablet.replica }
         tablet.group.forgetLeader()
         states[index].campaignAt =
-            max(clock.monotonic, earliest) + UInt64(rank) * 40_000 + 1_000
+            max(clock.monotonic, earliest) + Self.campaignStagger * UInt64(rank) + 1_000
     }
 
     /// Ends a tablet's sleep when a grant has lapsed that vouched for those on whom it depends: for a
@@ -296,23 +307,5 @@ extension NodeCore {
             }
         }
         outgoing[peer].boot = boot
-    }
-
-    /// A leader tells all replicas up to where everybody holds the log.
-    func shareTruncation(_ index: Int) {
-        let tablet = tablets[index]
-        guard tablet.group.isLeader else { return }
-        let held = tablet.group.progress.lazy.map(\.match).min() ?? 0
-        guard held > states[index].heldByAll,
-            let term = try? tablet.log.term(at: min(held, tablet.log.lastIndex))
-        else { return }
-        let position = LogPosition(index: min(held, tablet.log.lastIndex), term: term)
-        states[index].heldByAll = position.index
-        truncate(index)
-        for replica in tablet.descriptor.replicas {
-            if let peer = outgoing.firstIndex(where: { $0.node == replica.node }) {
-                outgoing[peer].messages.append(.truncation(tablet.descriptor.id, position))
-            }
-        }
     }
 }

@@ -40,6 +40,8 @@ extension NodeCore {
                     "tablet \(descriptor.id): the store has applied index \(applied.index), but "
                         + "the log begins after \(state.compacted.index)")
             }
+            // Budgets of logs are kept to within a thousandth.
+            state.sizes.step = max(configuration.tabletLogBytes / 1_024, 64)
             state.hardState.commit = max(state.hardState.commit, applied.index)
             let log = TabletLog(
                 recovered: state, configuration: ConfState(voters: descriptor.replicas.map(\.id)))

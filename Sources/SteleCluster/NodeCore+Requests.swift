@@ -17,8 +17,8 @@ import SteleTablet
 ///   own versions first, so repeating a commit does not repeat its effects.
 /// - Only the latest attempt may say no: what an earlier one was refused for may be over. Attempts
 ///   that travel directly to one leader arrive in order and name its term, so an earlier one takes
-///   no effect after a later one was answered; of those that are passed on this is not known, so a
-///   commit is refused for good only when none of these is open.
+///   no effect after a later one was answered; of those that are passed on this is not known, so
+///   while one is open a commit is refused only for reasons that hold for it as well.
 /// - A lock that was granted to a transaction that is over is given up.
 extension NodeCore {
     private static let releasePatience: UInt64 = 10_000_000
@@ -80,7 +80,7 @@ extension NodeCore {
             guard request.isAmbiguous else { return finish(attempt.id, reply) }
             request.retryAt = clock.monotonic + request.nextBackoff()
         case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled:
-            guard request.request.isCommit, !request.passages.isEmpty else {
+            guard !request.passages.isEmpty, request.mayYetBeGranted(after: failure.reason) else {
                 return finish(attempt.id, reply)
             }
             mark("cluster: a refusal does not count while another attempt is under way")
@@ -92,7 +92,7 @@ extension NodeCore {
     }
 
     /// Takes back what an answer that nobody waits for any more says was done.
-    private func undo(_ id: UInt64, _ reply: TabletReply) {
+    func undo(_ id: UInt64, _ reply: TabletReply) {
         guard case .locked = reply, let lock = abandonedLocks.lock(of: id),
             !lockers.contains(lock.transaction)
         else { return }
@@ -200,6 +200,20 @@ extension NodeCore {
 }
 
 extension PendingRequest {
+    /// Whether an earlier attempt at a commit could take effect although a later one was refused.
+    ///
+    /// Not where versions or grants are in the way: versions stay, and a grant that was lost is never
+    /// given again. What was committed by the leader of an earlier term, the one that refused would
+    /// have found. An expected value may come back, and a lock may be free by then.
+    fileprivate func mayYetBeGranted(after reason: TabletReply.Failure.Reason) -> Bool {
+        guard case .commit(let commit) = request.body else { return false }
+        return switch reason {
+        case .lockLost: false
+        case .conflict: !commit.expected.isEmpty
+        default: true
+        }
+    }
+
     /// A wait in the lock table of a leader that can be reached has its own time limit.
     fileprivate var isLockWait: Bool {
         if case .lock(let lock) = request.body { lock.wait == .wait } else { false }

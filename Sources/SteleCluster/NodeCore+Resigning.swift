@@ -53,7 +53,7 @@ extension NodeCore {
         let tablet = tablets[index]
         guard tablet.group.leadTransferee == .none else { return }
         let targets = tablet.descriptor.replicas.filter {
-            $0.node != configuration.node && isLive($0.node)
+            $0.node != configuration.node && isLive($0.node) && !isOutrun($0.node, index)
         }
         guard !targets.isEmpty else { return }
         let target = targets[states[index].resignations % targets.count]

@@ -32,6 +32,10 @@ package struct NodeCoreConfiguration: Sendable {
     package var flushThreshold = 48 << 20
     /// Entries that a busy tablet's log gives up at once, at least.
     package var minimumTruncation: LogIndex = 1_024
+    /// What the log of a tablet is kept to for replicas on nodes that are down, and what all logs of
+    /// the node come to at most, as long as the store can be flushed; bytes.
+    package var tabletLogBytes = Limits.tabletLogBytes
+    package var nodeLogBytes = Limits.nodeLogBytes
     /// What the logs of all tablets may keep in memory together.
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
@@ -83,6 +87,8 @@ package final class NodeCore {
     var congested: [(tablet: Tablet, request: TabletRequest, origin: UInt64, peer: Int)] = []
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
+    /// Nodes whose replica of a tablet cannot be caught up, and how long that stands.
+    var outrun: [TabletID: (nodes: [NodeID], until: UInt64)] = [:]
     var effects = NodeEffects()
     var outgoing: [PeerOutbox]
 
@@ -124,6 +130,8 @@ package final class NodeCore {
     /// Until then nobody is voted for: an earlier run of this node may have granted leases.
     let quietUntil: UInt64
     var isFlushing = false
+    /// A log is long because the store was not flushed.
+    var isLogWaitingForFlush = false
     /// The engine took no more writes in this turn.
     private var isEngineBusy = false
     /// How long applying then pauses, in microseconds.
@@ -336,6 +344,7 @@ package final class NodeCore {
             tablet.group.tick()
             shareTruncation(index)
         }
+        boundLogs()
         releaseLocksOfDeadNodes()
         askWhetherTheyLead()
         checkRequests()

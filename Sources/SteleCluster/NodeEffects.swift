@@ -26,6 +26,9 @@ package struct NodeEffects {
     package var notices: [NodeNotice] = []
     /// The store failed: the node must stop.
     package var failure: EngineError?
+    /// Replicas that from now on lack what the log no longer holds: a leader tells of any, a node of
+    /// its own. For people.
+    package var outrun: [(tablet: TabletID, node: NodeID)] = []
 
     /// The node record that the log batch of this turn carries.
     var record: NodeRecord?
@@ -129,8 +132,10 @@ struct TabletState {
     var resignedTerm: Term = 0
     /// How often it tried to hand it on.
     var resignations = 0
-    /// All replicas hold the log durably up to here.
-    var heldByAll: LogIndex = 0
+    /// The log is kept for no replica up to here: all hold it, or have been given up.
+    var notKept: LogIndex = 0
+    /// When this node, as the leader, told so last.
+    var truncationToldAt: UInt64 = 0
 
     init(replicas: Int) { acknowledgements.reserveCapacity(replicas) }
 

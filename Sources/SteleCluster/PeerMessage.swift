@@ -9,8 +9,10 @@ package enum PeerMessage: Sendable {
     case heartbeat(Heartbeat)
     case heartbeatReply(HeartbeatReply)
     case raft(TabletID, Message, acknowledgedUnder: GrantEpoch?)
-    /// All replicas hold the log durably up to here, so nobody will ask for these entries again.
+    /// Nobody is waited for up to here: who does not hold the log so far is not caught up any more.
     case truncation(TabletID, LogPosition)
+    /// The nodes whose replicas lack entries that the leader's log has given up; never empty.
+    case outrun(TabletID, [NodeID])
     /// "I stand by you as the leader of this term, but have not heard from you as such for long."
     case standing(TabletID, Term)
     /// "I do not lead in this term, and never will again": said by a leader that stops leading, and
@@ -100,6 +102,11 @@ extension PeerMessage {
             writer.writeVarint(tablet.rawValue)
             writer.writeVarint(position.index)
             writer.writeVarint(position.term)
+        case .outrun(let tablet, let nodes):
+            writer.write(UInt8(20))
+            writer.writeVarint(tablet.rawValue)
+            writer.writeVarint(UInt64(nodes.count))
+            for node in nodes { writer.writeVarint(node.rawValue) }
         case .standing(let tablet, let term):
             writer.write(UInt8(7))
             writer.writeVarint(tablet.rawValue)
@@ -172,6 +179,13 @@ extension PeerMessage {
         case 9:
             let run = try reader.readRun()
             self = .run(run, yours: try reader.readBool() ? try reader.readRun() : nil)
+        case 20:
+            let tablet = TabletID(try reader.readVarint())
+            var nodes: [NodeID] = []
+            for _ in 0..<(try reader.readCount()) {
+                nodes.append(NodeID(try reader.readVarint()))
+            }
+            self = .outrun(tablet, nodes)
         default: throw DecodingError("\(kind) is no kind of message between nodes")
         }
     }

@@ -33,6 +33,13 @@ struct Status: AsyncParsableCommand {
                     + column(tablet.leader == .none ? "none" : "\(tablet.leader.rawValue)", 8)
                     + column(replicas, 15) + KeyRange(start: tablet.start, end: tablet.end).description)
         }
+        for tablet in report.tablets {
+            for node in tablet.outrun {
+                lines.append(
+                    "node \(node.rawValue) is too far behind in tablet \(tablet.id.rawValue) to be "
+                        + "caught up: rebuild it")
+            }
+        }
         return lines.joined(separator: "\n")
     }
 

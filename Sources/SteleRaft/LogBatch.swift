@@ -73,10 +73,12 @@ package struct RecoveredReplica: Sendable {
     package var lastIndex: LogIndex
     /// The newest entries, contiguous up to `lastIndex`, as many as the reader keeps in memory.
     package var tail: [Entry]
+    /// What the entries take up, those that are not in memory included.
+    package var sizes: LogSizes
 
     package init(
         tablet: TabletID, replica: ReplicaID, hardState: HardState, compacted: LogPosition,
-        termRuns: [LogPosition], lastIndex: LogIndex, tail: [Entry]
+        termRuns: [LogPosition], lastIndex: LogIndex, tail: [Entry], sizes: LogSizes = LogSizes()
     ) {
         self.tablet = tablet
         self.replica = replica
@@ -85,6 +87,7 @@ package struct RecoveredReplica: Sendable {
         self.termRuns = termRuns
         self.lastIndex = lastIndex
         self.tail = tail
+        self.sizes = sizes
     }
 }
 

@@ -23,7 +23,7 @@ extension SimulatedCluster {
 
     /// Lets the wall clock of a node jump, or stand still, or be set right.
     func jumpClock() {
-        let node = randomNode()
+        let node = anyNode()
         result.counts.wrongClocks += 1
         switch faultRandom.below(6) {
         case 0, 1: set(node, wrongBy: wrongTime())

@@ -22,6 +22,7 @@ extension SimulatedCluster {
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
         repeatFault(scenario.imageInterval) { [self] in putImageBack() }
         repeatFault(scenario.clockJumpInterval) { [self] in jumpClock() }
+        if scenario.absentAt > 0 { after(scenario.absentAt) { [self] in goAway() } }
     }
 
     /// The first of its kind comes early enough for the run to see it.
@@ -38,7 +39,7 @@ extension SimulatedCluster {
         }
     }
 
-    func randomNode() -> SimulatedNode {
+    func anyNode() -> SimulatedNode {
         nodes[Int(faultRandom.below(UInt64(nodes.count)))]
     }
 
@@ -47,7 +48,7 @@ extension SimulatedCluster {
         let leaders = nodes.filter { node in
             node.core?.tablets.contains { $0.isServing } ?? false
         }
-        guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return randomNode() }
+        guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return anyNode() }
         return leaders[Int(faultRandom.below(UInt64(leaders.count)))]
     }
 
@@ -62,6 +63,19 @@ extension SimulatedCluster {
             default: scenario.duration
             }
         after(delay) { [self] in start(node) }
+    }
+
+    /// One node goes away, and comes back long after or never.
+    private func goAway() {
+        let node = victim()
+        guard !nodes.contains(where: \.isAbsent) else { return }
+        crash(node)
+        node.isAbsent = true
+        guard scenario.absence > 0 else { return }
+        after(scenario.absence) { [self] in
+            node.isAbsent = false
+            start(node)
+        }
     }
 
     private func pause() {

@@ -9,6 +9,7 @@ extension SimulatedCluster {
         var writer = ByteWriter()
         for message in outbox.messages {
             checks.sent(message, by: node, self)
+            remember(message, from: node)
             message.encode(into: &writer)
         }
         trace.note(
@@ -98,7 +99,8 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .standing, .notLeading, .run: false
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading, .run:
+            false
         }
     }
 
@@ -113,7 +115,8 @@ extension PeerMessage {
                 + " entries \(message.entries.count) commit \(message.commit)"
                 + (message.reject ? " reject" : "")
                 + (epoch.map { " under \($0.boot).\($0.counter)" } ?? "")
-        case .truncation(let tablet, let position): "\(tablet) held by all to \(position.index)"
+        case .truncation(let tablet, let position): "\(tablet) kept for nobody to \(position.index)"
+        case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
         case .run(let run, let yours): "run \(run.boot), yours \(yours?.boot ?? 0)"

@@ -13,14 +13,18 @@ struct OutstandingRequest {
 extension SimulatedCluster {
     /// Submits a request to a node; `reply` is called once, with nil if the node crashes first.
     func submit(
-        _ request: TabletRequest, to node: SimulatedNode, timeout: UInt64,
+        _ request: TabletRequest, to node: SimulatedNode, token: UInt64, timeout: UInt64,
         _ reply: @escaping (TabletReply?) -> Void
     ) {
         guard node.isUp else { return reply(nil) }
-        lastToken += 1
-        outstanding[lastToken] = OutstandingRequest(
+        outstanding[token] = OutstandingRequest(
             place: node.place, life: node.life, reply: reply)
-        give(.request(request, token: lastToken, timeout: timeout), to: node)
+        give(.request(request, token: token, timeout: timeout), to: node)
+    }
+
+    func nextToken() -> UInt64 {
+        lastToken += 1
+        return lastToken
     }
 
     /// Hands a node's answer to whoever waits for it.

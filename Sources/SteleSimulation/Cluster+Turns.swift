@@ -79,7 +79,7 @@ extension SimulatedCluster {
             case .frame(let peer, _), .connected(let peer), .disconnected(let peer):
                 isDeferred[peer]
             case .synced, .flushed, .fetched: isDeferred[node.place]
-            case .request: false
+            case .request, .cancel: false
             }
         }
         let late = node.inbox.filter(isLate)
@@ -112,6 +112,7 @@ extension SimulatedCluster {
             case .fetched(let tablet, let entries): core.entriesFetched(entries, of: tablet)
             case .request(let request, let token, let timeout):
                 core.submit(request, token: token, timeoutMicroseconds: timeout)
+            case .cancel(let token): core.cancel(token: token)
             }
         }
     }

@@ -47,12 +47,22 @@ struct ClusterChecks {
         var value: [UInt8]?
     }
 
+    struct ServedScan {
+        /// What the page covers.
+        var range: KeyRange
+        var timestamp: Timestamp
+        var reverse: Bool
+        /// A digest of its rows, in their order.
+        var digest: UInt64
+    }
+
     private(set) var tablets: [TabletHistory]
     private var votes: [Vote: ReplicaID] = [:]
     /// For each node, the applied index of each tablet that was looked at.
     private var seen: [NodeID: [TabletID: LogIndex]] = [:]
     private var commitIndex: [TransactionID: (tablet: TabletID, timestamp: Timestamp)] = [:]
     private var reads: [ServedRead] = []
+    private var scans: [ServedScan] = []
 
     init(tablets: [TabletID]) { self.tablets = tablets.map { TabletHistory(id: $0) } }
 
@@ -66,6 +76,30 @@ struct ClusterChecks {
         for (key, value) in zip(keys, values) {
             reads.append(ServedRead(key: key, timestamp: timestamp, value: value))
         }
+    }
+
+    /// Notes a page that a client was answered.
+    mutating func served(
+        _ range: KeyRange, _ page: ScanPage, reverse: Bool, at timestamp: Timestamp
+    ) {
+        var covered = range
+        if let resumeKey = page.resumeKey {
+            if reverse { covered.start = resumeKey + [0] } else { covered.end = resumeKey }
+        }
+        guard !covered.isEmpty else { return }
+        scans.append(
+            ServedScan(
+                range: covered, timestamp: timestamp, reverse: reverse,
+                digest: Self.digest(of: page)))
+    }
+
+    private static func digest(of page: ScanPage) -> UInt64 {
+        var trace = Trace(observer: nil)
+        page.forEachRow { row in
+            trace.fold(row.key)
+            trace.fold(row.value)
+        }
+        return trace.hash
     }
 
     /// A message is about to leave.
@@ -192,6 +226,16 @@ extension ClusterChecks {
                     return "a read of \(read.key.keyDescription) at \(read.timestamp) gave "
                         + "\(read.value.map { "\($0)" } ?? "nothing"), but it holds "
                         + "\(expected?.value.map { "\($0)" } ?? "nothing") there"
+                }
+            }
+            for scan in scans {
+                var page = ScanPage()
+                try reference.scan(
+                    scan.range, at: scan.timestamp, limits: ScanLimits(bytes: .max),
+                    reverse: scan.reverse, into: &page)
+                guard Self.digest(of: page) == scan.digest else {
+                    return "a scan of \(scan.range) at \(scan.timestamp) gave other rows than "
+                        + "it holds there"
                 }
             }
             let expected = try Self.content(of: reference)

@@ -1,11 +1,14 @@
+import SteleAPI
 import SteleBase
 import SteleTablet
+import SteleTransaction
 
 /// What a cluster owes its users **during** faults: nodes that are healthy and reach each other, and
 /// are a majority, serve whatever happens to the rest.
 ///
-/// A node is healthy while it runs, its disk syncs, and its clock is right and not far behind what
-/// it promised while it was wrong. The check looks for
+/// A node is healthy while it runs, its disk syncs, its clock is right and not far behind what it
+/// promised while it was wrong, and its replicas were not away for longer than the others' logs
+/// reach back. The check looks for
 /// majorities that have been healthy, with all channels between them open, for ``patience``. Each of
 /// their nodes must have written to every tablet within that time: a probe locks a key of its own,
 /// waiting for as long as it takes, and commits. So a request that is never answered is a stall too,
@@ -63,6 +66,7 @@ extension SimulatedCluster {
         !node.isUp || node.pausedUntil > now || node.isTurnOpen || node.diskStallsUntil > now
             || node.properDisk != nil || node.clock.isWrong
             || (node.core?.clockWait ?? 0) > 1_000_000
+            || descriptors.indices.contains { isOutrun(node, $0) }
     }
 
     /// Since when all of some nodes have been healthy and reached each other.
@@ -96,33 +100,23 @@ extension SimulatedCluster {
     /// Locks and writes a key of this node's own, again and again.
     private func probeHealth(_ node: SimulatedNode, _ tablet: Int) {
         guard workload.isRunning else { return }
-        guard let transaction = node.takeTransaction() else {
+        guard node.isUp else {
             return after(20_000) { [self] in probeHealth(node, tablet) }
         }
-        let key = descriptors[tablet].range.start + [0x68, UInt8(node.place)]
-        let lock = TabletRequest.LockRequest(
-            keys: [key], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil, snapshot: nil,
-            grant: nil)
-        func ask(_ body: TabletRequest.Body, _ reply: @escaping (TabletReply?) -> Void) {
-            submit(
-                TabletRequest(transaction: transaction, body: body), to: node,
-                timeout: 10_000_000, reply)
-        }
-        func giveUp() {
-            ask(.release(near: key)) { _ in }
-            after(20_000) { [self] in probeHealth(node, tablet) }
-        }
-        ask(.lock(lock)) { [self] reply in
-            guard case .locked(_, let grant, _)? = reply else { return giveUp() }
-            let commit = TabletRequest.CommitRequest(
-                locks: [key], grant: grant, writes: [.init(key: key, value: [1])])
-            ask(.commit(commit)) { [self] reply in
-                guard case .committed = note(reply, of: transaction) else { return giveUp() }
+        let keyspace = [Keyspace.system, .user][tablet]
+        let key = Key("health", node.place).keyBytes
+        spawn(on: node) { [self] in
+            var rest: UInt64 = 20_000
+            do {
+                let transaction = try node.backend(keyspace, in: self).begin(
+                    TransactionOptions(isolation: .readCommitted))
+                _ = try await transaction.lock([key], .exclusive, .wait)
+                try transaction.write(key, [1])
+                try await transaction.commit()
                 health.progress[node.place][tablet] = now
-                after(clientRandom.uniform(100_000...300_000)) { [self] in
-                    probeHealth(node, tablet)
-                }
-            }
+                rest = taskRandom.uniform(100_000...300_000)
+            } catch {}
+            after(rest) { [self] in probeHealth(node, tablet) }
         }
     }
 }

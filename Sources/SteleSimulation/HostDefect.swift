@@ -20,4 +20,16 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case hidesReplacedConnections
     /// Starts nodes without the record that they left in their log.
     case losesNodeRecord
+    /// Reads are not at the snapshot of their transaction, but at the leader's time.
+    case readsOutsideSnapshot
+    /// Commits do not name the keys that were read.
+    case forgetsReadKeys
+    /// Commits do not name the ranges that were scanned.
+    case forgetsReadRanges
+    /// Commits under snapshot isolation do not look whether what they write has changed.
+    case forgetsFirstCommitter
+    /// Commits do not name what they rely on without having read it.
+    case forgetsExpected
+    /// Commits do not name the locks that they rely on.
+    case forgetsHeldLocks
 }

@@ -14,6 +14,8 @@ public struct Scenario: Hashable, Sendable {
     public var duration: UInt64 = 6_000_000
     /// The mean pause of a client between two operations.
     public var thinkTime: UInt64 = 15_000
+    /// One client in so many stops for up to 1.5 s while it holds locks.
+    public var hesitationOdds: UInt64 = 4
     public var network = NetworkProfile()
     public var clocks = ClockLimits(driftPerMillion: 0, offset: 0)
     public var disk = DiskProfile()
@@ -37,6 +39,10 @@ public struct Scenario: Hashable, Sendable {
     public var wrongStart: UInt64 = 0
     /// Of disks that are replaced by older copies of themselves, until their nodes find out.
     public var imageInterval: UInt64 = 0
+    /// When one of the nodes goes away, after the load has begun, and for how long; a length of 0 is
+    /// for ever.
+    public var absentAt: UInt64 = 0
+    public var absence: UInt64 = 0
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -45,14 +51,15 @@ public struct Scenario: Hashable, Sendable {
     /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
         crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-            + wrongClockInterval + clockJumpInterval + imageInterval > 0
+            + wrongClockInterval + clockJumpInterval + imageInterval
+            + absentAt > 0
     }
 
     /// Whether clocks are all that goes wrong, so that they alone say when there must be service.
     var demandsServiceByClocks: Bool {
         clockJumpInterval + wrongStart > 0
             && crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-                + wrongClockInterval + turnStallOdds + disk.stallOdds == 0
+                + wrongClockInterval + absentAt + turnStallOdds + disk.stallOdds == 0
             && !network.isConnectionless
     }
 }
@@ -88,6 +95,9 @@ public struct DiskProfile: Hashable, Sendable {
     public var recoveredTail = 1_000
     /// What all logs of a node may keep in memory together.
     public var logCacheBytes = 64 << 20
+    /// What the log of a tablet is kept to for nodes that are down, and all logs of a node together.
+    public var tabletLogBytes = 64 << 20
+    public var nodeLogBytes = 1 << 30
 
     public init() {}
 }
@@ -96,6 +106,7 @@ extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
         "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "images", "disk",
+        "absent",
         "swarm",
     ]
 
@@ -112,6 +123,7 @@ extension Scenario {
         case "reset": scenario.resetInterval = random.uniform(150_000...800_000)
         case "lossy": scenario.drawLoss(&random)
         case "disk": scenario.disk.stallOdds = random.uniform(50...500)
+        case "absent": scenario.drawAbsence(&random)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
         case "images":
             scenario.crashInterval = random.uniform(500_000...1_500_000)
@@ -175,6 +187,20 @@ extension Scenario {
     private mutating func drawCrashes(_ random: inout SeededRandom) {
         crashInterval = random.uniform(800_000...3_000_000)
         if random.oneIn(3) { crashAllInterval = random.uniform(2_000_000...5_000_000) }
+    }
+
+    /// A node that is away for longer than its peers keep their logs for it, mostly for ever, and
+    /// crashes of the others.
+    private mutating func drawAbsence(_ random: inout SeededRandom) {
+        absentAt = random.uniform(100_000...600_000)
+        absence = random.oneIn(2) ? 0 : random.uniform(200_000...2_500_000)
+        if random.oneIn(2) { crashInterval = random.uniform(600_000...2_000_000) }
+        thinkTime = min(thinkTime, 8_000)
+        disk.tabletLogBytes = Int(random.uniform(1_500...6_000))
+        disk.nodeLogBytes = disk.tabletLogBytes * (random.oneIn(3) ? 1 : 4)
+        disk.minimumTruncation = min(disk.minimumTruncation, 10)
+        // Nothing but the length of the log calls for a flush, in some runs.
+        if random.oneIn(2) { disk.flushThreshold = 1 << 20 }
     }
 
     private mutating func drawPauses(_ random: inout SeededRandom) {

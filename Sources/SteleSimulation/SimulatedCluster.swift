@@ -5,12 +5,19 @@ import SteleRaft
 import SteleTablet
 import SteleVerify
 
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// A cluster in one thread on virtual time: nodes, network, disks, clients and faults, all driven
 /// by one queue of events and one seed.
 ///
 /// Invariant: nothing here depends on anything but scenario and seed. Each part draws from a random
 /// generator of its own, so that a change in one does not reshuffle the others more than it must.
-final class SimulatedCluster {
+final class SimulatedCluster: @unchecked Sendable {
+    // Safety: everything happens in the thread that runs the simulation, tasks included.
     let scenario: Scenario
     let defect: HostDefect
     let descriptors: [TabletDescriptor]
@@ -35,12 +42,16 @@ final class SimulatedCluster {
     var lastToken: UInt64 = 0
     var workload = WorkloadState()
     var finalTasks = 0
+    /// The newest commits that nodes have sent each other.
+    var oldRequests: [OldRequest] = []
 
     var nodeRandom: SeededRandom
     var networkRandom: SeededRandom
     var diskRandom: SeededRandom
     var faultRandom: SeededRandom
     var clientRandom: SeededRandom
+    var taskRandom: SeededRandom
+    private let thread = pthread_self()
 
     init(
         seed: UInt64, scenario: Scenario, defect: HostDefect, observer: ((String) -> Void)?
@@ -56,6 +67,7 @@ final class SimulatedCluster {
         diskRandom = random.split()
         faultRandom = random.split()
         clientRandom = random.split()
+        taskRandom = random.split()
         // With more nodes than replicas, the first nodes hold none of the data.
         let first = UInt64(scenario.nodes - min(scenario.replicas, scenario.nodes)) + 1
         let replicas = (first...UInt64(scenario.nodes)).map {
@@ -103,7 +115,7 @@ final class SimulatedCluster {
     }
 
     /// Far more than any sound run needs; two nodes that answer each other without a pause reach it.
-    private var eventLimit: UInt64 { 200_000 + scenario.duration / 10 }
+    private var eventLimit: UInt64 { 400_000 + scenario.duration / 10 }
 
     /// Lets virtual time pass until the run is over.
     func runToEnd() {
@@ -119,13 +131,23 @@ final class SimulatedCluster {
         // Scheduled actions refer to the cluster, which refers to them.
         queue = EventQueue()
         outstanding = [:]
+        for node in nodes {
+            node.port = nil
+            node.executor = nil
+        }
+    }
+
+    /// Ends the process if something is done on a thread that no seed decides about.
+    func checkThread() {
+        invariant(
+            pthread_equal(thread, pthread_self()) != 0, "a task left the simulation's thread")
     }
 
     // MARK: Life and death of nodes
 
     /// Starts a node from what is on its disk.
     func start(_ node: SimulatedNode) {
-        guard !node.isUp else { return }
+        guard !node.isUp, !node.isAbsent else { return }
         node.life += 1
         var configuration = NodeCoreConfiguration(
             node: node.id, tablets: descriptors, members: nodes.map(\.id),
@@ -134,6 +156,8 @@ final class SimulatedCluster {
         configuration.minimumTruncation = scenario.disk.minimumTruncation
         configuration.logCacheBytes = scenario.disk.logCacheBytes
         configuration.clockSlewPerMillion = scenario.clockSlewPerMillion
+        configuration.tabletLogBytes = scenario.disk.tabletLogBytes
+        configuration.nodeLogBytes = scenario.disk.nodeLogBytes
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
         node.clockChangedAt = now
@@ -143,6 +167,7 @@ final class SimulatedCluster {
                 monotonic: node.clock.monotonic(at: now), wall: node.clock.wall(at: now))
             node.core = core
             node.nextTransaction = core.firstTransaction
+            node.port = nil
             trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")
             for tablet in core.tablets { checks.started(node, tablet) }
         } catch {

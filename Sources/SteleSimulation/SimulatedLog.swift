@@ -17,6 +17,11 @@ struct SimulatedLog {
 
         var lastIndex: LogIndex { compacted.index + LogIndex(entries.count) }
 
+        /// What the entries take up.
+        var bytes: Int {
+            entries.reduce(0) { $0 + LogSizes.weight(payloadBytes: $1.payload.count) }
+        }
+
         func entry(at index: LogIndex) -> Entry? {
             guard index > compacted.index, index <= lastIndex else { return nil }
             return entries[Int(index - compacted.index - 1)]
@@ -116,13 +121,15 @@ struct SimulatedLog {
     func recovered(tail: Int) -> RecoveredLog {
         let replicas = synced.replicas.map { replica in
             var runs: [LogPosition] = []
-            for entry in replica.entries where runs.last?.term != entry.term {
-                runs.append(entry.position)
+            var sizes = LogSizes(step: 64)
+            for entry in replica.entries {
+                if runs.last?.term != entry.term { runs.append(entry.position) }
+                sizes.append(entry.index, payloadBytes: entry.payload.count)
             }
             return RecoveredReplica(
                 tablet: replica.tablet, replica: replica.replica, hardState: replica.hardState,
                 compacted: replica.compacted, termRuns: runs, lastIndex: replica.lastIndex,
-                tail: Array(replica.entries.suffix(tail)))
+                tail: Array(replica.entries.suffix(tail)), sizes: sizes)
         }
         return RecoveredLog(
             replicas: replicas.sorted { ($0.tablet, $0.replica) < ($1.tablet, $1.replica) },

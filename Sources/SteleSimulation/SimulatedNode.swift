@@ -13,12 +13,14 @@ enum NodeInput {
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
     case request(TabletRequest, token: UInt64, timeout: UInt64)
+    case cancel(UInt64)
 }
 
 /// A node with its disk, its clocks and what its host knows. Only the disk outlives a crash.
 ///
 /// Nodes are named by their place, 0 first; ``id`` is that plus one.
-final class SimulatedNode {
+final class SimulatedNode: @unchecked Sendable {
+    // Safety: used in the thread that runs the simulation only.
     let place: Int
     var engine = MemoryEngine()
     var log = SimulatedLog()
@@ -40,6 +42,8 @@ final class SimulatedNode {
     var turnAt: UInt64?
     /// Whether a turn was begun and has not ended, because the process stopped in the middle.
     var isTurnOpen = false
+    /// Whether the node is not started again by whatever starts nodes.
+    var isAbsent = false
     /// True time until which the process stands still.
     var pausedUntil: UInt64 = 0
 
@@ -67,6 +71,10 @@ final class SimulatedNode {
     var keepsNotices = false
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
+    /// How coordinators of the present run reach the node; made when it is needed.
+    var port: SimulatedPort?
+    /// What runs the node's tasks; made when it is needed.
+    var executor: SimulatedExecutor?
 
     init(place: Int, nodes: Int, clock: SimulatedClock) {
         self.place = place
@@ -80,6 +88,11 @@ final class SimulatedNode {
     var id: NodeID { NodeID(UInt64(place) + 1) }
 
     var isUp: Bool { core != nil }
+
+    /// The node's replica of a tablet, while it is up and holds one.
+    func replica(of tablet: TabletID) -> Tablet? {
+        core?.tablets.first { $0.descriptor.id == tablet }
+    }
 
     /// A new transaction, if the node may number one: its numbers must be reserved on disk. With an
     /// old disk it would give numbers again, and nobody could tell the outcomes apart.

@@ -10,6 +10,8 @@ public struct SimulationResult: Sendable {
     public var failure: String?
     /// What the clients did and saw of single keys.
     public var history = History()
+    /// What the clients appended to lists and read of them, for each isolation level.
+    public var lists: [AppendChecker.Level: History] = [:]
     /// True time that passed in the run, in microseconds.
     public var virtualTime: UInt64 = 0
     public var counts = SimulationCounts()
@@ -30,6 +32,12 @@ public struct SimulationCounts: Hashable, Sendable {
     public var unknown = 0
     /// Consistent reads of all accounts.
     public var snapshots = 0
+    /// Transactions on lists that were acknowledged.
+    public var lists = 0
+    /// Consistent scans of rows.
+    public var scans = 0
+    /// Commits that came again long after they were answered.
+    public var oldRequests = 0
     public var crashes = 0
     public var partitions = 0
     public var resets = 0
@@ -51,6 +59,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var truncations = 0
     /// Terms in which a tablet was served.
     public var leaderships = 0
+    /// Looks at the end at replicas that lack what the logs no longer hold, and say so.
+    public var outrun = 0
 
     public init() {}
 

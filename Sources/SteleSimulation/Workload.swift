@@ -2,12 +2,14 @@ import SteleAPI
 import SteleBase
 import SteleClock
 import SteleTablet
+import SteleTransaction
 import SteleVerify
 
 /// One process that works: one operation at a time, each at a random node.
-final class SimulatedClient {
+final class SimulatedClient: @unchecked Sendable {
+    // Safety: used in the thread that runs the simulation only.
     let number: Int
-    /// Its name in the history; a new one after every unknown outcome.
+    /// Its name in the histories; a new one after every unknown outcome.
     var process: Int
 
     init(number: Int) {
@@ -22,41 +24,39 @@ struct WorkloadState {
     var isRunning = false
     var operations = 0
     var nextValue = 1
-    /// What came of every commit that a client heard about.
+    /// What came of every commit that a coordinator heard about.
     var outcomes: [(transaction: TransactionID, outcome: CommitOutcome)] = []
     var busyClients = 0
     /// Names of processes that are not clients, for reads at the end.
     var nextProcess = 1_000_000
+    /// Lists that were appended to, by level.
+    var lists: [AppendChecker.Level: Set<Int>] = [:]
+    /// The version of the stamp that clients believe in.
+    var believedStamp = 0
+    /// Jobs that were taken off the queue.
+    var takenJobs: Set<KeyBytes> = []
 }
 
-/// The keys that the workload uses.
+/// The keys that the workload uses, each within a keyspace.
 enum WorkloadKeys {
     static let accounts = 5
     static let openingBalance = 100
-    /// Operations on a window of registers until it moves on.
+    /// Operations on a window of registers or lists until it moves on.
     static let operationsPerWindow = 60
     static let window = 4
 
     /// Every third register lies in the system tablet.
-    static func register(_ number: Int) -> KeyBytes {
-        [number % 3 == 0 ? 0 : 1, 0x72, UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF)]
+    static func keyspace(ofRegister number: Int) -> Keyspace {
+        number % 3 == 0 ? .system : .user
     }
 
-    static func account(_ number: Int) -> KeyBytes { [1, 0x61, UInt8(number)] }
+    static func register(_ number: Int) -> KeyBytes { Key("register", number).keyBytes }
+
+    static func account(_ number: Int) -> KeyBytes { Key("account", number).keyBytes }
 
     static var allAccounts: [KeyBytes] { (0..<accounts).map(account) }
 
-    static func encode(_ value: Int) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.write(Int64(value))
-        return writer.bytes
-    }
-
-    static func decode(_ bytes: [UInt8]?) -> Int? {
-        guard let bytes else { return nil }
-        var reader = ByteReader(bytes)
-        return (try? reader.read(Int64.self)).map { Int($0) }
-    }
+    static func decode(_ bytes: [UInt8]?) -> Int? { bytes.flatMap { try? Int(steleBytes: $0) } }
 }
 
 extension SimulatedCluster {
@@ -72,33 +72,27 @@ extension SimulatedCluster {
     /// Does one operation, then rests, then goes on.
     private func work(_ client: SimulatedClient) {
         guard workload.isRunning else { return }
+        let node = nodes[Int(clientRandom.below(UInt64(nodes.count)))]
+        let operation = ClientOperation(
+            cluster: self, client: client, node: node,
+            timeout: .microseconds(clientRandom.uniform(300_000...2_000_000)))
+        let rest = clientRandom.uniform(scenario.thinkTime / 4...scenario.thinkTime * 7 / 4)
+        guard node.isUp else { return after(rest) { [self] in work(client) } }
         workload.operations += 1
         workload.busyClients += 1
-        let node = nodes[Int(clientRandom.below(UInt64(nodes.count)))]
-        let timeout = clientRandom.uniform(300_000...2_000_000)
-        let done: () -> Void = { [self] in
+        let choice = clientRandom.below(100)
+        let task = spawn(on: node) { [self] in
+            await operation.run(choice)
             workload.busyClients -= 1
-            after(clientRandom.uniform(scenario.thinkTime / 4...scenario.thinkTime * 7 / 4)) {
-                [self] in work(client)
-            }
+            after(rest) { [self] in work(client) }
         }
-        guard node.isUp else { return done() }
-        let operation = ClientOperation(
-            cluster: self, client: client, node: node, timeout: timeout, done: done)
-        switch clientRandom.below(100) {
-        case 0..<25: operation.read(register())
-        case 25..<45: operation.write(register())
-        case 45..<60: operation.compareAndSet(register())
-        case 60..<67: operation.lockedUpdate(register())
-        case 67..<70: operation.lockedRead(register())
-        case 70..<85: operation.transfer(isLocking: false)
-        case 85..<92: operation.transfer(isLocking: true)
-        default: operation.snapshot()
+        if clientRandom.oneIn(12) {
+            after(clientRandom.uniform(0...100_000)) { task.cancel() }
         }
     }
 
-    /// A register of the present window, so that no key's history grows too long to be checked.
-    private func register() -> Int {
+    /// A register or list of the present window, so that no key's history grows too long.
+    func keyOfWindow() -> Int {
         let window = workload.operations / WorkloadKeys.operationsPerWindow
         return window * 2 + Int(clientRandom.below(UInt64(WorkloadKeys.window)))
     }
@@ -113,15 +107,9 @@ extension SimulatedCluster {
         return workload.nextValue
     }
 
-    /// Notes what a client heard about its commit; nil is a node that crashed before it answered.
-    func note(_ reply: TabletReply?, of transaction: TransactionID) -> CommitOutcome {
-        let outcome = reply?.commitOutcome ?? .unknown
-        workload.outcomes.append((transaction, outcome))
-        switch outcome {
-        case .committed: result.counts.commits += 1
-        case .failed: result.counts.failed += 1
-        case .unknown: result.counts.unknown += 1
-        }
-        return outcome
+    /// A name for a process that does one thing.
+    func newProcess() -> Int {
+        workload.nextProcess += 1
+        return workload.nextProcess
     }
 }

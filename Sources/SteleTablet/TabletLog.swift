@@ -22,6 +22,8 @@ package final class TabletLog: RaftStorage {
     /// What the entries in memory take up.
     package private(set) var cachedBytes: Int
     private let cacheLimit: Int
+    /// What the entries take up on disk.
+    package private(set) var sizes: LogSizes
     /// Entries read back from disk for whoever needs older ones than the cache holds.
     private var fetched: [Entry] = []
     /// The first index of a look-up that found its entries neither in `cache` nor in `fetched`.
@@ -38,6 +40,7 @@ package final class TabletLog: RaftStorage {
         cache = Deque(recovered.tail)
         cachedBytes = recovered.tail.reduce(0) { $0 + Self.cost($1) }
         self.cacheLimit = cacheLimit
+        sizes = recovered.sizes
     }
 
     package var firstIndex: LogIndex { compacted.index + 1 }
@@ -100,6 +103,7 @@ package final class TabletLog: RaftStorage {
                 termRuns.append(LogPosition(index: entry.index, term: entry.term))
             }
             cachedBytes += Self.cost(entry)
+            sizes.append(entry.index, payloadBytes: entry.payload.count)
         }
         cache.append(contentsOf: entries)
         lastIndex = entries[entries.count - 1].index
@@ -118,6 +122,7 @@ package final class TabletLog: RaftStorage {
             termRuns[0] = LogPosition(index: position.index + 1, term: run.term)
         }
         compacted = position
+        sizes.compact(through: position.index)
         if let first = fetched.first, first.index <= position.index { fetched = [] }
     }
 
@@ -147,8 +152,13 @@ package final class TabletLog: RaftStorage {
     private func truncate(from index: LogIndex) {
         guard index <= lastIndex else { return }
         let dropped = min(Int(lastIndex + 1 - index), cache.count)
-        for entry in cache.suffix(dropped) { cachedBytes -= Self.cost(entry) }
+        var bytes = 0
+        for entry in cache.suffix(dropped) {
+            cachedBytes -= Self.cost(entry)
+            bytes += LogSizes.weight(payloadBytes: entry.payload.count)
+        }
         cache.removeLast(dropped)
+        sizes.truncate(from: index, bytes: bytes)
         while let run = termRuns.last, run.index >= index { termRuns.removeLast() }
         lastIndex = index - 1
         if let last = fetched.last, last.index >= index { fetched = [] }

@@ -99,7 +99,7 @@ extension History {
         public var invoked: Int
         /// The index of the end; nil if the outcome is not known.
         public var completed: Int?
-        /// With its results, if it completed.
+        /// With its results, if it completed, and with what is known of it if nobody knows the rest.
         public var operation: Operation
     }
 
@@ -124,7 +124,9 @@ extension History {
             case .fail:
                 guard let place = open.removeValue(forKey: event.process) else { continue }
                 spans[place] = nil
-            case .info: open[event.process] = nil
+            case .info:
+                guard let place = open.removeValue(forKey: event.process) else { continue }
+                spans[place]?.operation = event.operation
             }
         }
         return spans.compactMap { $0 }

@@ -15,10 +15,11 @@ extension StatusReport {
         }
         let tablets = self.tablets.map { tablet in
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
+            let outrun = tablet.outrun.map { "\($0.rawValue)" }.joined(separator: ",")
             let leader = tablet.leader == .none ? "null" : "\(tablet.leader.rawValue)"
             return "{\"id\":\(tablet.id.rawValue),\"start\":\(tablet.start.readable.json),"
                 + "\"end\":\(tablet.end.readable.json),\"leader\":\(leader),"
-                + "\"replicas\":[\(replicas)]}"
+                + "\"replicas\":[\(replicas)],\"rebuild\":[\(outrun)]}"
         }
         return "{\"cluster\":\(cluster.description.json),"
             + "\"nodes\":[\(nodes.joined(separator: ","))],"

@@ -87,15 +87,20 @@ public struct StatusReport: Hashable, Sendable {
         public var leader: NodeID
         /// The nodes that hold a copy.
         public var replicas: [NodeID]
+        /// Those of them whose copies lack what the log of the others no longer holds: they receive
+        /// nothing that is written, and have to be rebuilt.
+        public var outrun: [NodeID]
 
         package init(
-            id: TabletID, start: KeyBytes, end: KeyBytes, leader: NodeID, replicas: [NodeID]
+            id: TabletID, start: KeyBytes, end: KeyBytes, leader: NodeID, replicas: [NodeID],
+            outrun: [NodeID] = []
         ) {
             self.id = id
             self.start = start
             self.end = end
             self.leader = leader
             self.replicas = replicas
+            self.outrun = outrun
         }
     }
 
@@ -135,6 +140,8 @@ extension StatusReport {
             writer.writeVarint(tablet.leader.rawValue)
             writer.writeVarint(UInt64(tablet.replicas.count))
             for replica in tablet.replicas { writer.writeVarint(replica.rawValue) }
+            writer.writeVarint(UInt64(tablet.outrun.count))
+            for replica in tablet.outrun { writer.writeVarint(replica.rawValue) }
         }
     }
 
@@ -155,7 +162,7 @@ extension StatusReport {
                     locality: locality, clock: clock, isOutdated: try reader.readBool()))
         }
         var tablets: [Tablet] = []
-        for _ in 0..<(try reader.readCount(ofAtLeast: 5)) {
+        for _ in 0..<(try reader.readCount(ofAtLeast: 6)) {
             let id = TabletID(try reader.readVarint())
             let start = try reader.readKey()
             let end = try reader.readKey()
@@ -164,8 +171,14 @@ extension StatusReport {
             for _ in 0..<(try reader.readCount()) {
                 replicas.append(NodeID(try reader.readVarint()))
             }
+            var outrun: [NodeID] = []
+            for _ in 0..<(try reader.readCount()) {
+                outrun.append(NodeID(try reader.readVarint()))
+            }
             tablets.append(
-                Tablet(id: id, start: start, end: end, leader: leader, replicas: replicas))
+                Tablet(
+                    id: id, start: start, end: end, leader: leader, replicas: replicas,
+                    outrun: outrun))
         }
         self.init(cluster: cluster, nodes: nodes, tablets: tablets)
     }

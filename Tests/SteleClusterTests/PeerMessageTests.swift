@@ -126,9 +126,9 @@ import Testing
         core.logSynced(try #require(effects.log?.token))
         core.receive(
             [.truncation(.firstData, LogPosition(index: 1, term: 4))], from: NodeID(2))
-        #expect(core.states[0].heldByAll == 0)
+        #expect(core.states[0].notKept == 0)
         core.receive(
             [.truncation(.firstData, LogPosition(index: 1, term: 5))], from: NodeID(2))
-        #expect(core.states[0].heldByAll == 1)
+        #expect(core.states[0].notKept == 1)
     }
 }

@@ -75,8 +75,11 @@ struct BulkTests {
                 return cluster.after(10_000) { [self] in self.commit(commit, next) }
             }
             let request = TabletRequest(transaction: transaction, body: .commit(commit))
-            cluster.submit(request, to: node, timeout: 5_000_000) { [self] reply in
-                if case .committed = cluster.note(reply, of: transaction) { return next() }
+            cluster.submit(
+                request, to: node, token: cluster.nextToken(), timeout: 5_000_000
+            ) { [self] reply in
+                cluster.note(reply, to: request)
+                if case .committed? = reply { return next() }
                 cluster.fail("a bulk commit ended with \(String(describing: reply))")
             }
         }
@@ -90,7 +93,9 @@ struct BulkTests {
                     .init(
                         range: rest, timestamp: timestamp, limits: .init(rows: 2_000),
                         reverse: false)))
-            cluster.submit(request, to: node, timeout: 5_000_000) { [self] reply in
+            cluster.submit(
+                request, to: node, token: cluster.nextToken(), timeout: 5_000_000
+            ) { [self] reply in
                 guard case .page(let page, let at)? = reply else {
                     return cluster.fail("a scan ended with \(String(describing: reply))")
                 }

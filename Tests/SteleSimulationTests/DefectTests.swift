@@ -17,6 +17,12 @@ struct DefectTests {
             if scenario.partitionInterval > 0 { scenario.partitionInterval = 500_000 }
             if scenario.wrongClockInterval > 0 { scenario.wrongClockInterval = 500_000 }
             if scenario.turnStallOdds > 0 { scenario.turnStallOdds = 60 }
+            if defect.isOfLocks {
+                // Locks are lost with their leader: many hold some when one falls.
+                scenario.clients *= 2
+                scenario.hesitationOdds = 2
+                scenario.duration = 5_000_000
+            }
             let result = Simulation.run(seed: seed, scenario: scenario, defect: defect)
             if let failure = result.failure { return (seed, failure) }
         }
@@ -32,13 +38,23 @@ struct DefectTests {
             (.slowMonotonicClock, "partition", 20),
             (.endsTurnsWithOldTime, "pause", 40),
             (.neverFlushes, "crash", 50),
-            (.forgetsLockGrants, "crash", 70),
+            (.forgetsLockGrants, "crash", 60),
+            (.forgetsHeldLocks, "crash", 70),
             (.losesNodeRecord, "crash", 5),
             (.hidesPeerClocks, "clocks", 70),
+            (.readsOutsideSnapshot, "calm", 12),
+            (.forgetsReadKeys, "calm", 5),
+            (.forgetsReadRanges, "calm", 50),
+            (.forgetsFirstCommitter, "calm", 5),
+            (.forgetsExpected, "calm", 30),
         ] as [(HostDefect, String, UInt64)])
     func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
         let found = try find(defect, in: scenario, seeds: seeds)
         #expect(found != nil, "\(defect) was not found in \(seeds) seeds")
         #expect(found?.failure.hasPrefix("too little") != true)
     }
+}
+
+extension HostDefect {
+    fileprivate var isOfLocks: Bool { self == .forgetsLockGrants || self == .forgetsHeldLocks }
 }

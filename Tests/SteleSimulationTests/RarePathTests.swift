@@ -10,9 +10,11 @@ import Testing
             "cluster: a grant to an earlier run is void",
             "cluster: a read is withheld because the lease ran out",
             "cluster: entries leave memory because of all tablets' together",
+            "cluster: a replica is outrun",
             "cluster: a request waits for the next turn",
             "cluster: apply little",
             "cluster: flush early",
+            "cluster: the logs of a node exceed its budget",
             "cluster: leadership is handed on",
             "cluster: the physical clock is set",
             "cluster: a node stops standing by one that does not lead any more",
@@ -22,7 +24,7 @@ import Testing
         ]
 
         private func run(seed: UInt64, _ probes: Probes) throws -> SimulationResult {
-            let names = ["swarm", "clocks", "pause", "crash", "jumps"]
+            let names = ["swarm", "clocks", "pause", "crash", "absent", "jumps"]
             let name = names[Int(seed) % names.count]
             var scenario = try #require(Scenario.named(name, seed: seed))
             scenario.duration = 2_500_000

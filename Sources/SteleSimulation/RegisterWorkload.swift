@@ -1,0 +1,171 @@
+import SteleAPI
+import SteleBase
+import SteleVerify
+
+/// Single keys, whose histories must be linearizable, and money that is moved between accounts.
+extension ClientOperation {
+    // MARK: Registers
+
+    private func database(ofRegister key: Int) -> Database {
+        node.database(WorkloadKeys.keyspace(ofRegister: key), in: cluster)
+    }
+
+    func readRegister(_ key: Int) async {
+        invoke(.read(key: key, value: nil))
+        do {
+            let value = try await database(ofRegister: key)
+                .get(WorkloadKeys.register(key), as: Int.self)
+            cluster.result.counts.reads += 1
+            complete(.ok, .read(key: key, value: value))
+        } catch {
+            expect(error)
+            complete(.fail)
+        }
+    }
+
+    func writeRegister(_ key: Int) async {
+        let value = cluster.newValue()
+        invoke(.write(key: key, value: value))
+        do {
+            if oneIn(2) {
+                try await database(ofRegister: key).put(WorkloadKeys.register(key), value)
+            } else {
+                try await database(ofRegister: key).write(options(anyWithBlindWrites)) {
+                    try await $0.put(WorkloadKeys.register(key), value)
+                }
+            }
+            complete(.ok)
+        } catch {
+            complete(ending(error))
+        }
+    }
+
+    /// Under snapshot isolation a blind write has nothing that it could be compared with.
+    private var anyWithBlindWrites: Isolation { oneIn(2) ? .serializable : .readCommitted }
+
+    /// Reads a register, with a lock or on the strength of the isolation, and writes it.
+    func compareAndSet(_ key: Int) async {
+        let bytes = WorkloadKeys.register(key)
+        let value = cluster.newValue()
+        let isLocking = oneIn(3)
+        let isolation = isLocking ? anyIsolation : oneIn(2) ? .serializable : .snapshot
+        var seen: Int?
+        invoke(.compareAndSet(key: key, expected: nil, new: value))
+        do {
+            try await database(ofRegister: key).write(options(isolation)) { transaction in
+                seen =
+                    isLocking
+                    ? try await transaction.getForUpdate(bytes, as: Int.self)
+                    : try await transaction.get(bytes, as: Int.self)
+                if isLocking { await hesitate() }
+                try await transaction.put(bytes, value)
+            }
+            complete(.ok, .compareAndSet(key: key, expected: seen, new: value))
+        } catch {
+            complete(ending(error), .compareAndSet(key: key, expected: seen, new: value))
+        }
+    }
+
+    // MARK: Accounts
+
+    private func twoAccounts() -> (from: KeyBytes, to: KeyBytes) {
+        let from = below(WorkloadKeys.accounts)
+        let to = (from + 1 + below(WorkloadKeys.accounts - 1)) % WorkloadKeys.accounts
+        return (WorkloadKeys.account(from), WorkloadKeys.account(to))
+    }
+
+    /// Moves money on the strength of what was read.
+    func transfer() async {
+        let (from, to) = twoAccounts()
+        let amount = below(30)
+        let isolation: Isolation = oneIn(2) ? .serializable : .snapshot
+        do {
+            try await database.write(options(isolation)) { transaction in
+                let giving = try await transaction.get(from, as: Int.self) ?? 0
+                let taking = try await transaction.get(to, as: Int.self) ?? 0
+                try await transaction.put(from, giving - amount)
+                try await transaction.put(to, taking + amount)
+            }
+        } catch {
+            expect(error)
+        }
+    }
+
+    /// Moves money on the strength of locks, whatever the isolation: one after the other, so that
+    /// transfers may deadlock, and the first one twice: what was read under it counts, which a break
+    /// in between would make wrong. What a savepoint takes back never shows.
+    func lockedTransfer() async {
+        let (from, to) = twoAccounts()
+        let amount = below(30)
+        do {
+            let isolation = oneIn(4) ? anyIsolation : .readCommitted
+            let transaction = try begin(options(isolation))
+            do {
+                let first = try await transaction.lock([from], .exclusive, oneIn(4) ? .fail : .wait)
+                await hesitate()
+                let savepoint = try transaction.savepoint()
+                try transaction.write(to, (-1_000_000).steleBytes)
+                if oneIn(2) { _ = try await transaction.get([to]) }
+                transaction.rollback(to: savepoint)
+                let both = try await transaction.lock(
+                    [from, to], .exclusive, oneIn(4) ? .fail : .wait)
+                let giving = WorkloadKeys.decode(first[0].value) ?? 0
+                let taking = WorkloadKeys.decode(both[1].value) ?? 0
+                try transaction.write(from, (giving - amount).steleBytes)
+                try transaction.write(to, (taking + amount).steleBytes)
+                if oneIn(2) { await hesitate() }
+                try await transaction.commit()
+            } catch {
+                abandon(transaction)
+                throw error
+            }
+        } catch {
+            expect(error)
+        }
+    }
+
+    /// No money appears or vanishes, in whichever way the accounts are read.
+    func checkTotal() async {
+        let keys = WorkloadKeys.allAccounts
+        do {
+            let balances: [Int?]
+            switch below(4) {
+            case 0:
+                balances = try await database.read { transaction in
+                    var balances: [Int?] = []
+                    for key in keys {
+                        if oneIn(4) { await pause() }
+                        balances.append(try await transaction.get(key, as: Int.self))
+                    }
+                    return balances
+                }
+            case 1:
+                balances = try await database.read { transaction in
+                    var balances: [Int?] = []
+                    for try await entry in transaction.scan(prefix: Key("account")) {
+                        balances.append(try entry.value(as: Int.self))
+                    }
+                    return balances
+                }
+            case 2:
+                let transaction = try begin(options(.readCommitted))
+                defer { abandon(transaction) }
+                balances = try await transaction.lock(keys, .shared, .wait)
+                    .map { WorkloadKeys.decode($0.value) }
+            default:
+                let transaction = try begin(options(.readCommitted))
+                defer { abandon(transaction) }
+                let locked = try await transaction.lock(
+                    [keys[0]], .exclusive, .wait, reading: Array(keys.dropFirst()))
+                balances = locked.map { WorkloadKeys.decode($0.value) }
+            }
+            cluster.result.counts.snapshots += 1
+            let total = balances.reduce(0) { $0 + ($1 ?? 0) }
+            if total != WorkloadKeys.accounts * WorkloadKeys.openingBalance {
+                cluster.fail("the accounts \(balances.map { $0 ?? -1 }) add up to \(total)")
+            }
+        } catch {
+            expect(error)
+        }
+    }
+}

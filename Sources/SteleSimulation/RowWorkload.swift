@@ -1,0 +1,188 @@
+import SteleAPI
+import SteleBase
+
+/// Rows whose invariants no single key can keep: they need ranges validated, locks that are shared,
+/// locks that are skipped, and expectations.
+extension ClientOperation {
+    // MARK: Groups: no phantoms
+
+    private static let group = Key("row").keyBytes
+
+    /// Adds a row if there is none, and takes it out if there is: there is never more than one,
+    /// which only the validation of what was scanned can see to.
+    func changeGroup() async {
+        if oneIn(5) { return await checkGroup() }
+        let number = cluster.newValue()
+        let isReverse = oneIn(2)
+        do {
+            let count = try await database.write(options(.serializable)) { transaction in
+                var rows: [KeyBytes] = []
+                for try await entry in transaction.scan(prefix: Self.group, reverse: isReverse) {
+                    rows.append(entry.key)
+                }
+                await cluster.sleep(cluster.clientRandom.uniform(100...40_000))
+                if let row = rows.first {
+                    try await transaction.delete(row)
+                } else {
+                    try await transaction.put(Self.group + Key(number).keyBytes, number)
+                }
+                return rows.count
+            }
+            if count > 1 { cluster.fail("a group of one row has \(count)") }
+        } catch {
+            expect(error)
+        }
+    }
+
+    /// Looks at the group in a snapshot.
+    func checkGroup() async {
+        do {
+            let transaction = try begin(
+                TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
+            defer { abandon(transaction) }
+            let count = try await rows(of: Self.group, transaction).count
+            if count > 1 { cluster.fail("a group of one row has \(count)") }
+            cluster.result.counts.scans += 1
+        } catch {
+            expect(error)
+        }
+    }
+
+    /// The keys of all rows behind a prefix, by pages of two.
+    private func rows(
+        of prefix: KeyBytes, _ transaction: any TransactionBackend
+    ) async throws -> [KeyBytes] {
+        var keys: [KeyBytes] = []
+        var rest: KeyRange? = KeyRange(prefix: prefix)
+        let isReverse = oneIn(2)
+        while let range = rest {
+            let page = try await transaction.scan(range, limit: 2, reverse: isReverse)
+            keys += page.rows.map { Array($0.key) }
+            rest = page.rest
+        }
+        return keys
+    }
+
+    // MARK: Families: shared locks
+
+    /// Adds a child under a shared lock of its parent, or removes a parent with its children under
+    /// an exclusive one: no child is ever without its parent, though all reads are committed ones.
+    func changeFamily() async {
+        let family = below(2)
+        let parent = Key("parent", family).keyBytes
+        let child = Key("child", family, cluster.newValue()).keyBytes
+        do {
+            if oneIn(4) { return try await checkFamilies() }
+            let transaction = try begin(options(.readCommitted))
+            do {
+                if oneIn(3) {
+                    _ = try await transaction.lock([parent], .exclusive, oneIn(3) ? .fail : .wait)
+                    transaction.beginStatement()
+                    let children = try await rows(of: Key("child", family).keyBytes, transaction)
+                    for key in children { try transaction.write(key, nil) }
+                    try transaction.write(parent, nil)
+                } else {
+                    let isThere = try await transaction.lock([parent], .shared, .wait)[0].value
+                    if isThere == nil {
+                        _ = try await transaction.lock([parent], .exclusive, .wait)
+                        try transaction.write(parent, [1])
+                    }
+                    await hesitate()
+                    try transaction.write(child, [1])
+                }
+                try await transaction.commit()
+            } catch {
+                abandon(transaction)
+                throw error
+            }
+        } catch {
+            expect(error)
+        }
+    }
+
+    func checkFamilies() async throws {
+        let transaction = try begin(
+            TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
+        defer { abandon(transaction) }
+        for family in 0..<2 {
+            let children = try await rows(of: Key("child", family).keyBytes, transaction)
+            let parent = try await transaction.get([Key("parent", family).keyBytes])[0]
+            if parent == nil, !children.isEmpty {
+                cluster.fail("\(children.count) children of family \(family) have no parent")
+            }
+        }
+        cluster.result.counts.scans += 1
+    }
+
+    // MARK: A queue: locks that are skipped or refused
+
+    /// Adds a job, or takes one that nobody else is taking: each is taken once.
+    func useQueue() async {
+        do {
+            if oneIn(2) {
+                return try await database.put(Key("job", cluster.newValue()), 1)
+            }
+            let transaction = try begin(options(.readCommitted))
+            do {
+                let page = try await transaction.scan(
+                    KeyRange(prefix: Key("job").keyBytes), limit: 3, reverse: false)
+                let keys = page.rows.map { Array($0.key) }
+                let locked = try await transaction.lock(
+                    keys, .exclusive, oneIn(4) ? .fail : .skip)
+                guard let place = locked.firstIndex(where: { $0.isLocked && $0.value != nil })
+                else { return abandon(transaction) }
+                await hesitate()
+                try transaction.write(keys[place], nil)
+                try await transaction.commit()
+                if !cluster.workload.takenJobs.insert(keys[place]).inserted {
+                    cluster.fail("job \(keys[place].keyDescription) was taken twice")
+                }
+            } catch {
+                abandon(transaction)
+                throw error
+            }
+        } catch {
+            expect(error)
+        }
+    }
+
+    // MARK: Stamps: expectations
+
+    /// Writes what belongs to the version that the client believes in, on condition that it is still
+    /// that version, or begins a new version: both keys are always of the same one.
+    func stamp() async {
+        let version = Key("version").keyBytes
+        let content = Key("content").keyBytes
+        let believed = cluster.workload.believedStamp
+        do {
+            if oneIn(3) {
+                try await database.write(options(.serializable)) { transaction in
+                    let next = (try await transaction.get(version, as: Int.self) ?? 0) + 1
+                    try await transaction.put(version, next)
+                    try await transaction.put(content, next)
+                }
+            } else if oneIn(2) {
+                let transaction = try begin(options(.readCommitted))
+                do {
+                    try transaction.expect(version, believed == 0 ? nil : believed.steleBytes)
+                    try transaction.write(content, believed.steleBytes)
+                    try await transaction.commit()
+                } catch {
+                    abandon(transaction)
+                    throw error
+                }
+            } else {
+                let (now, of) = try await database.read { transaction in
+                    (
+                        try await transaction.get(version, as: Int.self) ?? 0,
+                        try await transaction.get(content, as: Int.self) ?? 0
+                    )
+                }
+                if now != of { cluster.fail("content of version \(of) is under version \(now)") }
+                cluster.workload.believedStamp = now
+            }
+        } catch {
+            expect(error)
+        }
+    }
+}
