@@ -170,8 +170,6 @@ final class NodeAssembly: @unchecked Sendable {
         }
         try SystemClocks.checkWall()
         var random = SystemRandomNumberGenerator()
-        var clocks = SystemClocks()
-        let now = clocks.read()
         var settings = NodeCoreConfiguration(
             node: identity.node, tablets: tablets, members: membership.nodes.map(\.node),
             seed: random.next())
@@ -179,8 +177,8 @@ final class NodeAssembly: @unchecked Sendable {
         settings.nodeLogBytes = configuration.nodeLogBytes
         let core = try NodeCore(
             configuration: settings,
-            engine: opened.engine, recovered: opened.recovered, monotonic: now.monotonic,
-            physical: now.physical)
+            engine: opened.engine, recovered: opened.recovered,
+            monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall())
         numbers.start(node: identity.node, at: core.firstTransaction)
         let isDurable = host.start(
             core: core, log: opened.log, engine: opened.engine, transport: transport
@@ -290,14 +288,16 @@ final class NodeAssembly: @unchecked Sendable {
         }
         infos[identity.node] = introduction().info
         return host.withCore { core in
-            StatusReport(
+            let clocks = core.clockReport
+            return StatusReport(
                 cluster: membership.cluster,
                 nodes: membership.nodes.map { member in
                     let info = infos[member.node]
                     return StatusReport.Node(
                         id: member.node, address: member.address, postgres: info?.postgres ?? "",
                         pid: info?.pid ?? 0, isLive: core.isLive(member.node),
-                        locality: info?.locality ?? "")
+                        locality: info?.locality ?? "", clock: clocks.status(of: member.node),
+                        isOutdated: core.isRefused(member.node))
                 },
                 tablets: core.configuration.tablets.map { descriptor in
                     StatusReport.Tablet(

@@ -1,5 +1,4 @@
 import SteleAPI
-import SteleClock
 
 #if canImport(Glibc)
     import Glibc
@@ -8,19 +7,7 @@ import SteleClock
 #endif
 
 /// The machine's clocks, read only here.
-struct SystemClocks {
-    private var physicalClock: PhysicalClock
-
-    init() {
-        physicalClock = PhysicalClock(monotonic: Self.monotonic(), wall: Self.wall())
-    }
-
-    /// Microseconds of the monotonic clock, and physical time in microseconds since 1970.
-    mutating func read() -> (monotonic: UInt64, physical: UInt64) {
-        let monotonic = Self.monotonic()
-        return (monotonic, physicalClock.read(monotonic: monotonic, wall: Self.wall()))
-    }
-
+enum SystemClocks {
     /// Microseconds of a clock that never jumps and counts suspension too.
     static func monotonic() -> UInt64 {
         #if canImport(Glibc)
@@ -30,12 +17,12 @@ struct SystemClocks {
         #endif
     }
 
-    /// Microseconds since 1970.
+    /// Microseconds since 1970; what is before counts as 1970, and there is no end.
     static func wall() -> UInt64 { read(CLOCK_REALTIME) }
 
     /// Refuses a wall clock for which there are no timestamps: their 52 bits of microseconds end in
-    /// the year 2112. A node must not begin its history there; one that runs follows a clock that
-    /// is set by 1,000 parts per million at most, so it does not get there.
+    /// the year 2112. A node must not begin its history there; one that runs does not follow a
+    /// clock that is set so late.
     static func check(wallSeconds: Int) throws(SteleError) {
         guard (0..<latestSeconds).contains(wallSeconds) else {
             throw SteleError(
@@ -58,7 +45,7 @@ struct SystemClocks {
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
         clock_gettime(clock, &time)
-        let seconds = UInt64(min(max(time.tv_sec, 0), latestSeconds))
+        let seconds = UInt64(min(max(time.tv_sec, 0), 1 << 43))
         return seconds * 1_000_000 + UInt64(time.tv_nsec) / 1_000
     }
 }

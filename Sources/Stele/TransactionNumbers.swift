@@ -43,6 +43,10 @@ final class TransactionNumbers: Sendable {
                 return .failure(
                     SteleError(.notInitialized, "the node does not belong to a cluster yet"))
             }
+            guard state.bound > 0 else {
+                return .failure(
+                    SteleError(.unavailable, "the node is starting: its log is not written yet"))
+            }
             guard state.next < state.bound else {
                 return .failure(
                     SteleError(.overloaded, "the log is too slow to number transactions"))

@@ -26,6 +26,8 @@ package struct OffsetMonitor: Sendable {
         var lowest: Int64
         var highest: Int64
         var at: UInt64
+        /// When the peer was asked: the reading is no older.
+        var askedAt: UInt64
     }
 
     package enum Verdict: Hashable, Sendable {
@@ -46,7 +48,7 @@ package struct OffsetMonitor: Sendable {
     /// How far two clocks may drift apart, in parts per million: each follows its wall clock with
     /// up to 1,000, on an oscillator that is off by up to 200.
     package let driftPerMillion: UInt64
-    /// How old the readings may be that the verdict counts, in microseconds.
+    /// How old the readings may be that the verdict counts, in microseconds since the question.
     package let maximumAge: UInt64
     /// One a peer.
     private var readings: [Reading] = []
@@ -80,12 +82,17 @@ package struct OffsetMonitor: Sendable {
         let drift = widening(receivedAt - sentAt)
         let new = Reading(
             peer: peer, lowest: peerClock - own - roundTrip - drift,
-            highest: peerClock - own + drift, at: receivedAt)
+            highest: peerClock - own + drift, at: receivedAt, askedAt: sentAt)
         guard let place = readings.firstIndex(where: { $0.peer == peer }) else {
             return readings.append(new)
         }
-        // Both hold; but if they exclude each other, one of the clocks was set, and what was known
-        // of it is void.
+        guard sentAt >= readings[place].askedAt else { return }
+        // Both hold. But a clock may be set once what it showed counts no more; and if they exclude
+        // each other, one was, and what was known of it is void.
+        guard receivedAt <= readings[place].askedAt + maximumAge else {
+            readings[place] = new
+            return
+        }
         let old = bounds(of: readings[place], at: receivedAt)
         let isDisjoint = new.lowest > old.highest || new.highest < old.lowest
         readings[place] = new
@@ -94,8 +101,21 @@ package struct OffsetMonitor: Sendable {
         readings[place].highest = min(new.highest, old.highest)
     }
 
+    /// The own clock was set, forward if `step` is positive; the others were not.
+    package mutating func ownClockWasSet(by step: Int64) {
+        for index in readings.indices {
+            readings[index].lowest -= step
+            readings[index].highest -= step
+        }
+    }
+
     /// Drops what is known of a peer, because it started anew.
     package mutating func forget(_ peer: NodeID) { readings.removeAll { $0.peer == peer } }
+
+    /// Whether a peer has shown its clock lately enough that the verdict counts it.
+    package func hasHeard(_ peer: NodeID, at monotonic: UInt64) -> Bool {
+        readings.contains { $0.peer == peer && monotonic <= $0.askedAt + maximumAge }
+    }
 
     /// Within what bounds the offset of a peer's clock is now; nil if nothing is known.
     package func offset(of peer: NodeID, at monotonic: UInt64) -> ClosedRange<Int64>? {
@@ -113,7 +133,7 @@ package struct OffsetMonitor: Sendable {
         var claims = [own]
         var heard = 1
         var contradicting = 0
-        for reading in readings where monotonic <= reading.at + maximumAge {
+        for reading in readings where monotonic <= reading.askedAt + maximumAge {
             heard += 1
             let (lowest, highest) = bounds(of: reading, at: monotonic)
             if lowest > 2 * ownRadius || highest < -2 * ownRadius { contradicting += 1 }

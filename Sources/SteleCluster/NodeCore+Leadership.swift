@@ -4,13 +4,6 @@ import SteleTablet
 
 /// What leases allow: whom a tablet may vote for, whom it stands by, and how far it may serve.
 extension NodeCore {
-    /// Whether timestamps of this run cannot collide with those of an earlier one.
-    package var isClockUsable: Bool { durableRecord != nil && clockWait == 0 }
-
-    /// Microseconds until physical time passes what an earlier run may have given. Usually less than
-    /// a second; more where the wall clock was set back between the runs.
-    package var clockWait: UInt64 { physicalFloor - min(physicalFloor, clock.physical) }
-
     func refreshLease(_ index: Int) {
         let tablet = tablets[index]
         let term = tablet.group.term
@@ -32,7 +25,7 @@ extension NodeCore {
     func setVotePermission(_ index: Int) {
         releaseStand(index)
         let tablet = tablets[index]
-        tablet.group.mayLead = isClockConfirmed && !isDiskSlow && !isStopping
+        tablet.group.mayLead = isClockConfirmed && isClockUsable && !isDiskSlow && !isStopping
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody

@@ -108,23 +108,25 @@ extension NodeCore {
 
     /// Keeps the record on disk ahead of what the clock and the numbering of transactions will need.
     ///
-    /// As long as physical time has not passed the bound of an earlier run, the hybrid clock stands at
-    /// that bound and gives nothing, so it needs nothing above: otherwise each of several short runs
-    /// would put off the next one for another second.
+    /// As long as physical time has not passed what was promised before it was set back, or by an
+    /// earlier run, the hybrid clock gives nothing, so it needs nothing above: otherwise each of
+    /// several short runs would put off the next one for another second. That of a node by itself
+    /// goes on, but while its time stands still it needs next to nothing.
     ///
-    /// And before the clock was confirmed it only needs what grants go by: a clock that stood an hour
-    /// ahead when the machine started, and was then set right, would make the next run wait an hour.
+    /// And while the clock is not confirmed it only needs what grants go by: a clock that stood an
+    /// hour ahead when the machine started, and was then set right, would make the next run wait an
+    /// hour.
     func renewRecord() {
-        let isTrusted = wasClockConfirmed || peers.isEmpty
-        var clockNeed = Timestamp(microseconds: isTrusted ? clock.physical : lentPhysical)
-        if clock.physical >= physicalFloor { clockNeed = max(clockNeed, clock.hybrid.last) }
-        clockNeed = clockNeed.advanced(byMicroseconds: 700_000)
+        var clockNeed = Timestamp(microseconds: isClockConfirmed ? clock.physical : lentPhysical)
+        if clockWait == 0 { clockNeed = max(clockNeed, clock.hybrid.last) }
+        let headroom: UInt64 = physicalClock.isHeld ? 1_000 : 700_000
+        clockNeed = clockNeed.advanced(byMicroseconds: headroom)
         let transactionNeed = transactionsUsed + 1 << 21
         guard requestedRecord.clockBound < clockNeed
             || requestedRecord.transactionBound < transactionNeed
         else { return }
         requestedRecord.clockBound = max(
-            requestedRecord.clockBound, clockNeed.advanced(byMicroseconds: 300_000))
+            requestedRecord.clockBound, clockNeed.advanced(byMicroseconds: headroom / 2))
         requestedRecord.transactionBound = max(
             requestedRecord.transactionBound, transactionsUsed + 1 << 22)
         effects.record = requestedRecord
@@ -133,9 +135,9 @@ extension NodeCore {
     /// The record of a node that stops in good order: its next run waits only until its clock has
     /// passed what this one granted to its peers, and not at all if it has none.
     package func finalRecord() -> NodeRecord {
-        NodeRecord(
-            boot: boot,
-            clockBound: max(clock.hybrid.last, peers.isEmpty ? .zero : leases.highestBound),
-            transactionBound: max(transactionsUsed, firstTransaction))
+        var record = requestedRecord
+        record.clockBound = promised
+        record.transactionBound = max(transactionsUsed, firstTransaction)
+        return record
     }
 }

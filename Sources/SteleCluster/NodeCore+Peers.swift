@@ -8,6 +8,9 @@ extension NodeCore {
     /// Takes in what one frame of a peer held.
     package func receive(_ messages: [PeerMessage], from node: NodeID) {
         guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
+        if case .run(let run, let own)? = messages.first,
+            !mayTakeIn(run, knowing: own, from: peer)
+        { return }
         outgoing[peer].lastHeard = clock.monotonic
         for message in messages { receive(message, from: node, peer) }
     }
@@ -18,20 +21,20 @@ extension NodeCore {
             noteBoot(heartbeat.boot, of: peer)
             noteReached(heartbeat.heard, by: peer)
             outgoing[peer].heard = heartbeat.sentAt
+            outgoing[peer].clock = heartbeat.clock
             guard isClockUsable else { return }
             guard reaches(peer) else {
                 return mark("cluster: no grant to a node that cannot be reached")
             }
-            // A clock that may be wrong must not lend its time to a leader's floor.
-            let reference =
-                isClockConfirmed ? clock.physical : min(clock.physical, heartbeat.physical)
+            let reference = timeToLend(for: heartbeat)
             lentPhysical = max(lentPhysical, reference)
             let grant = leases.grant(to: node, clock: clock, physical: reference)
             heartbeatReplies.append(
                 (
                     peer,
                     .init(
-                        sentAt: heartbeat.sentAt, epoch: grant.epoch, bound: grant.bound,
+                        sentAt: heartbeat.sentAt, epoch: grant.epoch,
+                        bound: reference > 0 ? grant.bound : .zero,
                         boot: boot, physical: 0)
                 ))
         case .heartbeatReply(var reply):
@@ -41,7 +44,7 @@ extension NodeCore {
                 return mark("cluster: a grant to an earlier run is void")
             }
             leases.receive(reply, from: node)
-            clockReadings.append((node, reply.sentAt, reply.physical))
+            if reply.physical > 0 { clockReadings.append((node, reply.sentAt, reply.physical)) }
         case .raft(let id, let message, let epoch):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }),
                 tablets[index].descriptor.node(of: message.from) == node,
@@ -63,6 +66,7 @@ extension NodeCore {
             leadershipEnded(index, of: node, in: term)
         case .request(let header, let request): handleForwarded(request, header, from: node)
         case .reply(let attempt, let reply): complete(attempt, reply, from: node)
+        case .run: break
         }
     }
 
@@ -101,7 +105,8 @@ extension NodeCore {
 
     func heartbeat() {
         var heartbeat = PeerMessage.Heartbeat(
-            sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical, heard: 0)
+            sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical, heard: 0,
+            clock: clockStanding)
         for peer in outgoing.indices {
             heartbeat.heard = outgoing[peer].heard
             outgoing[peer].messages.append(.heartbeat(heartbeat))

@@ -160,8 +160,10 @@ extension NodeCore {
 
     private var whyNoLeader: String {
         let text = "no leader with a majority could be reached in time"
-        guard clockWait > 0 else { return text }
-        return text + "; this node's clock is \(clockWait / 1000) ms behind its last run's"
+        if clockWait > 0 {
+            return text + "; this node's clock is \(clockWait / 1000) ms behind what it gave before"
+        }
+        return isClockDoubtful ? text + "; other nodes' clocks contradict this one's" : text
     }
 
     /// Requests that were sent to `node` will not be answered.

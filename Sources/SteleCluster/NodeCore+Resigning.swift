@@ -49,9 +49,11 @@ extension NodeCore {
     /// its peers show next decides.
     func judgeLeaderships() {
         clockVerdict = clockMonitor.verdict(at: clock.monotonic)
+        noteDoubt()
         let isDiskWorse = isDiskWorse
         if isDiskWorse { mark("cluster: a leader resigns because its disk hangs") }
-        let mustResign = isClockDoubtful || isDiskWorse || isStopping
+        let isClockBad = isClockDoubtful || clockWait > 0
+        let mustResign = isClockBad || isDiskWorse || isStopping
         for index in tablets.indices where tablets[index].group.isLeader {
             let group = tablets[index].group
             let hasResigned = states[index].resignedTerm == group.term

@@ -17,9 +17,15 @@ package struct NodeCoreConfiguration: Sendable {
     package var leaseDuration: UInt64 = 350_000
     package var grantDuration: UInt64 = 400_000
     package var maximumClockOffset: UInt64 = 250_000
+    /// By how much physical time is moved towards the wall clock while peers confirm it, in parts
+    /// per million; ``OffsetMonitor`` allows for that much.
+    package var clockSlewPerMillion: UInt64 = 1_000
     /// How far ahead of this node's clock a timestamp of a request may be: as far as a leader may
     /// have served on the strength of a grant, and new leaders do begin there.
     package var toleratedLead: UInt64 { 2 * maximumClockOffset + leaseDuration }
+    /// How long a peer may go by a clock reading that it was shown, until it judges its clock anew,
+    /// by its own monotonic clock.
+    var clockReliance: UInt64 { (grantDuration + tickInterval) * 102 / 100 }
     /// An election starts after this many ticks without a leader, or up to twice as many.
     package var electionTicks = 5
     /// Bytes applied and not flushed that call for a flush.
@@ -45,7 +51,7 @@ package struct NodeCoreConfiguration: Sendable {
 
 /// A node without its IO: tablets, leases, routing, in one synchronous turn over all of them.
 ///
-/// The host calls ``beginTurn(monotonic:physical:)``, hands in what has arrived, calls
+/// The host calls ``beginTurn(monotonic:wall:)``, hands in what has arrived, calls
 /// ``endTurn(monotonic:)`` and carries out the effects: one record for the log, one frame per peer,
 /// the replies. The same inputs give the same effects, always.
 ///
@@ -102,16 +108,16 @@ package final class NodeCore {
     /// Added to the times that peers echo, and when this run began: an echo of an earlier run, whose
     /// clock may have stood elsewhere, then lies outside of this one.
     let echoMark: UInt64
+    /// See ``NodeRun/mark``.
+    let runMark: UInt64
     let startedAt: UInt64
+    var physicalClock: PhysicalClock
     /// Judges this node's clock by its peers' clocks; the verdict is of the last tick or reading.
     var clockMonitor: OffsetMonitor
-    package internal(set) var clockVerdict: OffsetMonitor.Verdict {
-        didSet { if isClockConfirmed { wasClockConfirmed = true } }
-    }
-    /// Whether the clock was confirmed in this run; a node by itself has nobody to ask.
-    var wasClockConfirmed = false
-    /// The highest physical time, of this clock or a peer's, that grants went by before that.
+    package internal(set) var clockVerdict: OffsetMonitor.Verdict
+    /// The highest physical time, of this clock or a peer's, that grants went by.
     var lentPhysical: UInt64 = 0
+    var clockDoubt = ClockDoubt()
     /// What peers' clocks showed in answers that came in this turn.
     var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
     /// Answers to heartbeats of this turn, which leave with the time of its end.
@@ -123,8 +129,6 @@ package final class NodeCore {
     private var nextTick: UInt64
     /// Until then nobody is voted for: an earlier run of this node may have granted leases.
     let quietUntil: UInt64
-    /// Physical time must pass this before the clock may be used: it is what an earlier run gave.
-    let physicalFloor: UInt64
     var isFlushing = false
     /// The node is about to stop and leads nothing any more.
     var isStopping = false
@@ -137,33 +141,42 @@ package final class NodeCore {
     /// How long reads for a peer wait that does not take what it was sent, in microseconds.
     private static let congestionDelay: UInt64 = 5_000
 
-    /// - Throws: ``DecodingError`` when the recovered node record cannot be read.
+    /// - Parameter wall: the wall clock, in microseconds since 1970.
+    /// - Throws: ``DecodingError`` when the recovered node record cannot be read, ``EngineError``
+    ///   when it says that the directory is an older copy, or log and store do not fit.
     package init(
         configuration: NodeCoreConfiguration, engine: any StorageEngine, recovered: RecoveredLog,
-        monotonic: UInt64, physical: UInt64
+        monotonic: UInt64, wall: UInt64
     ) throws {
         self.configuration = configuration
         self.engine = engine
         let earlier = try recovered.nodeRecord.map { bytes in try NodeRecord(bytes: bytes) }
+        if earlier?.isOutdated == true { throw Self.outdated }
         boot = (earlier?.boot ?? 0) + 1
         let bound = earlier?.clockBound ?? .zero
+        peers = configuration.members.filter { $0 != configuration.node }
+        physicalClock = PhysicalClock(
+            monotonic: monotonic, wall: wall, standing: peers.isEmpty ? .alone : .unheard,
+            promised: bound.microseconds, reliance: configuration.clockReliance,
+            slewPerMillion: configuration.clockSlewPerMillion)
         clock = TurnClock(
-            monotonic: monotonic, physical: physical,
+            monotonic: monotonic, physical: physicalClock.reading,
             hybrid: HybridClock(
                 startingAbove: bound,
                 toleranceMicroseconds: configuration.toleratedLead))
-        physicalFloor = bound.microseconds
         quietUntil = earlier == nil ? 0 : monotonic + configuration.grantDuration
         firstTransaction = max(earlier?.transactionBound ?? 0, 1)
         transactionsUsed = firstTransaction
-        requestedRecord = NodeRecord(
-            boot: boot, clockBound: bound, transactionBound: firstTransaction)
+        var record =
+            earlier ?? NodeRecord(boot: 0, clockBound: bound, transactionBound: 0)
+        record.boot = boot
+        record.transactionBound = firstTransaction
+        requestedRecord = record
         leases = LeaseTable(
             boot: boot, highestBound: bound, leaseMicroseconds: configuration.leaseDuration,
             grantMicroseconds: configuration.grantDuration,
             maximumOffsetMicroseconds: configuration.maximumClockOffset)
-        peers = configuration.members.filter { $0 != configuration.node }
-        outgoing = peers.map { PeerOutbox(node: $0) }
+        outgoing = peers.map { PeerOutbox(node: $0, run: record.run(of: $0)) }
         nextTick = monotonic
         turnBegan = monotonic
         clockMonitor = OffsetMonitor(
@@ -174,6 +187,7 @@ package final class NodeCore {
         var random = SeededRandom(seed: configuration.seed)
         lastRequest = random.next() >> 1
         echoMark = random.next()
+        runMark = random.next()
         startedAt = monotonic
         tablets = try Self.makeTablets(
             configuration, engine: engine, recovered: recovered, clock: clock, random: &random)
@@ -195,11 +209,11 @@ package final class NodeCore {
     package var workOfTurn: Int { work.cost }
 
     /// Begins a turn: sets the time, and does what is due by it.
-    package func beginTurn(monotonic: UInt64, physical: UInt64) {
-        clock.monotonic = max(clock.monotonic, monotonic)
-        clock.physical = max(clock.physical, physical)
-        turnBegan = clock.monotonic
+    ///
+    /// - Parameter wall: the wall clock, in microseconds since 1970; it may jump.
+    package func beginTurn(monotonic: UInt64, wall: UInt64) {
         effects = NodeEffects()
+        readClocks(monotonic: monotonic, wall: wall)
         isEngineBusy = false
         work.begin()
         renewRecord()
@@ -235,7 +249,9 @@ package final class NodeCore {
         requestFlush()
         tellEndedLeaderships()
         sendHeartbeatReplies()
+        effects.failure = effects.failure ?? outdatedFailure
         for index in outgoing.indices where !outgoing[index].messages.isEmpty {
+            outgoing[index].messages.insert(introduction(to: index), at: 0)
             effects.messages.append(outgoing[index])
             outgoing[index].messages.removeAll(keepingCapacity: true)
             outgoing[index].backlog += outgoing[index].added

@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleEngine
 import SteleRaft
 import SteleTablet
@@ -23,6 +24,8 @@ package struct NodeEffects {
     package var work = 0
     /// What did the most of it; nil if no tablet did anything.
     package var longestPiece: TurnWork.Piece?
+    /// What an operator should know, in order.
+    package var notices: [NodeNotice] = []
     /// The store failed: the node must stop.
     package var failure: EngineError?
     /// Replicas that from now on lack what the log no longer holds: a leader tells of any, a node of
@@ -47,8 +50,13 @@ package struct PeerOutbox: Sendable {
     var reachedAt: UInt64 = 0
     /// What the peer's newest heartbeat is named; 0 if none has come.
     var heard: UInt64 = 0
+    /// What it last said that its peers say of its clock.
+    var clock = ClockStanding.unheard
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
+    /// The latest run that was heard of, and the number of an earlier one that turned up after it.
+    var run: NodeRun?
+    var refusedBoot: UInt64?
     /// What waits for the network on the way there, and what requests of this turn add.
     var backlog = 0
     var added = 0
@@ -58,7 +66,10 @@ package struct PeerOutbox: Sendable {
     /// Whether nothing large should be added to what waits.
     var isCongested: Bool { backlog + added > Limits.peerBacklogBytes }
 
-    init(node: NodeID) { self.node = node }
+    init(node: NodeID, run: NodeRun?) {
+        self.node = node
+        self.run = run
+    }
 }
 
 /// Entries that are wanted from disk: `from ..< upTo`, as many as fit, but at least one.

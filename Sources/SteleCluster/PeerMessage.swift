@@ -20,6 +20,9 @@ package enum PeerMessage: Sendable {
     case notLeading(TabletID, Term)
     case request(RequestHeader, TabletRequest)
     case reply(RequestAttempt, TabletReply)
+    /// The sender's run, and the latest one of the receiver that it has heard of: the first message
+    /// of every frame.
+    case run(NodeRun, yours: NodeRun?)
 
     package struct Heartbeat: Hashable, Sendable {
         /// The sender's monotonic clock, plus a number of its run; echoed in the reply.
@@ -30,6 +33,8 @@ package enum PeerMessage: Sendable {
         package var physical: UInt64
         /// `sentAt` of the receiver's newest heartbeat that the sender has got; 0 if there is none.
         package var heard: UInt64
+        /// What its peers say of it.
+        package var clock = ClockStanding.unheard
     }
 
     /// A lease grant, counted from when the heartbeat was sent.
@@ -39,7 +44,8 @@ package enum PeerMessage: Sendable {
         /// Nothing may be served or written above this on the strength of the grant.
         package var bound: Timestamp
         package var boot: UInt64
-        /// The sender's physical clock, read after the heartbeat had arrived.
+        /// The sender's physical clock, read after the heartbeat had arrived; 0 if it is about to be
+        /// set, and nobody is to go by it.
         package var physical: UInt64
 
         package init(
@@ -77,6 +83,7 @@ extension PeerMessage {
             writer.writeVarint(heartbeat.boot)
             writer.write(heartbeat.physical)
             writer.write(heartbeat.heard)
+            writer.write(heartbeat.clock.rawValue)
         case .heartbeatReply(let reply):
             writer.write(UInt8(2))
             writer.write(reply.sentAt)
@@ -116,6 +123,11 @@ extension PeerMessage {
             writer.write(UInt8(6))
             attempt.encode(into: &writer)
             reply.encode(into: &writer)
+        case .run(let run, let yours):
+            writer.write(UInt8(9))
+            writer.write(run: run)
+            writer.write(yours != nil)
+            if let yours { writer.write(run: yours) }
         }
     }
 
@@ -126,10 +138,13 @@ extension PeerMessage {
             let sentAt = try reader.read(UInt64.self)
             let boot = try reader.readVarint()
             let physical = try reader.read(UInt64.self)
+            let heard = try reader.read(UInt64.self)
+            guard let clock = ClockStanding(rawValue: try reader.read(UInt8.self)) else {
+                throw DecodingError("no standing of a clock")
+            }
             self = .heartbeat(
                 Heartbeat(
-                    sentAt: sentAt, boot: boot, physical: physical,
-                    heard: try reader.read(UInt64.self)))
+                    sentAt: sentAt, boot: boot, physical: physical, heard: heard, clock: clock))
         case 2:
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()
@@ -161,6 +176,9 @@ extension PeerMessage {
         case 8:
             let tablet = TabletID(try reader.readVarint())
             self = .notLeading(tablet, try reader.readVarint())
+        case 9:
+            let run = try reader.readRun()
+            self = .run(run, yours: try reader.readBool() ? try reader.readRun() : nil)
         case 20:
             let tablet = TabletID(try reader.readVarint())
             var nodes: [NodeID] = []
@@ -178,11 +196,21 @@ extension ByteWriter {
         writeVarint(epoch.boot)
         writeVarint(epoch.counter)
     }
+
+    fileprivate mutating func write(run: NodeRun) {
+        writeVarint(run.boot)
+        write(run.mark)
+    }
 }
 
 extension ByteReader {
     fileprivate mutating func readEpoch() throws(DecodingError) -> GrantEpoch {
         let boot = try readVarint()
         return GrantEpoch(boot: boot, counter: try readVarint())
+    }
+
+    fileprivate mutating func readRun() throws(DecodingError) -> NodeRun {
+        let boot = try readVarint()
+        return NodeRun(boot: boot, mark: try read(UInt64.self))
     }
 }

@@ -16,11 +16,13 @@ struct Status: AsyncParsableCommand {
     }
 
     static func table(_ report: StatusReport) -> String {
-        var lines = ["node  address                postgres               pid      live"]
+        var lines = ["node  address                postgres               pid      live  clock"]
         for node in report.nodes {
             lines.append(
                 column("\(node.id.rawValue)", 6) + column(node.address, 23) + column(node.postgres, 23)
-                    + column("\(node.pid)", 9) + (node.isLive ? "yes" : "no"))
+                    + column("\(node.pid)", 9)
+                    + column(node.isOutdated ? "old" : node.isLive ? "yes" : "no", 6)
+                    + Self.clock(node.clock))
         }
         lines.append("")
         lines.append("tablet  leader  replicas       range")
@@ -45,6 +47,26 @@ struct Status: AsyncParsableCommand {
                     + "longest \(turns.longest) µs (\(turns.longestWork))")
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// Whether a clock is good, and if not, who says so and how far it is off.
+    private static func clock(_ clock: StatusReport.Clock) -> String {
+        var text =
+            switch clock.standing {
+            case .confirmed, .alone: "good"
+            case .doubted: "doubted"
+            case .unheard: "unknown"
+            }
+        if !clock.doubtedBy.isEmpty {
+            let doubters = clock.doubtedBy.map { "\($0.rawValue)" }.joined(separator: ",")
+            text += ", not that of \(doubters)"
+        }
+        if let offset = clock.offset, clock.standing == .doubted || !clock.doubtedBy.isEmpty {
+            let middle = offset.lowerBound + (offset.upperBound - offset.lowerBound) / 2
+            if middle != 0 { text += ", \(middle / 1_000) ms ahead" }
+        }
+        if clock.wait > 0 { text += ", waits for \(clock.wait / 1_000) ms" }
+        return text
     }
 
     private static func column(_ text: String, _ width: Int) -> String {

@@ -121,6 +121,17 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
         }
     }
 
+    /// Another engine with what a crash of this one would leave: a copy of the disk.
+    package func copyOfDisk() -> MemoryEngine {
+        let copy = MemoryEngine(checksHistory: checksHistory)
+        let image = state.withLock { $0.durable }
+        copy.state.withLock {
+            $0.durable = image
+            $0.current = image
+        }
+        return copy
+    }
+
     /// Same as ``crash()``: the engine can be used again, as a store that was just opened.
     package func close() { crash() }
 

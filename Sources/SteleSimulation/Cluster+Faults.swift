@@ -20,6 +20,8 @@ extension SimulatedCluster {
         }
         repeatFault(scenario.pauseInterval) { [self] in pause() }
         repeatFault(scenario.wrongClockInterval) { [self] in spoilClock() }
+        repeatFault(scenario.imageInterval) { [self] in putImageBack() }
+        repeatFault(scenario.clockJumpInterval) { [self] in jumpClock() }
         if scenario.absentAt > 0 { after(scenario.absentAt) { [self] in goAway() } }
     }
 
@@ -37,7 +39,7 @@ extension SimulatedCluster {
         }
     }
 
-    private func randomNode() -> SimulatedNode {
+    func anyNode() -> SimulatedNode {
         nodes[Int(faultRandom.below(UInt64(nodes.count)))]
     }
 
@@ -46,7 +48,7 @@ extension SimulatedCluster {
         let leaders = nodes.filter { node in
             node.core?.tablets.contains { $0.isServing } ?? false
         }
-        guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return randomNode() }
+        guard !leaders.isEmpty, !faultRandom.oneIn(3) else { return anyNode() }
         return leaders[Int(faultRandom.below(UInt64(leaders.count)))]
     }
 
@@ -159,7 +161,11 @@ extension SimulatedCluster {
         for node in nodes {
             node.pausedUntil = min(node.pausedUntil, now)
             if node.diskStallsUntil > now { endSync(node) }
-            node.clock.runAway(perMillion: 0, at: now)
+            if scenario.clockJumpInterval + scenario.wrongStart > 0 {
+                setRight(node)
+            } else {
+                node.clock.runAway(perMillion: 0, at: now)
+            }
             start(node)
             scheduleTurn(node, in: 0)
         }

@@ -27,10 +27,12 @@ extension SimulatedCluster {
         // them are lost, since they are not sent again as often as Raft's messages.
         for isOfClient in [true, false] {
             var part = ByteWriter()
-            for message in outbox.messages where message.isOfClient == isOfClient {
+            guard outbox.messages.dropFirst().contains(where: { $0.isOfClient == isOfClient })
+            else { continue }
+            outbox.messages.first?.encode(into: &part)
+            for message in outbox.messages.dropFirst() where message.isOfClient == isOfClient {
                 message.encode(into: &part)
             }
-            if part.bytes.isEmpty { continue }
             if !isOfClient {
                 sendLoosely(part.bytes, index)
             } else if networkRandom.below(8_000) < network.lossPerMille {
@@ -97,7 +99,8 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading: false
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading, .run:
+            false
         }
     }
 
@@ -116,6 +119,7 @@ extension PeerMessage {
         case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
+        case .run(let run, let yours): "run \(run.boot), yours \(yours?.boot ?? 0)"
         case .request(let header, let request):
             "request \(header.attempt.id).\(header.attempt.number) of \(request.transaction)"
                 + " for term \(header.term), \(header.passage)"

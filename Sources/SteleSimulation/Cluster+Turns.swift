@@ -34,7 +34,8 @@ extension SimulatedCluster {
         let monotonic = node.clock.monotonic(at: now)
         // The network takes whatever it is given.
         for peer in core.peers { core.setBacklog(0, of: peer) }
-        core.beginTurn(monotonic: monotonic, physical: node.clock.physical(at: now))
+        core.beginTurn(monotonic: monotonic, wall: node.clock.wall(at: now))
+        node.physicalError = Int64(core.clock.physical) - Int64(SimulatedClock.epoch + now)
         handIn(node, core)
         if !isHealed, scenario.turnStallOdds > 0, faultRandom.oneIn(scenario.turnStallOdds) {
             // The process stops here, and finds more input when it goes on, from some sources and
@@ -130,11 +131,13 @@ extension SimulatedCluster {
         if effects.work > Self.longestTurn {
             return fail("\(node.id) did \(effects.work / 1_000) µs of work in one turn")
         }
+        if effects.failure != nil, node.properDisk != nil { return refuseImage(of: node) }
         if let failure = effects.failure { return fail("\(node.id): store failed: \(failure)") }
         if let (token, batch) = effects.log { write(batch, token: token, node) }
         for outbox in effects.messages { send(outbox, from: node) }
         for fetch in effects.fetches { self.fetch(fetch, node) }
         if effects.flush { flush(node) }
+        for notice in effects.notices { noted(notice, node) }
         checkAfterTurn(node, core)
         for (token, reply) in effects.replies { answer(token, reply) }
         if effects.needsAnotherTurn || !node.inbox.isEmpty {

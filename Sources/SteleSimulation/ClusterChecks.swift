@@ -106,8 +106,9 @@ struct ClusterChecks {
     mutating func sent(
         _ message: PeerMessage, by node: SimulatedNode, _ cluster: SimulatedCluster
     ) {
+        // Who was given an old disk votes again; it is checked that this does not count.
         guard case .raft(let tablet, let raft, _) = message, raft.type == .voteResponse,
-            !raft.reject
+            !raft.reject, node.properDisk == nil
         else { return }
         let vote = Vote(tablet: tablet, replica: raft.from, term: raft.term)
         if let known = votes[vote], known != raft.to {
@@ -148,6 +149,7 @@ struct ClusterChecks {
         _ tablet: Tablet, of node: SimulatedNode, _ place: Int
     ) -> String? {
         let id = tablet.descriptor.id
+        if node.properDisk != nil { return nil }
         let last = seen[node.id]?[id] ?? 0
         guard tablet.applied.index >= last else {
             return "\(node.id): applied index of \(id) fell from \(last) to \(tablet.applied.index)"
@@ -267,10 +269,13 @@ extension ClusterChecks {
 extension SimulatedCluster {
     /// Looks at all replicas of a node after one of its turns.
     func checkAfterTurn(_ node: SimulatedNode, _ core: NodeCore) {
+        if node.properDisk != nil, core.tablets.contains(where: { $0.isServing }) {
+            return fail("\(node.id) serves with an old copy of its disk")
+        }
         for tablet in core.tablets {
             let (isNew, failure) = checks.look(at: tablet, of: node)
             if let failure { return fail(failure) }
-            if tablet.isServing, isClockWrong(node, core.configuration.maximumClockOffset) {
+            if isClockWrong(node, core) {
                 return fail("\(node.id) serves \(tablet.descriptor.id), but its clock is wrong")
             }
             guard isNew else { continue }
@@ -283,12 +288,14 @@ extension SimulatedCluster {
         }
     }
 
-    /// Whether a majority of all clocks is further from a node's clock than the maximum offset, and
-    /// so far that its monitor must have known for as long as any lease may last.
-    private func isClockWrong(_ node: SimulatedNode, _ maximumOffset: UInt64) -> Bool {
-        let own = node.clock.error(at: now)
-        let limit = maximumOffset + 100_000
-        let close = nodes.count { ($0.clock.error(at: now) - own).magnitude <= limit }
-        return close <= nodes.count / 2
+    /// Whether a node serves although its clock has been further than the maximum offset from those
+    /// of a majority for longer than what peers showed may count, and any lease last.
+    private func isClockWrong(_ node: SimulatedNode, _ core: NodeCore) -> Bool {
+        let limit = core.configuration.maximumClockOffset
+        let close = nodes.count { ($0.physicalError - node.physicalError).magnitude <= limit }
+        if close > nodes.count / 2 || !core.tablets.contains(where: { $0.isServing }) {
+            node.agreedAt = now
+        }
+        return now > node.agreedAt + core.configuration.grantDuration + 50_000
     }
 }

@@ -6,8 +6,9 @@ import SteleTransaction
 /// What a cluster owes its users **during** faults: nodes that are healthy and reach each other, and
 /// are a majority, serve whatever happens to the rest.
 ///
-/// A node is healthy while it runs, its disk syncs, its clock is right, and its replicas were not
-/// away for longer than the others' logs reach back. The check looks for
+/// A node is healthy while it runs, its disk syncs, its clock is right and not far behind what it
+/// promised while it was wrong, and its replicas were not away for longer than the others' logs
+/// reach back. The check looks for
 /// majorities that have been healthy, with all channels between them open, for ``patience``. Each of
 /// their nodes must have written to every tablet within that time: a probe locks a key of its own,
 /// waiting for as long as it takes, and commits. So a request that is never answered is a stall too,
@@ -63,7 +64,9 @@ extension SimulatedCluster {
 
     private func isFaulty(_ node: SimulatedNode) -> Bool {
         !node.isUp || node.pausedUntil > now || node.isTurnOpen || node.diskStallsUntil > now
-            || node.clock.isWrong || descriptors.indices.contains { isOutrun(node, $0) }
+            || node.properDisk != nil || node.clock.isWrong
+            || (node.core?.clockWait ?? 0) > 1_000_000
+            || descriptors.indices.contains { isOutrun(node, $0) }
     }
 
     /// Since when all of some nodes have been healthy and reached each other.

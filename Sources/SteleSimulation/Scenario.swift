@@ -30,6 +30,15 @@ public struct Scenario: Hashable, Sendable {
     public var pauseInterval: UInt64 = 0
     /// Of wall clocks that are set wrong at a restart or run away, of a minority at a time.
     public var wrongClockInterval: UInt64 = 0
+    /// How fast physical clocks follow; far more than nodes allow for makes clocks that run away.
+    public var clockSlewPerMillion: UInt64 = 1_000
+    /// Of wall clocks that jump, freeze or are set right while their nodes run, of any of them.
+    public var clockJumpInterval: UInt64 = 0
+    /// How long it may take until clocks are right that were wrong when their machines booted; 0 if
+    /// all were right.
+    public var wrongStart: UInt64 = 0
+    /// Of disks that are replaced by older copies of themselves, until their nodes find out.
+    public var imageInterval: UInt64 = 0
     /// When one of the nodes goes away, after the load has begun, and for how long; a length of 0 is
     /// for ever.
     public var absentAt: UInt64 = 0
@@ -42,7 +51,16 @@ public struct Scenario: Hashable, Sendable {
     /// Whether anything is certain to go wrong.
     public var hasFaults: Bool {
         crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
-            + wrongClockInterval + absentAt > 0
+            + wrongClockInterval + clockJumpInterval + imageInterval
+            + absentAt > 0
+    }
+
+    /// Whether clocks are all that goes wrong, so that they alone say when there must be service.
+    var demandsServiceByClocks: Bool {
+        clockJumpInterval + wrongStart > 0
+            && crashInterval + crashAllInterval + partitionInterval + resetInterval + pauseInterval
+                + wrongClockInterval + absentAt + turnStallOdds + disk.stallOdds == 0
+            && !network.isConnectionless
     }
 }
 
@@ -87,7 +105,8 @@ public struct DiskProfile: Hashable, Sendable {
 extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
-        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "disk", "absent",
+        "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "images", "disk",
+        "absent",
         "swarm",
     ]
 
@@ -106,12 +125,17 @@ extension Scenario {
         case "disk": scenario.disk.stallOdds = random.uniform(50...500)
         case "absent": scenario.drawAbsence(&random)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
+        case "images":
+            scenario.crashInterval = random.uniform(500_000...1_500_000)
+            scenario.imageInterval = random.uniform(200_000...600_000)
+        case "jumps": scenario.drawJumps(&random)
         case "swarm": scenario.drawSwarm(&random)
         default: break
         }
         // A majority has to agree once some clocks are wrong: the others stay within 80 percent of
         // the maximum offset of each other.
-        if scenario.wrongClockInterval > 0 {
+        if scenario.wrongClockInterval > 0 { scenario.clockSlewPerMillion = 300_000 }
+        if scenario.wrongClockInterval + scenario.clockJumpInterval > 0 {
             scenario.clocks.offset = min(scenario.clocks.offset, 90_000)
         }
         return scenario
@@ -141,7 +165,7 @@ extension Scenario {
         }
         var families = 0
         while families < 2 {
-            for family in 0..<7 where random.oneIn(2) {
+            for family in 0..<9 where random.oneIn(2) {
                 families += 1
                 switch family {
                 case 0: drawCrashes(&random)
@@ -150,6 +174,10 @@ extension Scenario {
                 case 3: resetInterval = random.uniform(200_000...1_500_000)
                 case 4: disk.stallOdds = random.uniform(50...500)
                 case 5: wrongClockInterval = random.uniform(600_000...3_000_000)
+                case 6: if random.oneIn(2) { drawJumps(&random) }
+                case 7:
+                    drawCrashes(&random)
+                    imageInterval = random.uniform(500_000...1_500_000)
                 default: if random.oneIn(3) { drawLoss(&random) }
                 }
             }
@@ -178,6 +206,11 @@ extension Scenario {
     private mutating func drawPauses(_ random: inout SeededRandom) {
         pauseInterval = random.uniform(500_000...2_000_000)
         turnStallOdds = random.uniform(100...1_000)
+    }
+
+    private mutating func drawJumps(_ random: inout SeededRandom) {
+        clockJumpInterval = random.uniform(200_000...2_000_000)
+        if random.oneIn(2) { wrongStart = random.uniform(500_000...4_000_000) }
     }
 
     private mutating func drawLoss(_ random: inout SeededRandom) {

@@ -11,6 +11,8 @@ struct SimulatedClock {
     private var base: UInt64
     private var since: UInt64
     private var drift: Int64
+    /// Of the wall clock, while it is as right as clocks are, and now.
+    private let properOffset: Int64
     private var offset: Int64
     private var wallDrift: Int64
     /// Whether the wall clock is, or is on its way to be, beyond all limits.
@@ -18,6 +20,8 @@ struct SimulatedClock {
     /// How much faster than true time the wall clock runs away since `awaySince`, per million.
     private var runaway: Int64 = 0
     private var awaySince: UInt64 = 0
+    /// Since when the wall clock stands still.
+    private var frozenSince: UInt64?
     /// How many times too slow the monotonic clock runs; 1 is right.
     private var slowness: UInt64 = 1
 
@@ -26,7 +30,8 @@ struct SimulatedClock {
         base = random.uniform(1_000_000...50_000_000)
         since = now
         drift = Self.signed(limits.driftPerMillion, &random)
-        offset = Self.signed(limits.offset, &random)
+        properOffset = Self.signed(limits.offset, &random)
+        offset = properOffset
         wallDrift = Self.signed(limits.driftPerMillion / 10, &random)
     }
 
@@ -42,14 +47,13 @@ struct SimulatedClock {
         return base + UInt64(elapsed + elapsed * drift / 1_000_000)
     }
 
-    func physical(at now: UInt64) -> UInt64 {
-        UInt64(Int64(Self.epoch + now) + error(at: now))
-    }
+    func wall(at now: UInt64) -> UInt64 { UInt64(Int64(Self.epoch + now) + error(at: now)) }
 
     /// How far ahead of true time the wall clock is.
     func error(at now: UInt64) -> Int64 {
-        offset + Int64(now) * wallDrift / 1_000_000
-            + Int64(now - awaySince) * runaway / 1_000_000
+        let running = frozenSince ?? now
+        return offset + Int64(running) * wallDrift / 1_000_000
+            + Int64(running - awaySince) * runaway / 1_000_000 - Int64(now - running)
     }
 
     /// Sets the wall clock to what is wrong beyond every limit.
@@ -60,10 +64,34 @@ struct SimulatedClock {
 
     /// From now on the wall clock runs away from true time; 0 stops it where it is.
     mutating func runAway(perMillion: Int64, at now: UInt64) {
+        thaw(at: now)
         offset += Int64(now - awaySince) * runaway / 1_000_000
         awaySince = now
         runaway = perMillion
         if perMillion != 0 { isWrong = true }
+    }
+
+    /// From now on the wall clock stands still.
+    mutating func freeze(at now: UInt64) {
+        runAway(perMillion: 0, at: now)
+        frozenSince = now
+        isWrong = true
+    }
+
+    var isFrozen: Bool { frozenSince != nil }
+
+    /// The wall clock goes on from where it stood.
+    private mutating func thaw(at now: UInt64) {
+        guard let since = frozenSince else { return }
+        offset -= Int64(now - since)
+        frozenSince = nil
+    }
+
+    /// The wall clock is set right, as NTP does it, and stays so.
+    mutating func setRight(at now: UInt64) {
+        runAway(perMillion: 0, at: now)
+        offset = properOffset
+        isWrong = false
     }
 
     /// True time at which the monotonic clock shows at least `reading`.

@@ -33,6 +33,8 @@ final class SimulatedCluster: @unchecked Sendable {
     var health: ClusterHealth
     var result: SimulationResult
     var isHealed = false
+    /// When each tablet was last served.
+    var servedAt: [UInt64]
     var isDone = false
 
     /// Requests that clients wait for, by token.
@@ -83,6 +85,7 @@ final class SimulatedCluster: @unchecked Sendable {
                 id: .firstData, range: KeyRange(start: [1], end: []), generation: 1,
                 replicas: replicas),
         ]
+        servedAt = descriptors.map { _ in 0 }
         checks = ClusterChecks(tablets: descriptors.map(\.id))
         health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
@@ -159,14 +162,16 @@ final class SimulatedCluster: @unchecked Sendable {
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
         configuration.logCacheBytes = scenario.disk.logCacheBytes
+        configuration.clockSlewPerMillion = scenario.clockSlewPerMillion
         configuration.tabletLogBytes = scenario.disk.tabletLogBytes
         configuration.nodeLogBytes = scenario.disk.nodeLogBytes
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
+        node.clockChangedAt = now
         do {
             let core = try NodeCore(
                 configuration: configuration, engine: node.engine, recovered: recovered,
-                monotonic: node.clock.monotonic(at: now), physical: node.clock.physical(at: now))
+                monotonic: node.clock.monotonic(at: now), wall: node.clock.wall(at: now))
             node.core = core
             node.nextTransaction = core.firstTransaction
             node.port = nil
@@ -199,6 +204,7 @@ final class SimulatedCluster: @unchecked Sendable {
         node.engine.crash()
         let unsynced = UInt64(node.log.unsyncedCount)
         node.log.crash(survivors: diskRandom.oneIn(2) ? 0 : Int(diskRandom.below(unsynced + 1)))
+        putProperDiskBack(node)
         loseConnections(of: node)
         loseRequests(of: node)
         let lost = node.atCrash

@@ -108,6 +108,13 @@ struct SimulatedLog {
         written = synced
     }
 
+    /// With what a crash would leave: a copy of the disk.
+    func copyOfDisk() -> SimulatedLog {
+        var copy = self
+        copy.crash(survivors: 0)
+        return copy
+    }
+
     var unsyncedCount: Int { unsynced.count }
 
     /// What a node that starts now is told, with at most `tail` entries of each replica.

@@ -22,9 +22,15 @@ enum NodeInput {
 final class SimulatedNode: @unchecked Sendable {
     // Safety: used in the thread that runs the simulation only.
     let place: Int
-    let engine = MemoryEngine()
+    var engine = MemoryEngine()
     var log = SimulatedLog()
     var clock: SimulatedClock
+    /// When the wall clock last jumped, froze or was set, or was behind what the node promised.
+    var clockChangedAt: UInt64 = 0
+    /// How far ahead of true time the node's physical clock was in its last turn.
+    var physicalError: Int64 = 0
+    /// When a majority of all physical clocks was last close to this one, or nothing was served.
+    var agreedAt: UInt64 = 0
     /// nil while the node is down.
     var core: NodeCore?
     /// Counts starts and crashes: what was meant for an earlier life is dropped.
@@ -57,6 +63,12 @@ final class SimulatedNode: @unchecked Sendable {
     var inboundLives: [Int]
     /// For each peer, whether the node was told that both stand.
     var isConnected: [Bool]
+    /// Copies of its disk, and what was there when one of them took its place.
+    var images: [DiskImage] = []
+    var properDisk: DiskImage?
+    /// What the node told its operator, if somebody wants to know.
+    var notices: [NodeNotice] = []
+    var keepsNotices = false
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
     /// How coordinators of the present run reach the node; made when it is needed.
@@ -84,9 +96,11 @@ final class SimulatedNode: @unchecked Sendable {
         core?.tablets.first { $0.descriptor.id == tablet }
     }
 
-    /// A new transaction, if the node may number one: its numbers must be reserved on disk.
+    /// A new transaction, if the node may number one: its numbers must be reserved on disk. With an
+    /// old disk it would give numbers again, and nobody could tell the outcomes apart.
     func takeTransaction() -> TransactionID? {
-        guard let record = core?.durableRecord, nextTransaction + 1 < record.transactionBound
+        guard properDisk == nil, let record = core?.durableRecord,
+            nextTransaction + 1 < record.transactionBound
         else { return nil }
         nextTransaction += 1
         return TransactionID(node: id, sequence: nextTransaction)

@@ -37,6 +37,9 @@ extension SimulatedCluster {
     private static let patience: UInt64 = 10_000_000
 
     func begin() {
+        spoilStartClocks()
+        watchClocks()
+        startDiskImages()
         for node in nodes {
             after(nodeRandom.below(100_000)) { [self] in start(node) }
         }
@@ -140,6 +143,9 @@ extension SimulatedCluster {
                 return fail("\(transaction) was reported as failed, but is in the log")
             default: break
             }
+        }
+        if let node = nodes.first(where: { $0.properDisk != nil }) {
+            return fail("\(node.id) runs with an old copy of its disk, and nobody noticed")
         }
         let whole = holders.filter { node in
             !node.isAbsent && descriptors.indices.allSatisfy { !isOutrun(node, $0) }

@@ -47,6 +47,9 @@ public struct SimulationCounts: Hashable, Sendable {
     public var stalls = 0
     public var wrongClocks = 0
     public var lostFrames = 0
+    /// Old copies of disks that were put back, and those whose nodes found out and stopped.
+    public var images = 0
+    public var refusedImages = 0
     public var turns = 0
     /// The most that a turn did, in nanoseconds as it is estimated.
     public var longestTurn = 0
@@ -63,6 +66,6 @@ public struct SimulationCounts: Hashable, Sendable {
 
     /// Faults of all kinds.
     public var faults: Int {
-        crashes + partitions + resets + pauses + stalls + wrongClocks + lostFrames
+        crashes + partitions + resets + pauses + stalls + wrongClocks + lostFrames + images
     }
 }

@@ -3,14 +3,16 @@ import SteleBase
 extension StatusReport {
     /// One line of JSON. Keys are text: printable ASCII as it is, any other byte as `\xNN`.
     ///
-    /// What is not known is `null`: a tablet's leader, a node's Postgres front or process.
+    /// What is not known is `null`: a tablet's leader, a node's Postgres front or process, how far
+    /// its clock is ahead.
     /// `turns.histogram` counts those below 1 µs, 2 µs, 4 µs and so on, up to the longest.
     public var json: String {
         let nodes = self.nodes.map { node in
             "{\"id\":\(node.id.rawValue),\"address\":\(node.address.json),"
                 + "\"postgres\":\(node.postgres.isEmpty ? "null" : node.postgres.json),"
                 + "\"pid\":\(node.pid == 0 ? "null" : "\(node.pid)"),\"live\":\(node.isLive),"
-                + "\"locality\":\(node.locality.json)}"
+                + "\"locality\":\(node.locality.json),\"clock\":\(node.clock.json),"
+                + "\"outdated\":\(node.isOutdated)}"
         }
         let tablets = self.tablets.map { tablet in
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
@@ -33,6 +35,15 @@ extension TurnStatistics {
         let histogram = counts[..<end].map { "\($0)" }.joined(separator: ",")
         return "{\"count\":\(count),\"histogram\":[\(histogram)],"
             + "\"longest\":{\"microseconds\":\(longest),\"work\":\(longestWork.json)}}"
+    }
+}
+
+extension StatusReport.Clock {
+    fileprivate var json: String {
+        let offset = self.offset.map { "[\($0.lowerBound),\($0.upperBound)]" } ?? "null"
+        let doubters = doubtedBy.map { "\($0.rawValue)" }.joined(separator: ",")
+        return "{\"standing\":\"\(standing)\",\"offset_us\":\(offset),"
+            + "\"doubted_by\":[\(doubters)],\"wait_us\":\(wait),\"steps\":\(steps)}"
     }
 }
 

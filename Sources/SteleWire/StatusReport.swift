@@ -16,10 +16,13 @@ public struct StatusReport: Hashable, Sendable {
         public var isLive: Bool
         /// Where it stands, such as `region=eu,zone=a`; may be empty.
         public var locality: String
+        public var clock: Clock
+        /// Whether it runs on an older copy of its directory, so that nothing that it says counts.
+        public var isOutdated: Bool
 
         package init(
             id: NodeID, address: String, postgres: String = "", pid: UInt32 = 0,
-            isLive: Bool, locality: String = ""
+            isLive: Bool, locality: String = "", clock: Clock = Clock(), isOutdated: Bool = false
         ) {
             self.id = id
             self.address = address
@@ -27,6 +30,48 @@ public struct StatusReport: Hashable, Sendable {
             self.pid = pid
             self.isLive = isLive
             self.locality = locality
+            self.clock = clock
+            self.isOutdated = isOutdated
+        }
+    }
+
+    /// What is known of a node's clock.
+    ///
+    /// A node leads, and gives timestamps, only while a majority of all nodes agrees with its clock.
+    public struct Clock: Hashable, Sendable {
+        /// What the others say of it, as the node itself tells.
+        public enum Standing: UInt8, Hashable, Sendable {
+            /// Too few have shown their clocks, or nothing is known of the node.
+            case unheard
+            /// A majority has shown its clocks and does not agree.
+            case doubted
+            /// A majority agrees.
+            case confirmed
+            /// There is no other node.
+            case alone
+        }
+
+        public var standing: Standing
+        /// How far it is ahead of that of the node that was asked, at least and at most, in
+        /// microseconds; nil if it did not show its clock lately.
+        public var offset: ClosedRange<Int64>?
+        /// The nodes whose clocks are too far from it, as far as the node that was asked knows.
+        public var doubtedBy: [NodeID]
+        /// How many microseconds the node that was asked will promise nothing, because its clock
+        /// was set back behind what it promised before; 0 of the others.
+        public var wait: UInt64
+        /// How often the node that was asked has set its clock since it started; 0 of the others.
+        public var steps: UInt64
+
+        package init(
+            standing: Standing = .unheard, offset: ClosedRange<Int64>? = nil,
+            doubtedBy: [NodeID] = [], wait: UInt64 = 0, steps: UInt64 = 0
+        ) {
+            self.standing = standing
+            self.offset = offset
+            self.doubtedBy = doubtedBy
+            self.wait = wait
+            self.steps = steps
         }
     }
 
@@ -89,6 +134,8 @@ extension StatusReport {
             writer.write(node.pid)
             writer.write(node.isLive)
             writer.writeString(node.locality)
+            node.clock.encode(into: &writer)
+            writer.write(node.isOutdated)
         }
         writer.writeVarint(UInt64(tablets.count))
         for tablet in tablets {
@@ -108,16 +155,18 @@ extension StatusReport {
     init(from reader: inout ByteReader) throws(DecodingError) {
         let cluster = try reader.readUniqueID()
         var nodes: [Node] = []
-        for _ in 0..<(try reader.readCount(ofAtLeast: 9)) {
+        for _ in 0..<(try reader.readCount(ofAtLeast: 15)) {
             let id = NodeID(try reader.readVarint())
             let address = try reader.readString()
             let postgres = try reader.readString()
             let pid = try reader.read(UInt32.self)
             let isLive = try reader.readBool()
+            let locality = try reader.readString()
+            let clock = try Clock(from: &reader)
             nodes.append(
                 Node(
                     id: id, address: address, postgres: postgres, pid: pid, isLive: isLive,
-                    locality: try reader.readString()))
+                    locality: locality, clock: clock, isOutdated: try reader.readBool()))
         }
         var tablets: [Tablet] = []
         for _ in 0..<(try reader.readCount(ofAtLeast: 6)) {
@@ -140,5 +189,39 @@ extension StatusReport {
         }
         let turns = try reader.readBool() ? try TurnStatistics(from: &reader) : nil
         self.init(cluster: cluster, nodes: nodes, tablets: tablets, turns: turns)
+    }
+}
+
+extension StatusReport.Clock {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(standing.rawValue)
+        writer.write(offset != nil)
+        if let offset {
+            writer.write(offset.lowerBound)
+            writer.write(offset.upperBound)
+        }
+        writer.writeVarint(UInt64(doubtedBy.count))
+        for node in doubtedBy { writer.writeVarint(node.rawValue) }
+        writer.writeVarint(wait)
+        writer.writeVarint(steps)
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingError) {
+        guard let standing = Standing(rawValue: try reader.read(UInt8.self)) else {
+            throw DecodingError("no standing of a clock")
+        }
+        var offset: ClosedRange<Int64>?
+        if try reader.readBool() {
+            let lowest = try reader.read(Int64.self)
+            let highest = try reader.read(Int64.self)
+            guard lowest <= highest else { throw DecodingError("an offset that is none") }
+            offset = lowest...highest
+        }
+        var doubtedBy: [NodeID] = []
+        for _ in 0..<(try reader.readCount()) { doubtedBy.append(NodeID(try reader.readVarint())) }
+        let wait = try reader.readVarint()
+        self.init(
+            standing: standing, offset: offset, doubtedBy: doubtedBy, wait: wait,
+            steps: try reader.readVarint())
     }
 }

@@ -127,7 +127,7 @@ private struct Observer {
     @Test func `what peers showed long ago says nothing about the clocks of now`() {
         var observer = Observer()
         observer.exchange(with: 2, offset: 0)
-        observer.now += 400_000
+        observer.now += 400_000 - 400
         #expect(observer.isConfirmed)
         observer.now += 1
         #expect(observer.verdict == .unconfirmed)
@@ -159,6 +159,38 @@ private struct Observer {
         observer.exchange(with: 2, offset: 0)
         observer.exchange(with: 2, offset: 600_000, there: 30_000, back: 30_000)
         #expect(try #require(observer.bounds(2)).contains(600_000))
+    }
+
+    @Test func `what counts no more narrows nothing: the clock may have been set since`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 0, there: 20_000, back: 20_000)
+        observer.now += 400_000
+        observer.exchange(with: 2, offset: 30_000, there: 0, back: 40_000)
+        #expect(try #require(observer.bounds(2)).contains(30_000))
+        let width = try #require(observer.bounds(2)).count
+        #expect(width > 40_000)
+    }
+
+    @Test func `an answer that was overtaken says nothing`() throws {
+        var observer = Observer()
+        let early = observer.now
+        observer.now += 100_000
+        observer.exchange(with: 2, offset: 600_000)
+        let bounds = observer.bounds(2)
+        observer.monitor.receive(
+            Observer.hour + early, from: NodeID(2), sentAt: early, receivedAt: observer.now,
+            ownAtSending: Observer.hour + early)
+        #expect(observer.bounds(2) == bounds)
+    }
+
+    @Test func `what is known of peers moves with the own clock`() throws {
+        var observer = Observer()
+        observer.exchange(with: 2, offset: 4_000_000)
+        observer.exchange(with: 3, offset: 4_001_000)
+        #expect(observer.verdict == .outOfBounds)
+        observer.monitor.ownClockWasSet(by: 4_000_000)
+        #expect(observer.isConfirmed)
+        #expect(try #require(observer.bounds(3)).contains(1_000))
     }
 
     @Test func `an exchange slower than the maximum offset confirms nobody`() {

@@ -29,7 +29,7 @@ import Testing
                         tablet(3, KeyRange(start: [9], end: []), on: 2),
                     ], members: [NodeID(1), NodeID(2)], seed: 1),
                 engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
-                physical: AnswerTests.physical)
+                wall: AnswerTests.physical)
             core.peerConnected(NodeID(2))
             for _ in 0..<20 { turn(after: 50_000) }
             #expect(core.tablets[0].isServing)
@@ -41,7 +41,7 @@ import Testing
             after elapsed: UInt64 = 1_000, _ body: (NodeCore) -> Void = { _ in }
         ) -> NodeEffects {
             time += elapsed
-            core.beginTurn(monotonic: time, physical: AnswerTests.physical + time)
+            core.beginTurn(monotonic: time, wall: AnswerTests.physical + time)
             let echo = core.clock.monotonic &+ core.echoMark
             core.receive(
                 [

@@ -22,9 +22,9 @@ import Testing
             configuration: NodeCoreConfiguration(
                 node: NodeID(1), tablets: tablets, members: [NodeID(1)], seed: 1),
             engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 0,
-            physical: Self.physical)
+            wall: Self.physical)
         for time in stride(from: 0, to: 300_000, by: 10_000) as StrideTo<UInt64> {
-            core.beginTurn(monotonic: time, physical: Self.physical + time)
+            core.beginTurn(monotonic: time, wall: Self.physical + time)
             if let (token, _) = core.endTurn(monotonic: time).log { core.logSynced(token) }
         }
         for tablet in core.tablets { #expect(tablet.isServing) }
@@ -39,7 +39,7 @@ import Testing
             // A large request is looked at in the next turn and encoded in some more.
             for turn in 0..<16 as Range<UInt64> {
                 let time = 300_000 + UInt64(place) * 16_000 + turn * 1_000
-                core.beginTurn(monotonic: time, physical: Self.physical + time)
+                core.beginTurn(monotonic: time, wall: Self.physical + time)
                 if turn == 0 {
                     core.submit(
                         commit(place, key, value), token: UInt64(place),

@@ -26,7 +26,7 @@ import Testing
                 configuration: NodeCoreConfiguration(
                     node: NodeID(1), tablets: [descriptor], members: [NodeID(1)], seed: 1),
                 engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
-                physical: 1_700_000_000_000_000)
+                wall: 1_700_000_000_000_000)
             while !tablet.isServing, time < 10_000_000 { turn() }
             for node in [2, 3] as [UInt64] {
                 let request = lock(of: node)
@@ -52,7 +52,7 @@ import Testing
             var isFirst = true
             repeat {
                 time += 10_000
-                core.beginTurn(monotonic: time, physical: 1_700_000_000_000_000 + time)
+                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
                 if let synced { core.logSynced(synced) }
                 if isFirst { body(core) }
                 isFirst = false

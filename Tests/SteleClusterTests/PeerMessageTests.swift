@@ -74,8 +74,8 @@ import Testing
                 node: NodeID(1), tablets: [descriptor], members: (1...3).map { NodeID($0) },
                 seed: 1),
             engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 1_000_000,
-            physical: Self.physical)
-        core.beginTurn(monotonic: 1_000_000, physical: Self.physical)
+            wall: Self.physical)
+        core.beginTurn(monotonic: 1_000_000, wall: Self.physical)
         return core
     }
 
@@ -122,7 +122,7 @@ import Testing
                 .truncation(.firstData, LogPosition(index: .max, term: 5)),
             ], from: NodeID(2))
         let effects = core.endTurn(monotonic: 1_000_100)
-        core.beginTurn(monotonic: 1_000_200, physical: Self.physical + 200)
+        core.beginTurn(monotonic: 1_000_200, wall: Self.physical + 200)
         core.logSynced(try #require(effects.log?.token))
         core.receive(
             [.truncation(.firstData, LogPosition(index: 1, term: 4))], from: NodeID(2))

@@ -25,7 +25,7 @@ import Testing
                     node: NodeID(1), tablets: [descriptor],
                     members: (1...3).map { NodeID($0) }, seed: 1),
                 engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
-                physical: 1_700_000_000_000_000)
+                wall: 1_700_000_000_000_000)
             core.peerConnected(leader)
             // Its record becomes durable, and the wait after a start passes.
             for _ in 0..<10 { turn() }
@@ -62,7 +62,7 @@ import Testing
             time += elapsed
             repeat {
                 time += 100
-                core.beginTurn(monotonic: time, physical: 1_700_000_000_000_000 + time)
+                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
                 if let synced { core.logSynced(synced) }
                 if isFirst { body(core) }
                 isFirst = false

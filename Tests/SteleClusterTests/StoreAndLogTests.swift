@@ -29,7 +29,7 @@ import Testing
             ])
         _ = try NodeCore(
             configuration: configuration, engine: engine, recovered: recovered,
-            monotonic: 1_000_000, physical: 1_000_000)
+            monotonic: 1_000_000, wall: 1_000_000)
     }
 
     private func expectRefusal(applied: LogIndex, compacted: LogIndex, last: LogIndex) {

@@ -25,7 +25,7 @@ import Testing
                 configuration: NodeCoreConfiguration(
                     node: NodeID(1), tablets: [descriptor], members: [NodeID(1)], seed: 1),
                 engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
-                physical: 1_700_000_000_000_000)
+                wall: 1_700_000_000_000_000)
             while !core.tablets[0].isServing, time < 10_000_000 { turn(after: 10_000) }
         }
 
@@ -33,7 +33,7 @@ import Testing
         @discardableResult
         func turn(after elapsed: UInt64 = 100, _ bodies: TabletRequest.Body...) -> [UInt64] {
             time += elapsed
-            core.beginTurn(monotonic: time, physical: 1_700_000_000_000_000 + time)
+            core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
             let tokens = bodies.map { body in
                 lastToken += 1
                 core.submit(

@@ -16,6 +16,7 @@ import Testing
             "cluster: flush early",
             "cluster: the logs of a node exceed its budget",
             "cluster: leadership is handed on",
+            "cluster: the physical clock is set",
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
             "tablet: a large command",
@@ -23,7 +24,7 @@ import Testing
         ]
 
         private func run(seed: UInt64, _ probes: Probes) throws -> SimulationResult {
-            let names = ["swarm", "clocks", "pause", "crash", "absent"]
+            let names = ["swarm", "clocks", "pause", "crash", "absent", "jumps"]
             let name = names[Int(seed) % names.count]
             var scenario = try #require(Scenario.named(name, seed: seed))
             scenario.duration = 2_500_000

@@ -10,6 +10,7 @@ struct WrongClockTests {
         scenario.duration = 5_000_000
         scenario.thinkTime = 40_000
         scenario.clocks = ClockLimits(driftPerMillion: 100, offset: 1_000)
+        scenario.clockSlewPerMillion = 300_000
         return scenario
     }
 

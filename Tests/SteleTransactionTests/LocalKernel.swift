@@ -38,7 +38,7 @@ final class LocalKernel: RequestPort {
             members: [NodeID(1)], seed: 1)
         let core = try NodeCore(
             configuration: configuration, engine: engine, recovered: RecoveredLog(),
-            monotonic: 1_000_000, physical: 1_700_000_000_000_000)
+            monotonic: 1_000_000, wall: 1_700_000_000_000_000)
         state = Mutex(State(core: core))
     }
 
@@ -108,7 +108,7 @@ final class LocalKernel: RequestPort {
             repeat {
                 state.time += 100
                 state.core.beginTurn(
-                    monotonic: state.time, physical: 1_700_000_000_000_000 + state.time)
+                    monotonic: state.time, wall: 1_700_000_000_000_000 + state.time)
                 if let token = synced { state.core.logSynced(token) }
                 synced = nil
                 if isFirst { input(state.core) }

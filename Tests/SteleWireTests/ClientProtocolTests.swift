@@ -81,7 +81,10 @@ import Testing
             nodes: [
                 .init(
                     id: NodeID(1), address: "127.0.0.1:7400", postgres: "127.0.0.1:5433",
-                    pid: 4_711, isLive: true)
+                    pid: 4_711, isLive: true,
+                    clock: .init(
+                        standing: .doubted, offset: -5...7, doubtedBy: [NodeID(2), NodeID(3)],
+                        wait: 9, steps: 1))
             ],
             tablets: [
                 .init(
@@ -92,7 +95,9 @@ import Testing
             report.json == """
                 {"cluster":"0000000000000000000000000000000a",\
                 "nodes":[{"id":1,"address":"127.0.0.1:7400","postgres":"127.0.0.1:5433",\
-                "pid":4711,"live":true,"locality":""}],\
+                "pid":4711,"live":true,"locality":"",\
+                "clock":{"standing":"doubted","offset_us":[-5,7],"doubted_by":[2,3],\
+                "wait_us":9,"steps":1},"outdated":false}],\
                 "tablets":[{"id":2,"start":"","end":"","leader":1,"replicas":[1,2,3]}]}
                 """)
     }
@@ -122,6 +127,7 @@ import Testing
                     id: TabletID(1), start: Array("a\"b".utf8), end: [0, 255], leader: .none,
                     replicas: [])
             ])
+        #expect(report.json.contains(#""clock":{"standing":"unheard","offset_us":null,"#))
         #expect(report.json.contains(#""address":"a\"\\\u0001ü","postgres":null,"pid":null"#))
         #expect(
             report.json.contains(

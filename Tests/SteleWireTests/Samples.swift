@@ -24,8 +24,13 @@ enum Samples {
         nodes: [
             .init(
                 id: NodeID(1), address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
-                isLive: true, locality: "zone=a"),
-            .init(id: NodeID(2), address: "127.0.0.1:7401", isLive: false),
+                isLive: true, locality: "zone=a",
+                clock: .init(standing: .confirmed, offset: 0...0, wait: 7, steps: 2)),
+            .init(
+                id: NodeID(2), address: "127.0.0.1:7401", isLive: false,
+                clock: .init(
+                    standing: .doubted, offset: -4_000_100 ... -3_999_900,
+                    doubtedBy: [NodeID(1), NodeID(3)]), isOutdated: true),
         ],
         tablets: [
             .init(
