@@ -43,6 +43,21 @@ struct ClientOperation {
         commit(transaction, TabletRequest.CommitRequest(writes: [put(key, value)]))
     }
 
+    /// Adds an element to the queue and removes the oldest.
+    func enqueue() {
+        guard let transaction = node.takeTransaction() else { return done() }
+        let number = cluster.workload.nextElement
+        cluster.workload.nextElement += 1
+        let request = TabletRequest.CommitRequest(writes: [
+            .init(key: WorkloadKeys.element(max(number - WorkloadKeys.queueLength, 0)), value: nil),
+            .init(key: WorkloadKeys.element(number + 1), value: WorkloadKeys.encode(number)),
+        ])
+        submit(transaction, .commit(request)) { reply in
+            _ = cluster.note(reply, of: transaction)
+            done()
+        }
+    }
+
     /// Reads a register and writes it if nobody did in between.
     func compareAndSet(_ key: Int) {
         read(key) { seen, timestamp in
@@ -193,10 +208,19 @@ struct ClientOperation {
             cluster.checks.served(first, values, at: timestamp)
             guard split < keys.count, node.isUp else { return balance(values, split) }
             let rest = Array(keys[split...])
-            submit(.none, .read(keys: rest, at: timestamp)) { reply in
-                guard case .values(let more, _)? = reply else { return done() }
-                cluster.checks.served(rest, more, at: timestamp)
-                balance(values + more, keys.count)
+            let number = cluster.workload.nextReader
+            cluster.workload.nextReader += 1
+            node.openReaders[number] = timestamp
+            hesitate {
+                submit(.none, .read(keys: rest, at: timestamp)) { reply in
+                    node.openReaders[number] = nil
+                    guard case .values(let more, _)? = reply else {
+                        cluster.noteRefusal(reply)
+                        return done()
+                    }
+                    cluster.checks.served(rest, more, at: timestamp)
+                    balance(values + more, keys.count)
+                }
             }
         }
     }

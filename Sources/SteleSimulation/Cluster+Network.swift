@@ -96,7 +96,8 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading: false
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .readers, .standing, .notLeading:
+            false
         }
     }
 
@@ -113,6 +114,7 @@ extension PeerMessage {
                 + (epoch.map { " under \($0.boot).\($0.counter)" } ?? "")
         case .truncation(let tablet, let position): "\(tablet) kept for nobody to \(position.index)"
         case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
+        case .readers(let oldest): "reads from \(oldest) on"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
         case .request(let header, let request):

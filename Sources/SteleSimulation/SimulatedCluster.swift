@@ -67,7 +67,7 @@ final class SimulatedCluster {
                 id: .firstData, range: KeyRange(start: [1], end: []), generation: 1,
                 replicas: replicas),
         ]
-        checks = ClusterChecks(tablets: descriptors.map(\.id))
+        checks = ClusterChecks(tablets: descriptors)
         health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
             nodes.append(
@@ -129,6 +129,7 @@ final class SimulatedCluster {
             seed: nodeRandom.next())
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
+        configuration.retention = scenario.retention
         configuration.logCacheBytes = scenario.disk.logCacheBytes
         configuration.tabletLogBytes = scenario.disk.tabletLogBytes
         configuration.nodeLogBytes = scenario.disk.nodeLogBytes
@@ -139,6 +140,10 @@ final class SimulatedCluster {
                 configuration: configuration, engine: node.engine, recovered: recovered,
                 monotonic: node.clock.monotonic(at: now), physical: node.clock.physical(at: now))
             node.core = core
+            node.openReaders = [:]
+            core.oldestReader = { [unowned node] limit in
+                node.openReaders.values.filter { $0 >= limit }.min()
+            }
             node.nextTransaction = core.firstTransaction
             trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")
             for tablet in core.tablets { checks.started(node, tablet) }

@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleCluster
 import SteleEngine
 import SteleRaft
@@ -12,6 +13,7 @@ enum NodeInput {
     case synced(UInt64)
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
+    case swept(HistorySweep, ObsoleteDeletions)
     case request(TabletRequest, token: UInt64, timeout: UInt64)
 }
 
@@ -55,6 +57,8 @@ final class SimulatedNode {
     var inboundLives: [Int]
     /// For each peer, whether the node was told that both stand.
     var isConnected: [Bool]
+    /// The timestamps at which operations of this node's clients read, by number of the operation.
+    var openReaders: [Int: Timestamp] = [:]
     /// The next transaction number to hand out.
     var nextTransaction: UInt64 = 0
 

@@ -21,6 +21,10 @@ struct WorkloadState {
     var clients: [SimulatedClient] = []
     var isRunning = false
     var operations = 0
+    /// The next name of a snapshot that is read in several steps.
+    var nextReader = 0
+    /// The next element of the queue.
+    var nextElement = 0
     var nextValue = 1
     /// What came of every commit that a client heard about.
     var outcomes: [(transaction: TransactionID, outcome: CommitOutcome)] = []
@@ -40,6 +44,13 @@ enum WorkloadKeys {
     /// Every third register lies in the system tablet.
     static func register(_ number: Int) -> KeyBytes {
         [number % 3 == 0 ? 0 : 1, 0x72, UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF)]
+    }
+
+    /// Elements that a queue holds; each new one takes the place of the oldest.
+    static let queueLength = 4
+
+    static func element(_ number: Int) -> KeyBytes {
+        [1, 0x71, UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF)]
     }
 
     static func account(_ number: Int) -> KeyBytes { [1, 0x61, UInt8(number)] }
@@ -92,7 +103,8 @@ extension SimulatedCluster {
         case 60..<67: operation.lockedUpdate(register())
         case 67..<70: operation.lockedRead(register())
         case 70..<85: operation.transfer(isLocking: false)
-        case 85..<92: operation.transfer(isLocking: true)
+        case 85..<90: operation.transfer(isLocking: true)
+        case 90..<95: operation.enqueue()
         default: operation.snapshot()
         }
     }

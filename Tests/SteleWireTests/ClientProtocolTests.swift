@@ -93,7 +93,7 @@ import Testing
                 {"cluster":"0000000000000000000000000000000a",\
                 "nodes":[{"id":1,"address":"127.0.0.1:7400","postgres":"127.0.0.1:5433",\
                 "pid":4711,"live":true,"locality":""}],\
-                "tablets":[{"id":2,"start":"","end":"","leader":1,"replicas":[1,2,3]}]}
+                "tablets":[{"id":2,"start":"","end":"","leader":1,"replicas":[1,2,3],"rebuild":[]}]}
                 """)
     }
 
