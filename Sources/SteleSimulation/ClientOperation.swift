@@ -46,16 +46,18 @@ struct ClientOperation {
     /// Reads a register and writes it if nobody did in between.
     func compareAndSet(_ key: Int) {
         read(key) { seen, timestamp in
-            guard let timestamp, node.isUp, let transaction = node.takeTransaction() else {
-                return done()
+            guard let timestamp else { return done() }
+            hesitate {
+                guard node.isUp, let transaction = node.takeTransaction() else { return done() }
+                let value = cluster.newValue()
+                invoke(.compareAndSet(key: key, expected: seen, new: value))
+                commit(
+                    transaction,
+                    TabletRequest.CommitRequest(
+                        readTimestamp: timestamp, readKeys: [WorkloadKeys.register(key)],
+                        firstCommitterWins: cluster.clientRandom.oneIn(2),
+                        writes: [put(key, value)]))
             }
-            let value = cluster.newValue()
-            invoke(.compareAndSet(key: key, expected: seen, new: value))
-            commit(
-                transaction,
-                TabletRequest.CommitRequest(
-                    readTimestamp: timestamp, readKeys: [WorkloadKeys.register(key)],
-                    firstCommitterWins: cluster.clientRandom.oneIn(2), writes: [put(key, value)]))
         }
     }
 
