@@ -4,7 +4,9 @@ import SteleEngine
 import SteleRaft
 
 /// How far a commit has come that waits, or whose evaluation takes several turns.
-struct CommitProgress {
+///
+/// By reference: what was encoded so far must not be copied in every turn.
+final class CommitProgress {
     /// Among the versions of its first key the transaction is not, up to here.
     var isNotAppliedUpTo: Timestamp?
     var reads: ReadValidation?
@@ -29,9 +31,9 @@ struct CommitProgress {
 extension Tablet {
     func commit(
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) throws -> Outcome {
-        if commit.writes.isEmpty { return verify(commit, for: transaction, &progress) }
+        if commit.writes.isEmpty { return verify(commit, for: transaction, progress) }
         if let index = inFlight.newestWriter(of: commit.writes) { return .wait(.latch(index)) }
         for expectation in commit.expected {
             if let index = inFlight.writer(of: expectation.key) { return .wait(.latch(index)) }
@@ -39,13 +41,13 @@ extension Tablet {
         try clock.hybrid.update(with: commit.begun, physical: clock.physical)
         // Looked at first, since looking at the rest may take long.
         if clock.hybrid.peek(physical: clock.physical) > leaseBound { return .wait(.lease) }
-        if let timestamp = try earlierCommit(commit, of: transaction, &progress) {
+        if let timestamp = try earlierCommit(commit, of: transaction, progress) {
             mark("tablet: a repeated commit finds itself")
             release(transaction)
             return .reply(.committed(timestamp), servedAt: nil)
         }
-        if let outcome = checkLocks(commit, of: transaction, &progress) { return outcome }
-        if let obstacle = lockInTheWay(of: commit, transaction, &progress) {
+        if let outcome = checkLocks(commit, of: transaction, progress) { return outcome }
+        if let obstacle = lockInTheWay(of: commit, transaction, progress) {
             return .wait(obstacle)
         }
         for expectation in commit.expected
@@ -63,7 +65,7 @@ extension Tablet {
         case .latched(let index): return .wait(.latch(index))
         case .unfinished: return .wait(.turn)
         }
-        guard var command = encode(commit, of: transaction, &progress) else { return .wait(.turn) }
+        guard var command = encode(commit, of: transaction, progress) else { return .wait(.turn) }
         guard let timestamp = writeTimestamp() else {
             progress.command = command
             return .wait(.lease)
@@ -82,7 +84,7 @@ extension Tablet {
     /// found by its name; only a predecessor's, or one of long ago, has to be looked for.
     private func earlierCommit(
         _ commit: TabletRequest.CommitRequest, of transaction: TransactionID,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) throws(EngineError) -> Timestamp? {
         if let timestamp = recent.timestamp(of: transaction) { return timestamp }
         guard max(commit.begun, progress.isNotAppliedUpTo ?? .zero) < recent.lowWater,
@@ -105,9 +107,9 @@ extension Tablet {
     /// nobody else can have changed what is locked here, so the timestamp needs no floor.
     private func verify(
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) -> Outcome {
-        if let outcome = checkLocks(commit, of: transaction, &progress) { return outcome }
+        if let outcome = checkLocks(commit, of: transaction, progress) { return outcome }
         guard let now = clock.now(), now <= leaseBound else { return .wait(.lease) }
         return .reply(.committed(now), servedAt: now)
     }
@@ -118,7 +120,7 @@ extension Tablet {
     /// under the grant in an earlier turn is held if the grant stands.
     private func checkLocks(
         _ commit: TabletRequest.CommitRequest, of transaction: TransactionID,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) -> Outcome? {
         if commit.locks.isEmpty { return nil }
         guard commit.grant == grant(of: transaction) else { return Self.lockLost }
@@ -149,7 +151,7 @@ extension Tablet {
     /// fewer.
     private func lockInTheWay(
         of commit: TabletRequest.CommitRequest, _ transaction: TransactionID,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) -> Obstacle? {
         func wait(_ key: KeyBytes?) -> Obstacle? { key.map { .lock($0, .exclusive) } }
         guard locks.isUsed(byOtherThan: transaction) else { return nil }
@@ -196,7 +198,7 @@ extension Tablet {
     /// Encodes the next writes of a commit; nil if some are left for the next turn.
     private func encode(
         _ commit: TabletRequest.CommitRequest, of transaction: TransactionID,
-        _ progress: inout CommitProgress
+        _ progress: CommitProgress
     ) -> CommandWriter? {
         var command: CommandWriter
         if let begun = progress.command {

@@ -83,7 +83,8 @@ extension Tablet {
         guard group.isLeader, group.leadTransferee == .none else {
             return fail(waiter, .notLeader, "this replica does not lead")
         }
-        if let key = waiter.request.keyOutside(descriptor.range) {
+        // Once is enough, and it takes long for very many keys.
+        if ticket == nil, let key = waiter.request.keyOutside(descriptor.range) {
             return fail(
                 waiter, .invalid,
                 "\(key.keyDescription) lies outside of tablet \(descriptor.id); a transaction "
@@ -147,10 +148,10 @@ extension Tablet {
         case .scan(let scan): return try self.scan(scan)
         case .lock(let lock): return try self.lock(lock, for: request.transaction)
         case .commit(let commit):
-            var progress = waiter.progress ?? CommitProgress()
-            defer { waiter.progress = progress }
+            let progress = waiter.progress ?? CommitProgress()
+            waiter.progress = progress
             return try self.commit(
-                commit, for: request.transaction, origin: waiter.origin, &progress)
+                commit, for: request.transaction, origin: waiter.origin, progress)
         case .release:
             release(request.transaction)
             return .reply(.released, servedAt: nil)
