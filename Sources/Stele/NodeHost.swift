@@ -194,7 +194,7 @@ final class NodeHost: @unchecked Sendable {
         let effects = core.endTurn(monotonic: SystemClocks.monotonic())
         carryOut(effects)
         turns.add(
-            SystemClocks.monotonic() - now.monotonic,
+            SystemClocks.monotonic() - monotonic,
             effects.longestPiece.map { "\($0.kind.rawValue), tablet \($0.tablet.rawValue)" }
                 ?? "messages")
         return !isStopped

@@ -24,7 +24,7 @@ final class SQLFront: Sendable {
             try SQLSession(
                 database: database, catalog: catalog,
                 environment: SQLEnvironment(
-                    clock: { Int64(node.clock.physical(at: cluster.now)) - Self.epoch },
+                    clock: { Int64(node.clock.wall(at: cluster.now)) - Self.epoch },
                     nextRowID: {
                         node.nextTransaction += 1
                         return TransactionID(node: node.id, sequence: node.nextTransaction).rawValue
