@@ -3,6 +3,7 @@
 /// A dictionary moves all that it holds when it has to grow, which for a million keys takes as long
 /// as a failover may. Beyond some thousands of keys this one is cut into parts, each of which grows
 /// by itself.
+@usableFromInline
 package struct KeyTable<Value> {
     @usableFromInline var parts: [[DictionaryKey: Value]] = [[:]]
     @usableFromInline static var keysInOnePart: Int { 4_096 }

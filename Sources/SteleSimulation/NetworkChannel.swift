@@ -95,9 +95,8 @@ extension SimulatedCluster {
             channels[index].isDialling = true
             after(back + flightTime(channel(from: to, to: from))) { [self] in
                 channels[index].isDialling = false
-                guard sender.life == life, sender.outbound[to] == 0 else { return }
-                guard channels[index].session == session, channels[index].condition == .open,
-                    sender.isUp
+                guard sender.life == life, sender.isUp, sender.outbound[to] == 0,
+                    channels[index].session == session, channels[index].condition == .open
                 else { return dial(index) }
                 sender.outbound[to] = session
                 tellConnection(sender, to)

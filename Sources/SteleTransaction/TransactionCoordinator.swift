@@ -48,6 +48,18 @@ package final class TransactionCoordinator: TransactionBackend {
         /// The request that a call waits for, and whether that wait was interrupted.
         var waitsFor: UInt64?
         var isInterrupted = false
+
+        /// What is left when the rest was taken: it is counted, known as a reader and can be
+        /// interrupted until the end.
+        var closed: State {
+            var closed = State()
+            closed.isOpen = false
+            closed.held = held
+            closed.readTimestamp = readTimestamp
+            closed.waitsFor = waitsFor
+            closed.isInterrupted = isInterrupted
+            return closed
+        }
     }
 
     /// What a transaction, a write, or a key that the commit names takes up beside its bytes.
@@ -399,10 +411,7 @@ package final class TransactionCoordinator: TransactionBackend {
         var final = try open { state throws(SteleError) in
             state.isOpen = false
             let final = state
-            // It stays counted until the end.
-            state = State()
-            state.isOpen = false
-            state.held = final.held
+            state = final.closed
             return final
         }
         defer { end() }
@@ -463,11 +472,8 @@ package final class TransactionCoordinator: TransactionBackend {
         state.withLock { state in
             memory.remove(state.held)
             read(at: nil, &state)
-            var closed = State()
-            closed.isOpen = false
-            closed.waitsFor = state.waitsFor
-            closed.isInterrupted = state.isInterrupted
-            state = closed
+            state = state.closed
+            state.held = 0
         }
     }
 
