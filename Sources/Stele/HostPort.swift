@@ -1,7 +1,6 @@
 import NIOCore
 import SteleAPI
 import SteleBase
-import SteleClock
 import SteleTablet
 import SteleTransaction
 
@@ -9,7 +8,6 @@ import SteleTransaction
 struct HostPort: RequestPort {
     let host: NodeHost
     let numbers: TransactionNumbers
-    let readers: OpenReaders
 
     func nextToken() -> UInt64 { host.nextToken() }
 
@@ -31,10 +29,6 @@ struct HostPort: RequestPort {
         host.post(
             .submit(
                 request, .seconds(1), token: host.nextToken(), .callback { _ in whenDone() }))
-    }
-
-    func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {
-        readers.note(transaction, readsAt: timestamp)
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }

@@ -36,9 +36,6 @@ extension NodeCore {
                 Timestamp(microseconds: clock.physical),
                 isClockConfirmed
                     ? clock.hybrid.peek(physical: clock.physical).previous : clock.hybrid.last)
-            // What is written after a watermark was applied here lies above it, whatever the clock.
-            let tablet = tablets.first { $0.descriptor.range.contains(request.routingKey) }
-            commit.begun = max(commit.begun, tablet?.watermark ?? .zero)
             request.body = .commit(commit)
             lockers.remove(request.transaction)
         case .release: lockers.remove(request.transaction)
@@ -82,11 +79,7 @@ extension NodeCore {
         case .overloaded, .storage, .invalid, .tooLarge:
             guard request.isAmbiguous else { return finish(attempt.id, reply) }
             request.retryAt = clock.monotonic + request.nextBackoff()
-        case .snapshotTooOld
-        where request.request.isCommit && (request.isAmbiguous || !request.passages.isEmpty):
-            // Where an earlier attempt would be found, if it is in effect, nobody can look any more.
-            return finish(attempt.id, .failed(.init(.outcomeUnknown, failure.message)))
-        case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled, .snapshotTooOld:
+        case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled:
             guard !request.passages.isEmpty, request.mayYetBeGranted(after: failure.reason) else {
                 return finish(attempt.id, reply)
             }

@@ -17,12 +17,11 @@ extension NodeCore {
 
     func requestFlush() {
         guard !isFlushing,
-            engine.unflushedBytes > configuration.flushThreshold || wantsFlush
+            engine.unflushedBytes > configuration.flushThreshold || isLogWaitingForFlush
                 || faultPoint("cluster: flush early") && engine.unflushedBytes > 0
         else { return }
         isFlushing = true
-        wantsFlush = false
-        for tablet in tablets { tablet.droppedBytes = 0 }
+        isLogWaitingForFlush = false
         effects.flush = true
     }
 
@@ -50,10 +49,6 @@ extension NodeCore {
             truncate(index)
         }
     }
-
-    /// Scans pass what was dropped one by one until a flush, and the compaction that follows when
-    /// there is much of it: so many bytes of names of dropped versions, some thousands of them.
-    private static let droppedBytes = 256 << 10
 
     // MARK: Budgets
 
@@ -112,12 +107,11 @@ extension NodeCore {
                 sizes.bytes(after: states[index].flushedIndex)
                 - sizes.bytes(after: tablets[index].applied.index)
             // Commands take up as much in the store as in the log, so this is the rarer reason.
-            if own > configuration.tabletLogBytes / 4 * 3 { wantsFlush = true }
-            if tablets[index].droppedBytes > Self.droppedBytes { wantsFlush = true }
+            if own > configuration.tabletLogBytes / 4 * 3 { isLogWaitingForFlush = true }
             bytes += sizes.bytes
             unflushed += own
         }
-        if unflushed > configuration.nodeLogBytes / 2 { wantsFlush = true }
+        if unflushed > configuration.nodeLogBytes / 2 { isLogWaitingForFlush = true }
         guard bytes > configuration.nodeLogBytes else { return }
         // At least one tablet takes up more than its share.
         let share = configuration.nodeLogBytes / tablets.count

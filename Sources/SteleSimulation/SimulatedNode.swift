@@ -1,5 +1,4 @@
 import SteleBase
-import SteleClock
 import SteleCluster
 import SteleEngine
 import SteleRaft
@@ -13,7 +12,6 @@ enum NodeInput {
     case synced(UInt64)
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
-    case swept(HistorySweep, ObsoleteDeletions)
     case request(TabletRequest, token: UInt64, timeout: UInt64)
     case cancel(UInt64)
 }

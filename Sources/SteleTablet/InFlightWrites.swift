@@ -43,7 +43,6 @@ struct InFlightWrites {
     var hasLarge: Bool { !large.isEmpty }
     /// How many keys are latched in the table.
     var keyCount: Int { byKey.count }
-    var last: Command? { commands.last }
 
     mutating func append(_ command: Command) {
         switch command.keys {

@@ -54,11 +54,6 @@ extension Tablet {
         where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
             return changed(expectation.key, transaction)
         }
-        // What changed since may have been dropped.
-        if commit.readTimestamp < watermark, commit.dependsOnReadTimestamp {
-            release(transaction)
-            return Self.snapshotTooOld
-        }
         switch try validate(CommitReads(commit), since: commit.readTimestamp, &progress.reads) {
         case .valid: break
         case .changed(let key): return changed(key, transaction)
@@ -242,7 +237,6 @@ extension Tablet {
             return .reply(.failed(.init(.overloaded, excess.description)), servedAt: nil)
         }
         countInFlight()
-        noteDeletions(commit.writes)
         var keys = InFlightWrites.LatchedKeys.writes(commit.writes)
         if RecentWrites.keeps(keys: commit.writes.count) {
             let written = commit.writes.map(\.key)

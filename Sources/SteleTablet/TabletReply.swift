@@ -47,8 +47,6 @@ package enum TabletReply: Sendable {
             case tooLarge = 10
             /// Whoever asked waits no longer.
             case cancelled = 11
-            /// What was to be read, or was read before, lies below the watermark.
-            case snapshotTooOld = 20
         }
 
         package var reason: Reason

@@ -28,12 +28,10 @@ import Testing
             numbers.extend(to: 100)
             let loop = group.next()
             let host = NodeHost(
-                loop: loop, executor: LoopExecutor(loop: loop), pool: pool, readPool: pool,
+                loop: loop, executor: LoopExecutor(loop: loop), pool: pool,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, numbers: numbers)
             service = ClientService(
-                host: host,
-                port: HostPort(host: host, numbers: numbers, readers: OpenReaders()),
-                memory: memory)
+                host: host, port: HostPort(host: host, numbers: numbers), memory: memory)
         }
 
         func ask(_ verb: DatabaseVerb) async throws -> ClientReply.Body {

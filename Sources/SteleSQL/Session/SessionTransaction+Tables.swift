@@ -215,9 +215,10 @@ extension SessionTransaction {
         tables.made[table.name] = TableKnowledge.Made(table: nil)
     }
 
-    /// Gives up the rows of a storage: they go once no snapshot can show them any more.
+    /// Notes that the rows of a storage are of no more use and may be cleared some time.
     func abandon(_ storage: UInt32) throws(SQLError) {
-        try discard(CatalogKeys.all(of: storage))
+        try write(
+            CatalogKeys.dropped(storage), withUnsafeBytes(of: start.bigEndian) { Array($0) })
     }
 }
 
