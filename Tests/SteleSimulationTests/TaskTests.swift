@@ -118,7 +118,7 @@ struct TaskTests {
         let notes = Notes()
         cluster.after(2_000_000) {
             let leads: (SimulatedNode) -> Bool = { node in
-                node.core?.tablets.contains { $0.isServing } ?? false
+                node.replica(of: .firstData)?.isServing ?? false
             }
             guard let leader = cluster.nodes.first(where: leads),
                 let other = cluster.nodes.first(where: { !leads($0) })

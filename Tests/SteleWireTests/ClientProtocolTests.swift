@@ -98,7 +98,7 @@ import Testing
                 "pid":4711,"live":true,"locality":"",\
                 "clock":{"standing":"doubted","offset_us":[-5,7],"doubted_by":[2,3],\
                 "wait_us":9,"steps":1},"outdated":false}],\
-                "tablets":[{"id":2,"start":"","end":"","leader":1,"replicas":[1,2,3]}]}
+                "tablets":[{"id":2,"start":"","end":"","leader":1,"replicas":[1,2,3],"rebuild":[]}]}
                 """)
     }
 
