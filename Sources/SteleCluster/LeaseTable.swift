@@ -39,6 +39,8 @@ package struct LeaseTable: Sendable {
     /// To whom the present turn has granted.
     private var grantedNow: [NodeID] = []
     private var received: [NodeID: Received] = [:]
+    /// Scratch of ``bound(votersIncludingSelf:term:acknowledgements:clock:)``, kept for its memory.
+    private var bounds: [Timestamp] = []
     /// The highest bound ever granted.
     package private(set) var highestBound: Timestamp
 
@@ -102,15 +104,19 @@ package struct LeaseTable: Sendable {
     /// Up to where a leader may serve and write, on the strength of its own vote and of the voters
     /// that acknowledged it; zero if they are no quorum.
     ///
-    /// - Parameter acknowledgements: for each other voter, its node and the epoch under which it
-    ///   acknowledged the leader's present term.
+    /// - Parameters:
+    ///   - term: the leader's present term.
+    ///   - acknowledgements: for each other voter, its node, the term that it acknowledged last, and
+    ///     the epoch under which it did.
     package mutating func bound(
-        votersIncludingSelf voters: Int,
-        acknowledgements: some Sequence<(node: NodeID, epoch: GrantEpoch)>, clock: TurnClock
+        votersIncludingSelf voters: Int, term: Term,
+        acknowledgements: [(node: NodeID, term: Term, epoch: GrantEpoch)], clock: TurnClock
     ) -> Timestamp {
-        var bounds: [Timestamp] = [newBound(clock)]
-        for (node, epoch) in acknowledgements {
-            guard let grant = received[node], grant.epoch == epoch, grant.until > clock.monotonic
+        bounds.removeAll(keepingCapacity: true)
+        bounds.append(newBound(clock))
+        for acknowledgement in acknowledgements where acknowledgement.term == term {
+            guard let grant = received[acknowledgement.node],
+                grant.epoch == acknowledgement.epoch, grant.until > clock.monotonic
             else { continue }
             bounds.append(grant.bound)
         }

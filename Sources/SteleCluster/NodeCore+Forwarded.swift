@@ -108,6 +108,10 @@ extension NodeCore {
         if let remote = remoteOrigins[origin], !isMeant(remote, for: tablet) {
             return answer(origin, .failed(.init(.notLeader, "leadership has changed")))
         }
+        if case .lock = request.body, isOfEarlierRun(request.transaction) {
+            mark("cluster: a lock for an earlier run of its node is refused")
+            return answer(origin, .failed(.init(.lockLost, "its node has been started anew since")))
+        }
         tablet.handle(request, origin: origin)
     }
 

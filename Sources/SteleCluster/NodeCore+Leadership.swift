@@ -13,12 +13,9 @@ extension NodeCore {
             tablet.leaseBound = .zero
             return
         }
-        let acknowledgements = states[index].acknowledgements.lazy
-            .filter { $0.term == term }
-            .map { (node: $0.node, epoch: $0.epoch) }
         tablet.leaseBound = leases.bound(
-            votersIncludingSelf: tablet.descriptor.replicas.count,
-            acknowledgements: acknowledgements, clock: clock)
+            votersIncludingSelf: tablet.descriptor.replicas.count, term: term,
+            acknowledgements: states[index].acknowledgements, clock: clock)
     }
 
     /// Forbids votes that would break a lease that this node has granted.

@@ -8,9 +8,10 @@ extension NodeCore {
     /// Takes in what one frame of a peer held.
     package func receive(_ messages: [PeerMessage], from node: NodeID) {
         guard let peer = outgoing.firstIndex(where: { $0.node == node }) else { return }
-        if case .run(let run, let own)? = messages.first,
-            !mayTakeIn(run, knowing: own, from: peer)
-        { return }
+        if case .run(let run, let own, let firstTransaction)? = messages.first {
+            guard mayTakeIn(run, knowing: own, from: peer) else { return }
+            noteFirstTransaction(firstTransaction, of: peer)
+        }
         outgoing[peer].lastHeard = clock.monotonic
         for message in messages { receive(message, from: node, peer) }
     }
@@ -104,6 +105,7 @@ extension NodeCore {
     }
 
     func heartbeat() {
+        guard isNumbered else { return }
         var heartbeat = PeerMessage.Heartbeat(
             sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical, heard: 0,
             clock: clockStanding)
@@ -260,15 +262,34 @@ extension NodeCore {
         }
     }
 
-    /// Locks whose coordinator's node restarted, or has been silent for long, are given up.
+    /// Locks whose coordinator's node has been silent for long are given up; again and again, since
+    /// others may pass requests of such a node on.
     func releaseLocksOfDeadNodes() {
+        let silence: UInt64 = 3_000_000
         for peer in outgoing.indices {
-            guard let heard = outgoing[peer].lastHeard, !outgoing[peer].isGivenUp,
-                clock.monotonic > heard + 3_000_000
-            else { continue }
-            outgoing[peer].isGivenUp = true
+            let heard = max(outgoing[peer].lastHeard ?? startedAt, outgoing[peer].releasedAt)
+            guard clock.monotonic > heard + silence else { continue }
+            outgoing[peer].releasedAt = clock.monotonic
             releaseLocks(of: outgoing[peer].node)
         }
+    }
+
+    /// Gives up the locks that an earlier run of a peer took.
+    private func noteFirstTransaction(_ number: UInt64, of peer: Int) {
+        guard outgoing[peer].firstTransaction < number else { return }
+        outgoing[peer].firstTransaction = number
+        releaseLocks(of: outgoing[peer].node, before: number)
+    }
+
+    /// Whether a transaction is one of an earlier run of its node, and so is over.
+    ///
+    /// The node itself does not send anything of an earlier run, but others may pass it on late.
+    func isOfEarlierRun(_ transaction: TransactionID) -> Bool {
+        let first =
+            transaction.node == configuration.node
+            ? firstTransaction
+            : outgoing.first { $0.node == transaction.node }?.firstTransaction ?? 0
+        return transaction.sequence < first
     }
 
     /// Asks nodes that this one stands by, and that it has not heard from as leaders for long.
@@ -288,18 +309,16 @@ extension NodeCore {
         }
     }
 
-    private func releaseLocks(of node: NodeID) {
+    private func releaseLocks(of node: NodeID, before number: UInt64 = .max) {
         // A request of that node's, looked at later, would take locks that nobody gives up.
         while !postponed.isEmpty { evaluatePostponed() }
-        for tablet in tablets { tablet.releaseLocks(of: node) }
+        for tablet in tablets { tablet.releaseLocks(of: node, before: number) }
     }
 
     private func noteBoot(_ boot: UInt64, of peer: Int) {
-        outgoing[peer].isGivenUp = false
         if outgoing[peer].boot != 0, outgoing[peer].boot != boot {
             let node = outgoing[peer].node
             clockMonitor.forget(node)
-            releaseLocks(of: node)
             for index in tablets.indices {
                 tablets[index].group.wake()
                 // The process that relied on this node is gone, and its leases with it.

@@ -12,10 +12,25 @@ package struct NodeCoreConfiguration: Sendable {
     /// All nodes of the cluster, this one included, ascending.
     package var members: [NodeID]
     package var seed: UInt64
-    /// All in microseconds.
-    package var tickInterval: UInt64 = 100_000
-    package var leaseDuration: UInt64 = 350_000
-    package var grantDuration: UInt64 = 400_000
+
+    // All in microseconds. A leader that is killed is replaced once the grants to it have ended,
+    // at most `grantDuration` after its last heartbeat, and after two rounds of votes with their
+    // syncs. One that hangs is noticed by its silence: `electionTicks` to twice as many, of which
+    // the earlier of two followers' counts. DESIGN, section 12, allows 250 ms and 600 ms.
+    //
+    //   heartbeat  40
+    //   lease     140  outlasts two heartbeats that are lost or late, and a round trip of 60
+    //   grant     150  the giver begins to count later than the asker, so it has to be longer only
+    //                  by what their clocks may drift apart: 7 %, where time daemons slew by 0.05 %
+    //   election  400  a leader that waits 300 ms for its processor is not replaced; longer than a
+    //                  grant, so that who campaigns may be voted for
+
+    /// Time between heartbeats.
+    package var tickInterval: UInt64 = 40_000
+    /// How long the asker relies on a grant, from when it asked.
+    package var leaseDuration: UInt64 = 140_000
+    /// How long the giver keeps to it, from the end of the turn in which it gave it.
+    package var grantDuration: UInt64 = 150_000
     package var maximumClockOffset: UInt64 = 250_000
     /// By how much physical time is moved towards the wall clock while peers confirm it, in parts
     /// per million; ``OffsetMonitor`` allows for that much.
@@ -27,7 +42,7 @@ package struct NodeCoreConfiguration: Sendable {
     /// by its own monotonic clock.
     var clockReliance: UInt64 { (grantDuration + tickInterval) * 102 / 100 }
     /// An election starts after this many ticks without a leader, or up to twice as many.
-    package var electionTicks = 5
+    package var electionTicks = 10
     /// Bytes applied and not flushed that call for a flush.
     package var flushThreshold = 48 << 20
     /// Entries that a busy tablet's log gives up at once, at least.
@@ -241,16 +256,19 @@ package final class NodeCore {
         settle(applyBudget: &budget)
         clock.monotonic = max(clock.monotonic, monotonic)
         leases.endTurn(at: clock.monotonic)
-        releaseReplies()
-        // Replies may have set requests of this node on their way again.
-        settle(applyBudget: &budget)
-        releaseReplies()
+        if releaseReplies() {
+            // Replies may have set requests of this node on their way again.
+            settle(applyBudget: &budget)
+            _ = releaseReplies()
+        } else {
+            for index in tablets.indices { refreshLease(index) }
+        }
         writeLog()
         requestFlush()
         tellEndedLeaderships()
         sendHeartbeatReplies()
         effects.failure = effects.failure ?? outdatedFailure
-        for index in outgoing.indices where !outgoing[index].messages.isEmpty {
+        for index in outgoing.indices where isNumbered && !outgoing[index].messages.isEmpty {
             outgoing[index].messages.insert(introduction(to: index), at: 0)
             effects.messages.append(outgoing[index])
             outgoing[index].messages.removeAll(keepingCapacity: true)
@@ -319,10 +337,14 @@ package final class NodeCore {
     }
 
     /// Hands out the replies of all tablets; reads only if the lease stands at this moment.
-    private func releaseReplies() {
+    ///
+    /// Returns whether there were any.
+    private func releaseReplies() -> Bool {
+        var areAny = false
         for index in tablets.indices {
             let tablet = tablets[index]
             guard !tablet.output.replies.isEmpty else { continue }
+            areAny = true
             refreshLease(index)
             let replies = tablet.output.replies
             tablet.output.replies = []
@@ -335,6 +357,7 @@ package final class NodeCore {
                 }
             }
         }
+        return areAny
     }
 
     private func tick() {

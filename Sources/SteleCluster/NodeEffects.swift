@@ -60,8 +60,10 @@ package struct PeerOutbox: Sendable {
     /// What waits for the network on the way there, and what requests of this turn add.
     var backlog = 0
     var added = 0
-    /// Whether its transactions' locks were released because it has been silent.
-    var isGivenUp = false
+    /// The number of its present run's first transaction, as far as it has told.
+    var firstTransaction: UInt64 = 0
+    /// When its transactions' locks were last released because it has been silent.
+    var releasedAt: UInt64 = 0
 
     /// Whether nothing large should be added to what waits.
     var isCongested: Bool { backlog + added > Limits.peerBacklogBytes }

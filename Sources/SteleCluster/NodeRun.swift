@@ -24,6 +24,9 @@ package struct NodeRun: Hashable, Sendable {
 /// peer remembers, durably too, the latest start that it has heard of. A copy starts under a number
 /// that was used before.
 ///
+/// Nothing leaves a node before its disk holds its number: peers that had heard of it would refuse
+/// the next run, which could not but take the same number, if the node crashed before.
+///
 /// Every frame begins with the sender's run, and with the receiver's as the sender knows it. So a
 /// copy is told by the first frame that reaches it, before it has taken in anything else.
 ///
@@ -39,8 +42,13 @@ package struct NodeRun: Hashable, Sendable {
 extension NodeCore {
     /// What every frame to a peer begins with.
     func introduction(to peer: Int) -> PeerMessage {
-        .run(NodeRun(boot: boot, mark: runMark), yours: outgoing[peer].run)
+        .run(
+            NodeRun(boot: boot, mark: runMark), yours: outgoing[peer].run,
+            firstTransaction: firstTransaction)
     }
+
+    /// Whether this start of the node is on its disk.
+    var isNumbered: Bool { durableRecord?.boot == boot }
 
     /// Whether what comes from a peer counts, by what its frame begins with.
     func mayTakeIn(_ run: NodeRun, knowing own: NodeRun?, from peer: Int) -> Bool {

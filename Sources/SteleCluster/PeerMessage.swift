@@ -20,9 +20,9 @@ package enum PeerMessage: Sendable {
     case notLeading(TabletID, Term)
     case request(RequestHeader, TabletRequest)
     case reply(RequestAttempt, TabletReply)
-    /// The sender's run, and the latest one of the receiver that it has heard of: the first message
-    /// of every frame.
-    case run(NodeRun, yours: NodeRun?)
+    /// The sender's run with the first number of its transactions, and the latest run of the receiver
+    /// that it has heard of: the first message of every frame.
+    case run(NodeRun, yours: NodeRun?, firstTransaction: UInt64)
 
     package struct Heartbeat: Hashable, Sendable {
         /// The sender's monotonic clock, plus a number of its run; echoed in the reply.
@@ -123,9 +123,10 @@ extension PeerMessage {
             writer.write(UInt8(6))
             attempt.encode(into: &writer)
             reply.encode(into: &writer)
-        case .run(let run, let yours):
+        case .run(let run, let yours, let firstTransaction):
             writer.write(UInt8(9))
             writer.write(run: run)
+            writer.writeVarint(firstTransaction)
             writer.write(yours != nil)
             if let yours { writer.write(run: yours) }
         }
@@ -178,7 +179,10 @@ extension PeerMessage {
             self = .notLeading(tablet, try reader.readVarint())
         case 9:
             let run = try reader.readRun()
-            self = .run(run, yours: try reader.readBool() ? try reader.readRun() : nil)
+            let firstTransaction = try reader.readVarint()
+            self = .run(
+                run, yours: try reader.readBool() ? try reader.readRun() : nil,
+                firstTransaction: firstTransaction)
         case 20:
             let tablet = TabletID(try reader.readVarint())
             var nodes: [NodeID] = []

@@ -17,7 +17,7 @@ extension RaftConfiguration {
         configuration.maxInflightBytes = 32 << 20
         configuration.checkQuorum = true
         configuration.preVote = true
-        configuration.hibernationTicks = 10
+        configuration.hibernationTicks = 25
         configuration.disableProposalForwarding = true
         configuration.seed = seed
         return configuration

@@ -119,7 +119,7 @@ extension PeerMessage {
         case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
-        case .run(let run, let yours): "run \(run.boot), yours \(yours?.boot ?? 0)"
+        case .run(let run, let yours, _): "run \(run.boot), yours \(yours?.boot ?? 0)"
         case .request(let header, let request):
             "request \(header.attempt.id).\(header.attempt.number) of \(request.transaction)"
                 + " for term \(header.term), \(header.passage)"

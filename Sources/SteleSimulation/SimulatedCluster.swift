@@ -23,7 +23,7 @@ final class SimulatedCluster: @unchecked Sendable {
     let descriptors: [TabletDescriptor]
     /// True time in microseconds.
     var now: UInt64 = 0
-    var queue = EventQueue<() -> Void>()
+    var queue = EventQueue()
     var nodes: [SimulatedNode] = []
     /// By sender, then by receiver.
     var channels: [NetworkChannel] = []
@@ -102,7 +102,7 @@ final class SimulatedCluster: @unchecked Sendable {
     /// Does `action` in `delay` microseconds.
     func after(_ delay: UInt64, _ action: @escaping () -> Void) {
         checkThread()
-        queue.schedule(action, at: now + delay)
+        queue.schedule(at: now + delay, action)
     }
 
     /// Does `action` later, unless the node has crashed or was started anew by then.

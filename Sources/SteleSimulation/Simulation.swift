@@ -92,7 +92,7 @@ extension SimulatedCluster {
                     + "\(outstanding.keys.sorted().prefix(9)) are not done "
                     + "\(Self.patience / 1_000_000) s after the last fault\(logs)")
         }
-        after(1_000_000) { [self] in
+        after(500_000) { [self] in
             workload.isRunning = false
             startFinalTasks()
             waitForAgreement(until: deadline)

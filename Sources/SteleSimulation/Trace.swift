@@ -45,23 +45,28 @@ struct Trace {
 
     /// A digest of bytes, eight at a time.
     static func digest(_ bytes: some Collection<UInt8>) -> UInt64 {
+        bytes.withContiguousStorageIfAvailable { digest(UnsafeRawBufferPointer($0)) }
+            ?? Array(bytes).withUnsafeBytes(digest)
+    }
+
+    private static func digest(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        var word: UInt64 = 0
-        var count: UInt64 = 0
-        func mix() {
-            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
-            hash ^= hash >> 32
+        var offset = 0
+        let count = bytes.count
+        while offset + 8 <= count {
+            hash = mix(hash, bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset += 8
         }
-        for byte in bytes {
-            word = word << 8 | UInt64(byte)
-            count += 1
-            if count & 7 == 0 {
-                mix()
-                word = 0
-            }
+        var word = UInt64(count) << 56
+        while offset < count {
+            word = word << 8 ^ UInt64(bytes[offset])
+            offset += 1
         }
-        word |= count << 56
-        mix()
-        return hash
+        return mix(hash, word)
+    }
+
+    private static func mix(_ hash: UInt64, _ word: UInt64) -> UInt64 {
+        let mixed = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+        return mixed ^ mixed >> 32
     }
 }

@@ -46,14 +46,16 @@ extension Tablet {
         for waiter in waiting.removeAll() { fail(waiter, .notLeader, "leadership was lost") }
     }
 
-    /// Gives up the locks of all transactions that `node` coordinates, because it is gone.
+    /// Gives up the locks of all transactions that `node` coordinates, or coordinated under numbers
+    /// below `number`, because it is gone.
     ///
     /// Should it still be there, its commits fail for want of their locks and nothing is harmed.
     /// Nobody asks a second time, so this needs no lease, and it is done during a transfer of the
     /// leadership too, which may fail.
-    package func releaseLocks(of node: NodeID) {
+    package func releaseLocks(of node: NodeID, before number: UInt64 = .max) {
         let requesting = waiting.locking(from: node)
-        for transaction in Set(locks.transactions(of: node)).union(requesting).sorted() {
+        for transaction in Set(locks.transactions(of: node)).union(requesting).sorted()
+        where transaction.sequence < number {
             release(transaction)
         }
         runAwakened()

@@ -41,8 +41,8 @@ import Testing
         let bound = Timestamp(microseconds: 4_000_000)
         func lease(_ epoch: GrantEpoch) -> Timestamp {
             table.bound(
-                votersIncludingSelf: 3, acknowledgements: [(node: other, epoch: epoch)],
-                clock: clock)
+                votersIncludingSelf: 3, term: 1,
+                acknowledgements: [(node: other, term: 1, epoch: epoch)], clock: clock)
         }
         #expect(lease(epoch) == .zero)
         table.receive(
@@ -66,8 +66,11 @@ import Testing
                     boot: 1, physical: 0), from: node)
         }
         let bound = table.bound(
-            votersIncludingSelf: 3,
-            acknowledgements: [(node: other, epoch: epoch), (node: third, epoch: epoch)],
+            votersIncludingSelf: 3, term: 2,
+            acknowledgements: [
+                (node: other, term: 2, epoch: epoch), (node: third, term: 2, epoch: epoch),
+                (node: NodeID(4), term: 1, epoch: epoch),
+            ],
             clock: clock)
         #expect(bound == Timestamp(microseconds: 3_000_000))
     }
