@@ -1,6 +1,7 @@
 import NIOCore
 import SteleAPI
 import SteleBase
+import SteleClock
 import SteleTablet
 import SteleTransaction
 
@@ -8,6 +9,7 @@ import SteleTransaction
 struct HostPort: RequestPort {
     let host: NodeHost
     let numbers: TransactionNumbers
+    let readers: OpenReaders
 
     func nextToken() -> UInt64 { host.nextToken() }
 
@@ -29,6 +31,10 @@ struct HostPort: RequestPort {
         host.post(
             .submit(
                 request, .seconds(1), token: host.nextToken(), .callback { _ in whenDone() }))
+    }
+
+    func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {
+        readers.note(transaction, readsAt: timestamp)
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }

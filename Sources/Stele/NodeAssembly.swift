@@ -28,9 +28,13 @@ final class NodeAssembly: @unchecked Sendable {
     let group: MultiThreadedEventLoopGroup
     let loop: any EventLoop
     let executor: LoopExecutor
+    /// Flushes the store, which takes long.
     private let pool: NIOThreadPool
+    /// Reads what is not in memory, for as many as that has threads.
+    private let readPool: NIOThreadPool
     private let host: NodeHost
     private let numbers = TransactionNumbers()
+    private let readers = OpenReaders()
     private let port: HostPort
     private let memory = BufferedBytes()
     private let clients: ClientService
@@ -77,10 +81,12 @@ final class NodeAssembly: @unchecked Sendable {
         executor = LoopExecutor(loop: loop)
         pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
+        readPool = NIOThreadPool(numberOfThreads: 2)
+        readPool.start()
         host = NodeHost(
-            loop: loop, executor: executor, pool: pool, logger: configuration.logger,
+            loop: loop, executor: executor, pool: pool, readPool: readPool, logger: configuration.logger,
             numbers: numbers)
-        port = HostPort(host: host, numbers: numbers)
+        port = HostPort(host: host, numbers: numbers, readers: readers)
         clients = ClientService(host: host, port: port, memory: memory)
     }
 
@@ -175,10 +181,12 @@ final class NodeAssembly: @unchecked Sendable {
             seed: random.next())
         settings.tabletLogBytes = configuration.tabletLogBytes
         settings.nodeLogBytes = configuration.nodeLogBytes
+        settings.retention = configuration.retention.microseconds
         let core = try NodeCore(
             configuration: settings,
             engine: opened.engine, recovered: opened.recovered,
             monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall())
+        core.oldestReader = { [readers] limit in readers.oldest(notBelow: limit) }
         numbers.start(node: identity.node, at: core.firstTransaction)
         let isDurable = host.start(
             core: core, log: opened.log, engine: opened.engine, transport: transport
@@ -365,6 +373,7 @@ final class NodeAssembly: @unchecked Sendable {
         try? await loop.flatSubmit { self.host.stop() }.get()
         // Its threads use both, also after a failure, when nothing is waited for above.
         try? await pool.shutdownGracefully()
+        try? await readPool.shutdownGracefully()
         log?.close()
         engine?.close()
         try? await group.shutdownGracefully()

@@ -30,6 +30,10 @@ public struct NodeConfiguration: Sendable {
     /// Bytes that the logs of all tablets of the node are kept to for any replica that lags; 1 GiB
     /// by default.
     public var nodeLogBytes = Limits.nodeLogBytes
+    /// For how long what was overwritten or deleted can still be read by transactions that began
+    /// before; 1 hour by default. Older snapshots are kept for as long as transactions read them, up
+    /// to 24 times as long. To be the same on all nodes of a cluster.
+    public var retention = Duration.seconds(3_600)
     public var logger: Logger
 
     public init(

@@ -16,8 +16,8 @@ import Synchronization
 /// Gives a ``NodeCore`` its turns and carries out what it wants done.
 ///
 /// Lives on one event loop: what the loop delivers is collected, then one turn runs over all of it.
-/// The log syncs on a thread of its own and the store flushes in a small pool; both report back
-/// through the inbox.
+/// The log syncs on a thread of its own, the store flushes on one, and what is read from disk in the
+/// background is read in a small pool; all report back through the inbox.
 ///
 /// Invariant: after the first failure of the log or the store no turn runs any more, so nothing is
 /// acknowledged that might not be durable.
@@ -26,6 +26,7 @@ final class NodeHost: @unchecked Sendable {
     let loop: any EventLoop
     let executor: LoopExecutor
     private let pool: NIOThreadPool
+    private let readPool: NIOThreadPool
     private let logger: Logger
     private let numbers: TransactionNumbers
     private let inbox = NIOLockedValueBox(Inbox())
@@ -84,18 +85,20 @@ final class NodeHost: @unchecked Sendable {
         case engineFlushed
         case frontierMoved([AppliedState])
         case fetched(TabletID, [SteleRaft.Entry])
+        case swept(HistorySweep, ObsoleteDeletions)
         case messages([PeerMessage], NodeID)
         case connected(NodeID)
         case disconnected(NodeID)
     }
 
     init(
-        loop: any EventLoop, executor: LoopExecutor, pool: NIOThreadPool, logger: Logger,
-        numbers: TransactionNumbers
+        loop: any EventLoop, executor: LoopExecutor, pool: NIOThreadPool,
+        readPool: NIOThreadPool, logger: Logger, numbers: TransactionNumbers
     ) {
         self.loop = loop
         self.executor = executor
         self.pool = pool
+        self.readPool = readPool
         self.logger = logger
         self.numbers = numbers
     }
@@ -217,6 +220,7 @@ final class NodeHost: @unchecked Sendable {
         case .fetched(let tablet, let entries):
             fetchesUnderWay.remove(tablet)
             core.entriesFetched(entries, of: tablet)
+        case .swept(let sweep, let found): core.swept(sweep, found)
         case .messages(let messages, let node): core.receive(messages, from: node)
         case .connected(let node): core.peerConnected(node)
         case .disconnected(let node): core.peerDisconnected(node)
@@ -242,6 +246,7 @@ final class NodeHost: @unchecked Sendable {
         }
         for fetch in effects.fetches { self.fetch(fetch) }
         for notice in effects.notices { logger.log(notice) }
+        for sweep in effects.sweeps { self.sweep(sweep) }
         for replica in effects.outrun {
             logger.error(
                 "a replica lacks what the log no longer holds: its node has to be rebuilt",
@@ -284,7 +289,7 @@ final class NodeHost: @unchecked Sendable {
     /// Asks the engine how far it is durable.
     private func readFrontier() {
         guard let engine else { return }
-        pool.submit { [weak self] state in
+        readPool.submit { [weak self] state in
             guard state == .active else { return }
             do {
                 self?.post(.frontierMoved(try engine.persistedFrontier()))
@@ -296,13 +301,26 @@ final class NodeHost: @unchecked Sendable {
 
     private func fetch(_ fetch: EntryFetch) {
         guard let log, fetchesUnderWay.insert(fetch.tablet).inserted else { return }
-        pool.submit { [weak self] state in
+        readPool.submit { [weak self] state in
             guard state == .active else { return }
             do {
                 let entries = try log.entries(
                     of: fetch.tablet, replica: fetch.replica, from: fetch.from,
                     upTo: fetch.upTo, maxBytes: fetch.maxBytes)
                 self?.post(.fetched(fetch.tablet, entries))
+            } catch {
+                self?.post(.failed(SteleError(.storage, "\(error)")))
+            }
+        }
+    }
+
+    /// Looks for deletions that hide nothing.
+    private func sweep(_ sweep: HistorySweep) {
+        guard let engine else { return }
+        readPool.submit { [weak self] state in
+            guard state == .active else { return }
+            do {
+                self?.post(.swept(sweep, try sweep.look(in: engine)))
             } catch {
                 self?.post(.failed(SteleError(.storage, "\(error)")))
             }

@@ -58,6 +58,10 @@ package protocol TransactionBackend: AnyObject, Sendable {
     /// schema. A transaction that writes nothing is not checked.
     func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError)
 
+    /// Says that the rows of `range` are of no more use once this has committed: nobody reads or
+    /// writes them at a later timestamp. They go when nobody can read at an earlier one any more.
+    func discard(_ range: KeyRange) throws(SteleError)
+
     /// Remembers the present state of the write buffer.
     func savepoint() throws(SteleError) -> Savepoint
 
@@ -87,6 +91,10 @@ extension TransactionBackend {
     package func expectInterruption() {}
 
     package func interrupt() {}
+
+    package func discard(_ range: KeyRange) throws(SteleError) {
+        throw SteleError(.unsupported, "a client cannot discard ranges")
+    }
 
     package func lock(
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait

@@ -17,6 +17,8 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let conflict = Code("conflict")
         /// The transaction was part of a deadlock and was chosen to give way. Run it again.
         public static let deadlock = Code("deadlock")
+        /// What was to be read is older than the history that is kept. Run the transaction again.
+        public static let snapshotTooOld = Code("snapshotTooOld")
         /// A lock was held by another transaction and the caller did not want to wait (any longer).
         public static let lockNotAvailable = Code("lockNotAvailable")
         /// Whether the transaction was committed could not be found out. Look before trying again.
@@ -73,7 +75,7 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
     /// False for an unknown outcome: trying again could do the same thing twice.
     public var isRetryable: Bool {
         code == .conflict || code == .deadlock || code == .unavailable || code == .overloaded
-            || code == .lockNotAvailable
+            || code == .lockNotAvailable || code == .snapshotTooOld
     }
 
     /// What became of the writes.

@@ -56,6 +56,7 @@ extension NodeCore {
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
             notKept(upTo: position, of: index)
         case .outrun(let id, let nodes): noteOutrun(nodes, of: id, from: node)
+        case .readers(let oldest): peerReaders[node] = oldest
         case .standing(let id, let term):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
             let group = tablets[index].group

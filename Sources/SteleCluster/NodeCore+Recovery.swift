@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleEngine
 import SteleRaft
 import SteleTablet
@@ -21,6 +22,11 @@ extension NodeCore {
             if let value = try engine.value(of: key, in: .local) {
                 applied = try AppliedState(
                     tablet: descriptor.id, replica: replica, localValue: value)
+            }
+            var watermark = Timestamp.zero
+            let item = LocalKey(tablet: descriptor.id, replica: replica, item: .watermark)
+            if let value = try engine.value(of: item.bytes, in: .local) {
+                watermark = try Watermark(value).timestamp
             }
             var state =
                 found
@@ -53,7 +59,7 @@ extension NodeCore {
             tablets.append(
                 Tablet(
                     descriptor: descriptor, replica: replica, log: log, group: group,
-                    applied: applied, engine: engine, clock: clock))
+                    applied: applied, watermark: watermark, engine: engine, clock: clock))
         }
         return tablets
     }

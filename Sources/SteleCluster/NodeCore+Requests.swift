@@ -36,6 +36,9 @@ extension NodeCore {
                 Timestamp(microseconds: clock.physical),
                 isClockConfirmed
                     ? clock.hybrid.peek(physical: clock.physical).previous : clock.hybrid.last)
+            // What is written after a watermark was applied here lies above it, whatever the clock.
+            let tablet = tablets.first { $0.descriptor.range.contains(request.routingKey) }
+            commit.begun = max(commit.begun, tablet?.watermark ?? .zero)
             request.body = .commit(commit)
             lockers.remove(request.transaction)
         case .release: lockers.remove(request.transaction)
@@ -79,7 +82,13 @@ extension NodeCore {
         case .overloaded, .storage, .invalid, .tooLarge:
             guard request.isAmbiguous else { return finish(attempt.id, reply) }
             request.retryAt = clock.monotonic + request.nextBackoff()
-        case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled:
+        case .begunTooEarly:
+            guard request.beginAnew(above: failure.watermark) else {
+                return giveUp(attempt.id, request, failure)
+            }
+            mark("cluster: a commit begins anew above the watermark")
+            request.retryAt = clock.monotonic
+        case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled, .snapshotTooOld:
             guard !request.passages.isEmpty, request.mayYetBeGranted(after: failure.reason) else {
                 return finish(attempt.id, reply)
             }
@@ -138,7 +147,7 @@ extension NodeCore {
     }
 
     /// Ends a request without an answer.
-    private func giveUp(
+    func giveUp(
         _ id: UInt64, _ request: PendingRequest, _ failure: TabletReply.Failure
     ) {
         let mayBeInEffect =
@@ -212,6 +221,17 @@ extension PendingRequest {
         case .conflict: !commit.expected.isEmpty
         default: true
         }
+    }
+
+    /// Has a commit that was refused because it began below a watermark looked for from there on, if
+    /// no attempt of it can be in effect: what it writes from now on lies above that watermark.
+    fileprivate mutating func beginAnew(above watermark: Timestamp) -> Bool {
+        guard case .commit(var commit) = request.body, !isAmbiguous, passages.isEmpty,
+            commit.begun < watermark
+        else { return false }
+        commit.begun = watermark
+        request.body = .commit(commit)
+        return true
     }
 
     /// A wait in the lock table of a leader that can be reached has its own time limit.

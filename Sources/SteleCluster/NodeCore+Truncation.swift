@@ -17,11 +17,12 @@ extension NodeCore {
 
     func requestFlush() {
         guard !isFlushing,
-            engine.unflushedBytes > configuration.flushThreshold || isLogWaitingForFlush
+            engine.unflushedBytes > configuration.flushThreshold || wantsFlush
                 || faultPoint("cluster: flush early") && engine.unflushedBytes > 0
         else { return }
         isFlushing = true
-        isLogWaitingForFlush = false
+        wantsFlush = false
+        for tablet in tablets { tablet.droppedBytes = 0 }
         effects.flush = true
     }
 
@@ -49,6 +50,10 @@ extension NodeCore {
             truncate(index)
         }
     }
+
+    /// Scans pass what was dropped one by one until a flush, and the compaction that follows when
+    /// there is much of it: so many bytes of names of dropped versions, some thousands of them.
+    private static let droppedBytes = 256 << 10
 
     // MARK: Budgets
 
@@ -107,11 +112,12 @@ extension NodeCore {
                 sizes.bytes(after: states[index].flushedIndex)
                 - sizes.bytes(after: tablets[index].applied.index)
             // Commands take up as much in the store as in the log, so this is the rarer reason.
-            if own > configuration.tabletLogBytes / 4 * 3 { isLogWaitingForFlush = true }
+            if own > configuration.tabletLogBytes / 4 * 3 { wantsFlush = true }
+            if tablets[index].droppedBytes > Self.droppedBytes { wantsFlush = true }
             bytes += sizes.bytes
             unflushed += own
         }
-        if unflushed > configuration.nodeLogBytes / 2 { isLogWaitingForFlush = true }
+        if unflushed > configuration.nodeLogBytes / 2 { wantsFlush = true }
         guard bytes > configuration.nodeLogBytes else { return }
         // At least one tablet takes up more than its share.
         let share = configuration.nodeLogBytes / tablets.count

@@ -52,6 +52,8 @@ package struct NodeCoreConfiguration: Sendable {
     package var tabletLogBytes = Limits.tabletLogBytes
     package var nodeLogBytes = Limits.nodeLogBytes
     /// What the logs of all tablets may keep in memory together.
+    /// For how long old versions are kept, in microseconds.
+    package var retention: UInt64 = 3_600_000_000
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
     package var applyBudget = 128 << 10
@@ -102,6 +104,10 @@ package final class NodeCore {
     var congested: [(tablet: Tablet, request: TabletRequest, origin: UInt64, peer: Int)] = []
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
+    /// The oldest timestamp, not below the one given, at which a transaction of this node reads.
+    package var oldestReader: (Timestamp) -> Timestamp? = { _ in nil }
+    /// The same of the peers, as they told last.
+    var peerReaders: [NodeID: Timestamp] = [:]
     /// Nodes whose replica of a tablet cannot be caught up, and how long that stands.
     var outrun: [TabletID: (nodes: [NodeID], until: UInt64)] = [:]
     var effects = NodeEffects()
@@ -147,8 +153,8 @@ package final class NodeCore {
     var isFlushing = false
     /// The node is about to stop and leads nothing any more.
     var isStopping = false
-    /// A log is long because the store was not flushed.
-    var isLogWaitingForFlush = false
+    /// A log is long because the store was not flushed, or scans pass what was dropped since.
+    var wantsFlush = false
     /// The engine took no more writes in this turn.
     private var isEngineBusy = false
     /// How long applying then pauses, in microseconds.
@@ -373,6 +379,7 @@ package final class NodeCore {
             shareTruncation(index)
         }
         boundLogs()
+        lookAfterHistory()
         releaseLocksOfDeadNodes()
         askWhetherTheyLead()
         checkRequests()

@@ -14,6 +14,8 @@ package struct NodeEffects {
     package var replies: [(token: UInt64, reply: TabletReply)] = []
     /// Entries to be read from the log on disk; then ``NodeCore/entriesFetched(_:of:)``.
     package var fetches: [EntryFetch] = []
+    /// Slices of tablets to be looked through for deletions; then ``NodeCore/swept(_:_:)``.
+    package var sweeps: [HistorySweep] = []
     /// Whether the engine is to be flushed; then ``NodeCore/flushed(_:)``.
     package var flush = false
     /// Whether there is work that does not wait for anything outside.

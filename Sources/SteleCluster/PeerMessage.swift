@@ -13,6 +13,9 @@ package enum PeerMessage: Sendable {
     case truncation(TabletID, LogPosition)
     /// The nodes whose replicas lack entries that the leader's log has given up; never empty.
     case outrun(TabletID, [NodeID])
+    /// The oldest timestamp at which a transaction of the sender reads; ``Timestamp/max`` if none
+    /// does. Every heartbeat interval to every peer.
+    case readers(Timestamp)
     /// "I stand by you as the leader of this term, but have not heard from you as such for long."
     case standing(TabletID, Term)
     /// "I do not lead in this term, and never will again": said by a leader that stops leading, and
@@ -107,6 +110,9 @@ extension PeerMessage {
             writer.writeVarint(tablet.rawValue)
             writer.writeVarint(UInt64(nodes.count))
             for node in nodes { writer.writeVarint(node.rawValue) }
+        case .readers(let oldest):
+            writer.write(UInt8(21))
+            writer.write(oldest.rawValue)
         case .standing(let tablet, let term):
             writer.write(UInt8(7))
             writer.writeVarint(tablet.rawValue)
@@ -190,6 +196,7 @@ extension PeerMessage {
                 nodes.append(NodeID(try reader.readVarint()))
             }
             self = .outrun(tablet, nodes)
+        case 21: self = .readers(Timestamp(rawValue: try reader.read(UInt64.self)))
         default: throw DecodingError("\(kind) is no kind of message between nodes")
         }
     }

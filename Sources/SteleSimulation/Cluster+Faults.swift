@@ -1,4 +1,5 @@
 import SteleBase
+import SteleTablet
 
 /// What goes wrong, and when: every kind of fault comes at random times about its mean interval.
 extension SimulatedCluster {
@@ -90,7 +91,8 @@ extension SimulatedCluster {
     }
 
     /// Makes the clock of one node wrong, or sets it right again if no further one may be wrong: of
-    /// more than a minority nobody could say which are.
+    /// more than a minority of all nodes nobody could say which are, and more than a minority of a
+    /// tablet's replicas would not grant its leader what it needs.
     private func spoilClock() {
         let wrong = nodes.filter { $0.clock.isWrong }
         guard wrong.count < (nodes.count - 1) / 2 else {
@@ -101,7 +103,8 @@ extension SimulatedCluster {
             return
         }
         let node = victim()
-        guard node.isUp, !node.clock.isWrong else { return }
+        guard node.isUp, !node.clock.isWrong, descriptors.allSatisfy({ mayBeWrong(node, in: $0) })
+        else { return }
         result.counts.wrongClocks += 1
         let isAhead = faultRandom.oneIn(2)
         if faultRandom.oneIn(2) {
@@ -119,6 +122,12 @@ extension SimulatedCluster {
             node.clock = newClock()
             node.clock.setWrong(by: isAhead ? error : -error)
         }
+    }
+
+    private func mayBeWrong(_ node: SimulatedNode, in descriptor: TabletDescriptor) -> Bool {
+        let holders = nodes.filter { descriptor.replica(on: $0.id) != nil }
+        let wrong = holders.count { $0.place == node.place || $0.clock.isWrong }
+        return descriptor.replica(on: node.id) == nil || wrong <= (holders.count - 1) / 2
     }
 
     /// Cuts nodes off from each other in one of several ways, for a while.

@@ -99,7 +99,8 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .standing, .notLeading, .run:
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .readers, .standing,
+            .notLeading, .run:
             false
         }
     }
@@ -117,6 +118,7 @@ extension PeerMessage {
                 + (epoch.map { " under \($0.boot).\($0.counter)" } ?? "")
         case .truncation(let tablet, let position): "\(tablet) kept for nobody to \(position.index)"
         case .outrun(let tablet, let nodes): "\(tablet) outruns \(nodes)"
+        case .readers(let oldest): "reads from \(oldest) on"
         case .standing(let tablet, let term): "\(tablet) standing in term \(term)"
         case .notLeading(let tablet, let term): "\(tablet) not leading in term \(term)"
         case .run(let run, let yours, _): "run \(run.boot), yours \(yours?.boot ?? 0)"

@@ -78,7 +78,7 @@ extension SimulatedCluster {
             switch input {
             case .frame(let peer, _), .connected(let peer), .disconnected(let peer):
                 isDeferred[peer]
-            case .synced, .flushed, .fetched: isDeferred[node.place]
+            case .synced, .flushed, .fetched, .swept: isDeferred[node.place]
             case .request, .cancel: false
             }
         }
@@ -110,6 +110,7 @@ extension SimulatedCluster {
             case .synced(let token): core.logSynced(token)
             case .flushed(let frontier): core.flushed(frontier)
             case .fetched(let tablet, let entries): core.entriesFetched(entries, of: tablet)
+            case .swept(let sweep, let found): core.swept(sweep, found)
             case .request(let request, let token, let timeout):
                 core.submit(request, token: token, timeoutMicroseconds: timeout)
             case .cancel(let token): core.cancel(token: token)
@@ -136,6 +137,7 @@ extension SimulatedCluster {
         if let (token, batch) = effects.log { write(batch, token: token, node) }
         for outbox in effects.messages { send(outbox, from: node) }
         for fetch in effects.fetches { self.fetch(fetch, node) }
+        for sweep in effects.sweeps { self.sweep(sweep, node) }
         if effects.flush { flush(node) }
         for notice in effects.notices { noted(notice, node) }
         checkAfterTurn(node, core)
@@ -215,6 +217,20 @@ extension SimulatedCluster {
             let entries = node.log.entries(
                 of: fetch.tablet, from: fetch.from, upTo: fetch.upTo, maxBytes: bytes)
             give(.fetched(fetch.tablet, entries), to: node)
+        }
+    }
+
+    /// Looks through a slice of the store; what is found is of some moment until it is handed in.
+    private func sweep(_ sweep: HistorySweep, _ node: SimulatedNode) {
+        after(diskRandom.uniform(20...5_000), on: node) { [self] in
+            do {
+                let found = try sweep.look(in: node.engine)
+                after(diskRandom.uniform(20...20_000), on: node) { [self] in
+                    give(.swept(sweep, found), to: node)
+                }
+            } catch {
+                fail("\(node.id) cannot look through its store: \(error)")
+            }
         }
     }
 

@@ -21,11 +21,14 @@ struct ClusterChecks {
         var digest: UInt64
         var transaction = TransactionID.none
         var timestamp = Timestamp.zero
-        var mutations: ArraySlice<UInt8> = []
+        var command: TabletCommand?
     }
 
     struct TabletHistory {
-        let id: TabletID
+        let descriptor: TabletDescriptor
+        var id: TabletID { descriptor.id }
+        /// The highest watermark of the log so far.
+        var watermark = Timestamp.zero
         /// By index, from 1 on.
         var applied: [Applied] = []
         var lastTimestamp = Timestamp.zero
@@ -64,7 +67,9 @@ struct ClusterChecks {
     private var reads: [ServedRead] = []
     private var scans: [ServedScan] = []
 
-    init(tablets: [TabletID]) { self.tablets = tablets.map { TabletHistory(id: $0) } }
+    init(tablets: [TabletDescriptor]) {
+        self.tablets = tablets.map { TabletHistory(descriptor: $0) }
+    }
 
     /// A node took up a replica, with what its store holds.
     mutating func started(_ node: SimulatedNode, _ tablet: Tablet) {
@@ -140,6 +145,9 @@ struct ClusterChecks {
                     + "\(tablets[place].servedTerm) was served"
             )
         }
+        guard tablet.floor >= tablet.watermark else {
+            return (false, "\(node.id) may write to \(tablet.descriptor.id) below its watermark")
+        }
         let isNew = term > tablets[place].servedTerm
         tablets[place].servedTerm = term
         return (isNew, nil)
@@ -190,7 +198,11 @@ struct ClusterChecks {
         }
         new.transaction = command.transaction
         new.timestamp = command.timestamp
-        new.mutations = command.mutations
+        new.command = command
+        guard command.kind == .write else { return look(at: command, place) }
+        guard command.timestamp > tablets[place].watermark else {
+            return "entry \(entry.index) of \(id) writes at or below the watermark"
+        }
         guard command.timestamp > tablets[place].lastTimestamp else {
             return "entry \(entry.index) of \(id) is not later than the one before"
         }
@@ -199,6 +211,20 @@ struct ClusterChecks {
             return "\(command.transaction) was applied twice"
         }
         commitIndex[command.transaction] = (id, command.timestamp)
+        return nil
+    }
+
+    /// Nothing goes that could be read at or above a watermark of an earlier entry.
+    private mutating func look(at command: TabletCommand, _ place: Int) -> String? {
+        let id = tablets[place].id
+        switch command.kind {
+        case .watermark where command.timestamp <= tablets[place].watermark:
+            return "a watermark of \(id) sinks"
+        case .watermark: tablets[place].watermark = command.timestamp
+        case .collect where command.timestamp > tablets[place].watermark:
+            return "\(id) drops versions above its watermark"
+        default: break
+        }
         return nil
     }
 }
@@ -214,11 +240,19 @@ extension ClusterChecks {
 
     /// What is wrong at the end, when all replicas have applied everything.
     func finalFailure(_ nodes: [SimulatedNode]) -> String? {
+        // All that was ever written, and what the stores hold of it.
         let reference = MemoryEngine()
+        let collected = MemoryEngine()
         do {
             for tablet in tablets {
-                let lists = tablet.applied.map(\.mutations).filter { !$0.isEmpty }
-                try reference.apply(lists, applied: nil)
+                let commands = tablet.applied.compactMap(\.command)
+                try reference.apply(
+                    commands.filter { $0.kind == .write }.map(\.mutations), applied: nil)
+                let lists = commands.map {
+                    Tablet.mutations(
+                        of: $0, tablet: tablet.descriptor, replica: ReplicaID(1))
+                }
+                for list in lists { try collected.apply([list], applied: nil) }
             }
             for read in reads {
                 let expected = try reference.newestVersion(of: read.key, at: read.timestamp)
@@ -238,8 +272,8 @@ extension ClusterChecks {
                         + "it holds there"
                 }
             }
-            let expected = try Self.content(of: reference)
-            for node in nodes where try Self.content(of: node.engine) != expected {
+            let expected = try content(of: collected)
+            for node in nodes where try content(of: node.engine) != expected {
                 return "the store of \(node.id) differs from what was applied"
             }
         } catch {
@@ -248,18 +282,24 @@ extension ClusterChecks {
         return nil
     }
 
-    /// A digest of all versions of all keys.
-    private static func content(of engine: MemoryEngine) throws -> UInt64 {
-        var page = ScanPage()
-        try engine.scan(
-            .all, at: .max, limits: ScanLimits(bytes: .max), reverse: false, into: &page)
+    /// A digest of all versions of all keys that can be read.
+    private func content(of engine: MemoryEngine) throws -> UInt64 {
         var trace = Trace(observer: nil)
-        for row in page.rows {
-            trace.fold(row.key)
-            for version in try engine.versions(of: Array(row.key), above: .zero, limit: .max) {
-                trace.fold(version.timestamp.rawValue)
-                trace.fold(version.transaction.rawValue)
-                trace.fold(version.value ?? [])
+        for tablet in tablets {
+            var page = ScanPage()
+            try engine.scan(
+                tablet.descriptor.range, at: .max, limits: ScanLimits(bytes: .max), reverse: false,
+                into: &page)
+            for row in page.rows {
+                let key = Array(row.key)
+                trace.fold(key)
+                let oldest = try engine.newestVersion(of: key, at: tablet.watermark)
+                let above = try engine.versions(of: key, above: tablet.watermark, limit: .max)
+                for version in above + (oldest.map { [$0] } ?? []) {
+                    trace.fold(version.timestamp.rawValue)
+                    trace.fold(version.transaction.rawValue)
+                    trace.fold(version.value ?? [])
+                }
             }
         }
         return trace.hash

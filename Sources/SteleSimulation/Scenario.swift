@@ -43,6 +43,8 @@ public struct Scenario: Hashable, Sendable {
     /// for ever.
     public var absentAt: UInt64 = 0
     public var absence: UInt64 = 0
+    /// For how long old versions are kept.
+    public var retention: UInt64 = 3_600_000_000
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -106,7 +108,7 @@ extension Scenario {
     /// The names that ``named(_:seed:)`` knows.
     public static let names = [
         "calm", "crash", "partition", "pause", "reset", "lossy", "clocks", "jumps", "images", "disk",
-        "absent",
+        "absent", "history",
         "swarm",
     ]
 
@@ -129,6 +131,8 @@ extension Scenario {
             scenario.crashInterval = random.uniform(500_000...1_500_000)
             scenario.imageInterval = random.uniform(200_000...600_000)
         case "jumps": scenario.drawJumps(&random)
+        // Far above any delay of these runs, so that no reader that is known is refused.
+        case "history": scenario.retention = random.uniform(500_000...900_000)
         case "swarm": scenario.drawSwarm(&random)
         default: break
         }
@@ -164,6 +168,7 @@ extension Scenario {
         case 2: (nodes, replicas) = (4, 3)
         default: break
         }
+        if random.oneIn(3) { retention = random.uniform(300_000...1_000_000) }
         var families = 0
         while families < 2 {
             for family in 0..<9 where random.oneIn(2) {
@@ -206,7 +211,7 @@ extension Scenario {
 
     private mutating func drawPauses(_ random: inout SeededRandom) {
         pauseInterval = random.uniform(500_000...2_000_000)
-        turnStallOdds = random.uniform(100...1_000)
+        turnStallOdds = random.uniform(250...2_500)
     }
 
     private mutating func drawJumps(_ random: inout SeededRandom) {

@@ -86,7 +86,7 @@ final class SimulatedCluster: @unchecked Sendable {
                 replicas: replicas),
         ]
         servedAt = descriptors.map { _ in 0 }
-        checks = ClusterChecks(tablets: descriptors.map(\.id))
+        checks = ClusterChecks(tablets: descriptors)
         health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
             nodes.append(
@@ -161,6 +161,7 @@ final class SimulatedCluster: @unchecked Sendable {
             seed: nodeRandom.next())
         configuration.flushThreshold = scenario.disk.flushThreshold
         configuration.minimumTruncation = scenario.disk.minimumTruncation
+        configuration.retention = scenario.retention
         configuration.logCacheBytes = scenario.disk.logCacheBytes
         configuration.clockSlewPerMillion = scenario.clockSlewPerMillion
         configuration.tabletLogBytes = scenario.disk.tabletLogBytes
@@ -173,6 +174,9 @@ final class SimulatedCluster: @unchecked Sendable {
                 configuration: configuration, engine: node.engine, recovered: recovered,
                 monotonic: node.clock.monotonic(at: now), wall: node.clock.wall(at: now))
             node.core = core
+            core.oldestReader = { [unowned node] limit in
+                node.port?.readers.oldest(notBelow: limit)
+            }
             node.nextTransaction = core.firstTransaction
             node.port = nil
             trace.note(.start, at: now, UInt64(node.place), core.boot, "\(node.id) starts")

@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleCluster
 import SteleEngine
 import SteleRaft
@@ -12,6 +13,7 @@ enum NodeInput {
     case synced(UInt64)
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
+    case swept(HistorySweep, ObsoleteDeletions)
     case request(TabletRequest, token: UInt64, timeout: UInt64)
     case cancel(UInt64)
 }

@@ -1,5 +1,6 @@
 import SteleAPI
 import SteleBase
+import SteleClock
 import SteleTablet
 import SteleTransaction
 
@@ -15,6 +16,8 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
     private let life: Int
     /// What the transactions of this run hold together.
     let memory = BufferedBytes()
+    /// The timestamps at which they read.
+    let readers = OpenReaders()
 
     init(cluster: SimulatedCluster, node: SimulatedNode) {
         self.cluster = cluster
@@ -57,6 +60,10 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
         }
     }
 
+    func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {
+        readers.note(transaction, readsAt: timestamp)
+    }
+
     func nextTransaction() throws(SteleError) -> TransactionID {
         guard isOpen else { throw SteleError(.stopped, "the node has crashed") }
         guard let transaction = node.takeTransaction() else {
@@ -92,6 +99,7 @@ extension SimulatedNode {
 extension SimulatedCluster {
     /// Learns from what a node answered; nil is a node that crashed before it did.
     func note(_ reply: TabletReply?, to request: TabletRequest) {
+        noteRefusal(reply)
         switch (request.body, reply) {
         case (.read(let keys, _), .values(let values, let timestamp)?):
             checks.served(keys, values, at: timestamp)

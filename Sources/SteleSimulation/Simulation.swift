@@ -87,6 +87,8 @@ extension SimulatedCluster {
         after(Self.patience) { [self] in
             guard !isDone else { return }
             let logs = longLog.map { ", and \($0)" } ?? ""
+            let history = nodes.first { $0.isUp && !isHistoryShort($0) }
+            if let history { return fail("\(history.id) keeps old versions") }
             fail(
                 "liveness: \(workload.busyClients) clients, \(finalTasks) final tasks and requests "
                     + "\(outstanding.keys.sorted().prefix(9)) are not done "
@@ -109,6 +111,9 @@ extension SimulatedCluster {
     /// The run is over when everything is done, all replicas have applied the same, but for those
     /// that were outrun and are known to be, and the logs are as short as they have to be.
     private func waitForAgreement(until deadline: UInt64) {
+        let whole = nodes.filter { node in
+            !node.isAbsent && descriptors.indices.allSatisfy { !isOutrun(node, $0) }
+        }
         let isAgreed = descriptors.indices.allSatisfy { tablet in
             let able = holders.filter { !$0.isAbsent && !isOutrun($0, tablet) }
             let indices = able.map { $0.replica(of: descriptors[tablet].id)?.applied.index }
@@ -116,7 +121,9 @@ extension SimulatedCluster {
                 && indices.allSatisfy { $0 == indices[0] && $0 != nil }
                 && outrunAreMarked(tablet)
         }
-        if isAgreed, longLog == nil, finalTasks == 0, workload.busyClients == 0, outstanding.isEmpty {
+        if isAgreed, longLog == nil, whole.allSatisfy(isHistoryShort), finalTasks == 0,
+            workload.busyClients == 0, outstanding.isEmpty
+        {
             isDone = true
             for node in nodes where node.port?.memory.held ?? 0 != 0 {
                 fail("transactions of \(node.id) that have ended still hold memory")

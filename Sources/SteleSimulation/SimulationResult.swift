@@ -59,6 +59,8 @@ public struct SimulationCounts: Hashable, Sendable {
     public var truncations = 0
     /// Terms in which a tablet was served.
     public var leaderships = 0
+    /// Reads of snapshots that were older than the history that is kept.
+    public var refusedReads = 0
     /// Looks at the end at replicas that lack what the logs no longer hold, and say so.
     public var outrun = 0
 

@@ -43,6 +43,7 @@ struct InFlightWrites {
     var hasLarge: Bool { !large.isEmpty }
     /// How many keys are latched in the table.
     var keyCount: Int { byKey.count }
+    var last: Command? { commands.last }
 
     mutating func append(_ command: Command) {
         switch command.keys {

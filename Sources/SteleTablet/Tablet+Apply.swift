@@ -128,7 +128,7 @@ extension Tablet {
                 command.generation == descriptor.generation,
                 "entry \(entry.index) was evaluated for generation \(command.generation) and "
                     + "is applied to \(descriptor.generation)")
-            return command.mutations
+            return Self.mutations(of: command, tablet: descriptor, replica: replica)
         } catch {
             throw EngineError(
                 .corruption, "entry \(entry.index) of tablet \(descriptor.id): \(error)")
@@ -139,6 +139,14 @@ extension Tablet {
     private func finished(_ entry: Entry) {
         if entry.term == group.term, group.isLeader, servingTerm != entry.term {
             servingTerm = entry.term
+        }
+        switch TabletCommand.kind(of: entry.payload) {
+        case .watermark?:
+            if let command = try? TabletCommand(payload: entry.payload) {
+                raised(to: command.timestamp)
+            }
+        case .collect?: droppedBytes += entry.payload.count
+        default: break
         }
         guard let command = inFlight.remove(at: entry.index) else { return }
         invariant(

@@ -41,10 +41,17 @@ extension Tablet {
         try clock.hybrid.update(with: commit.begun, physical: clock.physical)
         // Looked at first, since looking at the rest may take long.
         if clock.hybrid.peek(physical: clock.physical) > leaseBound { return .wait(.lease) }
-        if let timestamp = try earlierCommit(commit, of: transaction, progress) {
+        switch try earlierCommit(commit, of: transaction, progress) {
+        case .none: break
+        case .at(let timestamp):
             mark("tablet: a repeated commit finds itself")
             release(transaction)
             return .reply(.committed(timestamp), servedAt: nil)
+        case .cannotBeTold:
+            mark("tablet: a commit began below the watermark")
+            var failure = TabletReply.Failure(.begunTooEarly, "the commit came too late")
+            failure.watermark = watermark
+            return .reply(.failed(failure), servedAt: nil)
         }
         if let outcome = checkLocks(commit, of: transaction, progress) { return outcome }
         if let obstacle = lockInTheWay(of: commit, transaction, progress) {
@@ -53,6 +60,11 @@ extension Tablet {
         for expectation in commit.expected
         where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
             return changed(expectation.key, transaction)
+        }
+        // What changed since may have been dropped.
+        if commit.readTimestamp < watermark, commit.dependsOnReadTimestamp {
+            release(transaction)
+            return Self.snapshotTooOld
         }
         switch try validate(CommitReads(commit), since: commit.readTimestamp, &progress.reads) {
         case .valid: break
@@ -73,27 +85,34 @@ extension Tablet {
         return .reply(.failed(.changed(key)), servedAt: nil)
     }
 
-    /// When the transaction was committed by an earlier attempt; nil if it was not.
+    private enum EarlierCommit {
+        case none
+        case at(Timestamp)
+        /// It may lie below the watermark.
+        case cannotBeTold
+    }
+
+    /// When the transaction was committed by an earlier attempt.
     ///
     /// Its first key is latched by nobody, so it is not in flight. Among the recent writes it is
     /// found by its name; only a predecessor's, or one of long ago, has to be looked for.
     private func earlierCommit(
         _ commit: TabletRequest.CommitRequest, of transaction: TransactionID,
         _ progress: CommitProgress
-    ) throws(EngineError) -> Timestamp? {
-        if let timestamp = recent.timestamp(of: transaction) { return timestamp }
-        guard max(commit.begun, progress.isNotAppliedUpTo ?? .zero) < recent.lowWater,
-            let first = commit.writes.first
-        else { return nil }
+    ) throws(EngineError) -> EarlierCommit {
+        if let timestamp = recent.timestamp(of: transaction) { return .at(timestamp) }
+        let begun = max(commit.begun, progress.isNotAppliedUpTo ?? .zero)
+        guard begun < recent.lowWater, let first = commit.writes.first else { return .none }
+        if begun < watermark { return .cannotBeTold }
         mark("tablet: a commit looks for itself in the engine")
         work.add(1, at: TurnWork.Cost.readKey)
-        let versions = try engine.versions(of: first.key, above: commit.begun, limit: .max)
+        let versions = try engine.versions(of: first.key, above: begun, limit: .max)
         work.add(versions.count, at: TurnWork.Cost.scannedKey)
         if let own = versions.first(where: { $0.transaction == transaction }) {
-            return own.timestamp
+            return .at(own.timestamp)
         }
         progress.isNotAppliedUpTo = settled
-        return nil
+        return .none
     }
 
     /// The end of a transaction that wrote nothing and may rely on its locks.
@@ -237,6 +256,7 @@ extension Tablet {
             return .reply(.failed(.init(.overloaded, excess.description)), servedAt: nil)
         }
         countInFlight()
+        noteDeletions(commit.writes)
         var keys = InFlightWrites.LatchedKeys.writes(commit.writes)
         if RecentWrites.keeps(keys: commit.writes.count) {
             let written = commit.writes.map(\.key)

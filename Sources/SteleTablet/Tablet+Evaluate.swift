@@ -99,7 +99,9 @@ extension Tablet {
                 outcome = try perform(&waiter)
             } catch let error as EngineError {
                 output.failure = error.isFatal ? error : output.failure
-                return fail(waiter, .storage, error.message)
+                return fail(
+                    waiter, error.code == .belowWatermark ? .snapshotTooOld : .storage,
+                    error.message)
             } catch {
                 // This clock is behind that of whoever asks. It is tried again: they come together,
                 // or a replica whose clock is right takes over the leadership.
@@ -230,6 +232,7 @@ extension Tablet {
     ) throws -> Outcome {
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         if locks.isReleasing(transaction) { return Self.lockLost }
+        if let snapshot = lock.snapshot, snapshot < watermark { return Self.snapshotTooOld }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
         for key in lock.keys {
@@ -286,6 +289,10 @@ extension Tablet {
     func grant(of transaction: TransactionID) -> LockGrant? {
         locks.arrival(of: transaction).map { LockGrant(term: leadingTerm, arrival: $0) }
     }
+
+    static let snapshotTooOld = Outcome.reply(
+        .failed(.init(.snapshotTooOld, "what was read is older than the history that is kept")),
+        servedAt: nil)
 
     static let lockLost = Outcome.reply(
         .failed(.init(.lockLost, "row locks were lost when a leader or a node failed")),

@@ -22,6 +22,7 @@ extension Tablet {
         clock.hybrid.advance(to: bound)
         // Whoever wrote before did so below the bound, or it was this node, by its own clock.
         recent = RecentWrites(lowWater: max(floor, clock.hybrid.last))
+        takeUpHistory()
     }
 
     private func layDown() {

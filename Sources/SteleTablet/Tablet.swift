@@ -37,6 +37,12 @@ package final class Tablet {
     /// The term in which this replica knew itself as leader; 0 when it does not lead.
     package internal(set) var leadingTerm: Term = 0
 
+    /// Nothing is read below this, and nothing written at or below it; of the applied log.
+    package internal(set) var watermark: Timestamp
+    var history = HistoryState()
+    /// Bytes of commands that dropped versions; set to 0 by the node when it has the store flushed.
+    package var droppedBytes = 0
+
     var locks = LockTable()
     var inFlight = InFlightWrites()
     var recent = RecentWrites()
@@ -66,13 +72,15 @@ package final class Tablet {
 
     package init(
         descriptor: TabletDescriptor, replica: ReplicaID, log: TabletLog, group: RaftGroup,
-        applied: AppliedState, engine: any StorageEngine, clock: TurnClock
+        applied: AppliedState, watermark: Timestamp = .zero, engine: any StorageEngine,
+        clock: TurnClock
     ) {
         self.descriptor = descriptor
         self.replica = replica
         self.log = log
         self.group = group
         self.applied = applied
+        self.watermark = watermark
         self.engine = engine
         self.clock = clock
     }

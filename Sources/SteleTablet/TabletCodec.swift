@@ -196,6 +196,7 @@ extension TabletReply {
             writer.write(failure.reason.rawValue)
             writer.writeVarint(failure.leader.rawValue)
             writer.writeVarint(failure.term)
+            writer.writeVarint(failure.watermark.rawValue)
             writer.writeString(failure.message)
         }
     }
@@ -232,7 +233,10 @@ extension TabletReply {
             }
             let leader = NodeID(try reader.readVarint())
             let term = try reader.readVarint()
-            self = .failed(Failure(reason, try reader.readString(), leader: leader, term: term))
+            let watermark = Timestamp(rawValue: try reader.readVarint())
+            var failure = Failure(reason, try reader.readString(), leader: leader, term: term)
+            failure.watermark = watermark
+            self = .failed(failure)
         default: throw DecodingError("\(kind) is no kind of reply")
         }
     }

@@ -47,6 +47,11 @@ package enum TabletReply: Sendable {
             case tooLarge = 10
             /// Whoever asked waits no longer.
             case cancelled = 11
+            /// What was to be read, or was read before, lies below the watermark.
+            case snapshotTooOld = 20
+            /// Whether an earlier attempt of the commit is in effect cannot be told, because it
+            /// began below the watermark, which `watermark` names. This attempt is not.
+            case begunTooEarly = 21
         }
 
         package var reason: Reason
@@ -54,6 +59,7 @@ package enum TabletReply: Sendable {
         package var leader: NodeID
         /// The term in which `leader` leads; 0 if none is named.
         package var term: UInt64
+        package var watermark = Timestamp.zero
 
         package init(
             _ reason: Reason, _ message: String, leader: NodeID = .none, term: UInt64 = 0

@@ -96,6 +96,12 @@ package struct TabletRequest: Sendable {
         /// About how many bytes the coding takes; it is asked for more often than can be counted.
         fileprivate let sizeHint: Int
 
+        /// Whether the commit is refused because of what changed since `readTimestamp`.
+        var dependsOnReadTimestamp: Bool {
+            !readKeys.isEmpty || !readRanges.isEmpty
+                || firstCommitterWins && readTimestamp > .zero
+        }
+
         package struct Write: Sendable {
             package var key: KeyBytes
             package var value: [UInt8]?

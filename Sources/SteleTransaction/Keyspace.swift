@@ -4,6 +4,8 @@ import SteleBase
 package enum Keyspace: UInt8, Sendable, CaseIterable {
     /// Directory, node registry, settings. Held by the system tablet.
     case system = 0x00
+    /// Which ranges are of no more use; see ``DiscardedRange``.
+    case discarded = 0x08
     /// What users of the key-value interface write.
     case user = 0x10
     /// Tables, their catalogue included.

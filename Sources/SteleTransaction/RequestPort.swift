@@ -1,5 +1,6 @@
 import SteleAPI
 import SteleBase
+import SteleClock
 import SteleTablet
 
 /// The way of a coordinator to the leaders of tablets: one message out, one answer back.
@@ -16,6 +17,10 @@ package protocol RequestPort: Sendable {
 
     /// Sends `request` without waiting for the answer; when it comes is all that is told of it.
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void)
+
+    /// Notes that a transaction reads at a timestamp, or with nil, that it does not any more: so long
+    /// old versions are kept for it, within bounds.
+    func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?)
 
     /// A transaction id that was never given before and never will be again.
     func nextTransaction() throws(SteleError) -> TransactionID
@@ -38,6 +43,7 @@ extension TabletReply.Failure {
         case .storage: SteleError(.storage, message)
         case .tooLarge: SteleError(.limitExceeded, message)
         case .cancelled: SteleError(.cancelled, message)
+        case .snapshotTooOld, .begunTooEarly: SteleError(.snapshotTooOld, message)
         }
     }
 }

@@ -49,11 +49,13 @@ package final class TransactionCoordinator: TransactionBackend {
         var waitsFor: UInt64?
         var isInterrupted = false
 
-        /// What is left when the rest was taken: it is counted and can be interrupted until the end.
+        /// What is left when the rest was taken: it is counted, known as a reader and can be
+        /// interrupted until the end.
         var closed: State {
             var closed = State()
             closed.isOpen = false
             closed.held = held
+            closed.readTimestamp = readTimestamp
             closed.waitsFor = waitsFor
             closed.isInterrupted = isInterrupted
             return closed
@@ -89,7 +91,7 @@ package final class TransactionCoordinator: TransactionBackend {
     // MARK: Reads
 
     package func beginStatement() {
-        if options.isolation == .readCommitted { state.withLock { $0.readTimestamp = nil } }
+        if options.isolation == .readCommitted { state.withLock { read(at: nil, &$0) } }
     }
 
     package func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
@@ -114,7 +116,7 @@ package final class TransactionCoordinator: TransactionBackend {
         guard !missing.isEmpty else { return values }
         let (found, at) = try await read(missing, at: timestamp)
         try open { state throws(SteleError) in
-            state.readTimestamp = at
+            read(at: at, &state)
             if validatesReads {
                 try name(missing, &state)
                 state.readKeys += missing
@@ -170,7 +172,7 @@ package final class TransactionCoordinator: TransactionBackend {
             }
         }
         return try open { state throws(SteleError) in
-            state.readTimestamp = at
+            read(at: at, &state)
             if validatesReads {
                 try note(covered, &state)
             }
@@ -293,7 +295,7 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         return try open { state throws(SteleError) in
             if options.isolation != .readCommitted, state.readTimestamp == nil {
-                state.readTimestamp = clock
+                read(at: clock, &state)
             }
             // Nil if all was skipped; what was locked before is held all the same.
             if let grant { state.grant = grant }
@@ -325,6 +327,14 @@ package final class TransactionCoordinator: TransactionBackend {
         }
     }
 
+    package func discard(_ range: KeyRange) throws(SteleError) {
+        let full = keyspace.range(range)
+        try open { state throws(SteleError) in
+            try hold(full.start.count + full.end.count + Cost.write, &state)
+            state.buffer.write(DiscardedRange.key(of: full), full.end)
+        }
+    }
+
     package func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError) {
         let key = keyspace.key(key)
         try open { state throws(SteleError) in
@@ -353,6 +363,13 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     // MARK: What the transaction holds
+
+    /// Reads at a timestamp from now on; with nil, the next read takes a fresh one.
+    private func read(at timestamp: Timestamp?, _ state: inout State) {
+        guard state.readTimestamp != timestamp else { return }
+        state.readTimestamp = timestamp
+        port.note(id, readsAt: timestamp)
+    }
 
     private static func check(_ keys: Int) throws(SteleError) {
         guard keys <= Limits.requestKeys else {
@@ -454,6 +471,7 @@ package final class TransactionCoordinator: TransactionBackend {
     private func end() {
         state.withLock { state in
             memory.remove(state.held)
+            read(at: nil, &state)
             state = state.closed
             state.held = 0
         }

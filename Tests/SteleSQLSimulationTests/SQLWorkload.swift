@@ -265,7 +265,7 @@ final class SQLWorkload: SimulatedWorkload, @unchecked Sendable {
     private func expect(_ error: ServerError) {
         let known = [
             "40001", "40P01", "40003", "55P03", "57014", "57P01", "57P03", "53000", "53200", "53300",
-            "25P02", "58000",
+            "25P02", "58000", "72000",
         ]
         if !known.contains(error.state) {
             unexpected = unexpected ?? "a client was told \(error.state): \(error.message)"

@@ -107,6 +107,8 @@ final class MemoryTransaction: TransactionBackend {
         guard own.withLock({ $0.isOpen }) else { throw .transactionClosed }
     }
 
+    func discard(_ range: KeyRange) throws(SteleError) { try checkOpen() }
+
     func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?] {
         try checkOpen()
         note("get \(keys.count)")

@@ -42,8 +42,10 @@ struct DefectTests {
             (.forgetsFirstCommitter, "calm", 5),
             (.forgetsExpected, "calm", 50),
         ] as [(HostDefect, String, UInt64)])
-    func isFound(defect: HostDefect, scenario: String, seeds: UInt64) throws {
-        let found = try find(defect, in: scenario, seeds: seeds)
+    func isFound(defect: HostDefect, scenario: String, seeds: UInt64) async throws {
+        let found = try await withTaskExecutorPreference(SimulationThreads.shared) {
+            try find(defect, in: scenario, seeds: seeds)
+        }
         #expect(found != nil, "\(defect) was not found in \(seeds) seeds")
         #expect(found?.failure.hasPrefix("too little") != true)
     }

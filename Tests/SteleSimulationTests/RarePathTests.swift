@@ -38,7 +38,7 @@ import Testing
             for first in stride(from: 1, to: 500, by: 8) as StrideTo<UInt64> where !missing.isEmpty {
                 await withTaskGroup { group in
                     for seed in first..<first + 8 {
-                        group.addTask {
+                        group.addTask(executorPreference: SimulationThreads.shared) {
                             let probes = Probes(faultOdds: 8, seed: seed)
                             let result = Self.run(seed: seed, probes)
                             #expect(result != nil && result?.failure == nil, "seed \(seed)")

@@ -35,13 +35,15 @@ struct SeedTests {
     }
 
     @Test(arguments: blocks)
-    func tenSeeds(from first: UInt64) {
-        for seed in first..<first + 10 {
-            let scenario = Self.scenario(of: seed)
-            let failure = Simulation.run(seed: seed, scenario: scenario).failure
-            #expect(
-                failure == nil,
-                "scenario \(scenario.name): replay with STELE_SIMULATION_SEED=\(seed)")
+    func tenSeeds(from first: UInt64) async {
+        await withTaskExecutorPreference(SimulationThreads.shared) {
+            for seed in first..<first + 10 {
+                let scenario = Self.scenario(of: seed)
+                let failure = Simulation.run(seed: seed, scenario: scenario).failure
+                #expect(
+                    failure == nil,
+                    "scenario \(scenario.name): replay with STELE_SIMULATION_SEED=\(seed)")
+            }
         }
     }
 

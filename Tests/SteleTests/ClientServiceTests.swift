@@ -28,10 +28,12 @@ import Testing
             numbers.extend(to: 100)
             let loop = group.next()
             let host = NodeHost(
-                loop: loop, executor: LoopExecutor(loop: loop), pool: pool,
+                loop: loop, executor: LoopExecutor(loop: loop), pool: pool, readPool: pool,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, numbers: numbers)
             service = ClientService(
-                host: host, port: HostPort(host: host, numbers: numbers), memory: memory)
+                host: host,
+                port: HostPort(host: host, numbers: numbers, readers: OpenReaders()),
+                memory: memory)
         }
 
         func ask(_ verb: DatabaseVerb) async throws -> ClientReply.Body {

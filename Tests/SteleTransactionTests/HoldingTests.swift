@@ -1,5 +1,6 @@
 import SteleAPI
 import SteleBase
+import SteleClock
 import SteleTablet
 import Synchronization
 import Testing
@@ -92,6 +93,8 @@ import Testing
         func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
             releases.withLock { $0.append(whenDone) }
         }
+
+        func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {}
 
         func nextTransaction() throws(SteleError) -> TransactionID { TransactionID(1) }
 

@@ -1,5 +1,6 @@
 import SteleAPI
 import SteleBase
+import SteleClock
 import SteleCluster
 import SteleEngine
 import SteleRaft
@@ -22,12 +23,18 @@ final class LocalKernel: RequestPort {
 
     /// What its transactions may hold together.
     let memory: BufferedBytes
+    let readers = OpenReaders()
+    private let engine: MemoryEngine
     private let state: Mutex<State>
 
-    init(engine: MemoryEngine = MemoryEngine(), memory: BufferedBytes = BufferedBytes()) throws {
+    init(
+        engine: MemoryEngine = MemoryEngine(), memory: BufferedBytes = BufferedBytes(),
+        retention: UInt64 = 3_600_000_000
+    ) throws {
         self.memory = memory
+        self.engine = engine
         let replica = TabletDescriptor.Replica(node: NodeID(1), id: ReplicaID(1))
-        let configuration = NodeCoreConfiguration(
+        var configuration = NodeCoreConfiguration(
             node: NodeID(1),
             tablets: [
                 TabletDescriptor(
@@ -36,10 +43,23 @@ final class LocalKernel: RequestPort {
                     id: .firstData, range: Keyspace.data, generation: 1, replicas: [replica]),
             ],
             members: [NodeID(1)], seed: 1)
+        configuration.retention = retention
         let core = try NodeCore(
             configuration: configuration, engine: engine, recovered: RecoveredLog(),
             monotonic: 1_000_000, wall: 1_700_000_000_000_000)
+        core.oldestReader = { [readers] limit in readers.oldest(notBelow: limit) }
         state = Mutex(State(core: core))
+    }
+
+    /// The last index of the log of the data tablet.
+    var lastIndex: UInt64 { state.withLock { $0.core.tablets[1].group.lastIndex } }
+
+    /// Lets time pass, in microseconds, and does what is due then.
+    func pass(_ microseconds: UInt64) async {
+        state.withLock { $0.time += microseconds }
+        _ = await send(
+            TabletRequest(transaction: .none, body: .read(keys: [[0x10]], at: nil)),
+            timeout: .seconds(1), token: nextToken())
     }
 
     /// Requests that were not answered yet.
@@ -90,6 +110,10 @@ final class LocalKernel: RequestPort {
         whenDone()
     }
 
+    func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {
+        readers.note(transaction, readsAt: timestamp)
+    }
+
     func nextTransaction() throws(SteleError) -> TransactionID {
         state.withLock { state in
             defer { state.nextTransaction += 1 }
@@ -105,17 +129,22 @@ final class LocalKernel: RequestPort {
             var answers: [(CheckedContinuation<TabletReply, Never>, TabletReply)] = []
             var synced: UInt64?
             var isFirst = true
+            var sweeps: [HistorySweep] = []
             repeat {
                 state.time += 100
                 state.core.beginTurn(
                     monotonic: state.time, wall: 1_700_000_000_000_000 + state.time)
                 if let token = synced { state.core.logSynced(token) }
                 synced = nil
+                for sweep in sweeps {
+                    if let found = try? sweep.look(in: engine) { state.core.swept(sweep, found) }
+                }
                 if isFirst { input(state.core) }
                 isFirst = false
                 let effects = state.core.endTurn(monotonic: state.time)
                 state.longestTurn = max(state.longestTurn, effects.work)
                 synced = effects.log?.token
+                sweeps = effects.sweeps
                 for (token, reply) in effects.replies {
                     if let waiter = state.waiters.removeValue(forKey: token) {
                         answers.append((waiter, reply))
@@ -126,7 +155,7 @@ final class LocalKernel: RequestPort {
                     isFirst = false
                     continue
                 }
-                if !effects.needsAnotherTurn, synced == nil { break }
+                if !effects.needsAnotherTurn, synced == nil, sweeps.isEmpty { break }
             } while true
             return answers
         }

@@ -10,7 +10,6 @@ import SteleBase
 /// | 1 | table name | definition, see `TableDefinition+Coding` |
 /// | 2 | table name | stamp: the definition's version, 4 bytes |
 /// | 3 | – | the next id for tables, storages and versions |
-/// | 4 | storage id | when its rows were dropped; they may be cleared later |
 enum CatalogKeys {
     private static let catalogue: UInt32 = 1
     /// The index of a table's rows.
@@ -33,13 +32,12 @@ enum CatalogKeys {
 
     static let counter: KeyBytes = prefix(catalogue, 3)
 
-    static func dropped(_ storage: UInt32) -> KeyBytes {
-        var key = prefix(catalogue, 4)
-        OrderedCoding.encode(UInt64(storage), into: &key)
-        return key
-    }
-
     static func rows(of storage: UInt32) -> KeyBytes { prefix(storage, primaryIndex) }
+
+    /// The rows of a storage and its indexes.
+    static func all(of storage: UInt32) -> KeyRange {
+        KeyRange(start: prefix(storage, 0), end: prefix(storage + 1, 0))
+    }
 
     private static func prefix(_ storage: UInt32, _ index: UInt16) -> KeyBytes {
         var key: KeyBytes = []

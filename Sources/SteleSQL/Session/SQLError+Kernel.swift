@@ -9,6 +9,7 @@ extension SQLError {
         switch error.code {
         case .conflict:
             self.init("40001", "could not serialize access due to concurrent update")
+        case .snapshotTooOld: self.init("72000", "snapshot too old")
         case .deadlock: self.init("40P01", "deadlock detected")
         case .lockNotAvailable: self.init("55P03", "could not obtain lock on row")
         case .commitOutcomeUnknown: self.init("40003", error.message)

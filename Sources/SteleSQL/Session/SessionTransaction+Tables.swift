@@ -215,10 +215,9 @@ extension SessionTransaction {
         tables.made[table.name] = TableKnowledge.Made(table: nil)
     }
 
-    /// Notes that the rows of a storage are of no more use and may be cleared some time.
+    /// Gives up the rows of a storage: they go once no snapshot can show them any more.
     func abandon(_ storage: UInt32) throws(SQLError) {
-        try write(
-            CatalogKeys.dropped(storage), withUnsafeBytes(of: start.bigEndian) { Array($0) })
+        try discard(CatalogKeys.all(of: storage))
     }
 }
 

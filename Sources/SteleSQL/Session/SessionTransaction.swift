@@ -169,6 +169,15 @@ final class SessionTransaction {
         } catch { throw failure(error) }
     }
 
+    /// Says that a range is of no more use once the transaction has committed.
+    func discard(_ range: KeyRange) throws(SQLError) {
+        try checkWritable()
+        let kernel = try open()
+        do {
+            try kernel.discard(range)
+        } catch { throw failure(error) }
+    }
+
     func checkWritable() throws(SQLError) {
         guard !isReadOnly else {
             throw SQLError("25006", "cannot execute this statement in a read-only transaction")
@@ -179,7 +188,7 @@ final class SessionTransaction {
     private func failure(_ error: SteleError) -> SQLError {
         if error.code == .cancelled, let reason = cancellation.reason { return reason }
         switch error.code {
-        case .conflict, .deadlock, .unavailable, .transactionClosed, .stopped, .storage:
+        case .conflict, .deadlock, .snapshotTooOld, .unavailable, .transactionClosed, .stopped, .storage:
             isOver = true
         default: break
         }
