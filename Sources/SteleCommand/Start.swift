@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Stele
 import SteleAPI
+import SteleBase
 import SteleWire
 
 #if canImport(Glibc)
@@ -18,11 +19,24 @@ struct Start: AsyncParsableCommand {
     var join: String?
     @Option(help: "HOST:PORT for Postgres clients.") var postgres: String?
     @Option(help: "Where the node stands, such as region=eu,zone=a.") var locality = ""
+    @Option(help: "Seconds for which what was overwritten can be read; the same on all nodes.")
+    var retention = 3_600.0
+    @Option(help: "MiB that the log of a tablet is kept to for nodes that are down.")
+    var tabletLog = Limits.tabletLogBytes >> 20
+    @Option(help: "MiB that the logs of all tablets of the node are kept to.")
+    var nodeLog = Limits.nodeLogBytes >> 20
     @Flag(help: "Allow addresses other than loopback, without encryption or passwords.")
     var insecure = false
     @Flag(help: .hidden) var withParent = false
 
     func validate() throws {
+        guard retention >= 0.001, retention <= 365 * 86_400 else {
+            throw ValidationError("--retention is from 0.001 to 31536000 seconds")
+        }
+        guard tabletLog >= 1, nodeLog >= tabletLog, nodeLog <= 1 << 20 else {
+            throw ValidationError(
+                "--tablet-log is at least 1 MiB, and --node-log from there to 1048576 MiB")
+        }
         for address in [listen, postgres].compactMap({ $0 }) {
             do {
                 _ = try NetworkAddress(parsing: address)
@@ -46,11 +60,14 @@ struct Start: AsyncParsableCommand {
         logger.logLevel = .notice
         // Before the directory becomes a node's: a start that fails is to change nothing.
         try await PostgresFront.checkIsFree(postgres)
-        let node = try await Node.start(
-            NodeConfiguration(
-                directory: data, listen: listen,
-                join: join?.split(separator: ",").map(String.init) ?? [],
-                postgresAddress: postgres, locality: locality, logger: logger))
+        var configuration = NodeConfiguration(
+            directory: data, listen: listen,
+            join: join?.split(separator: ",").map(String.init) ?? [],
+            postgresAddress: postgres, locality: locality, logger: logger)
+        configuration.retention = .milliseconds(Int64(retention * 1_000))
+        configuration.tabletLogBytes = tabletLog << 20
+        configuration.nodeLogBytes = nodeLog << 20
+        let node = try await Node.start(configuration)
         do {
             let front = try await PostgresFront.start(on: node, address: postgres)
             logger.notice("listening on \(node.address ?? listen)")

@@ -1,6 +1,7 @@
 # Functions for scripts that run a cluster of three real processes. Source this file.
 #
-# STELE names the program; it is built in release mode if it is not set.
+# STELE names the program; it is built in release mode if it is not set. NODE_OPTIONS are further
+# options of `stele start`.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -19,7 +20,7 @@ address() { echo "127.0.0.1:$((PORT + $1 - 1))"; }
 start_node() {
     "$STELE" start --data "$DATA/node$1" --listen "$(address "$1")" \
         --postgres "127.0.0.1:$((PGPORT + $1 - 1))" \
-        --join "$(address 1),$(address 2),$(address 3)" 2>>"$DATA/node$1.log" &
+        --join "$(address 1),$(address 2),$(address 3)" ${NODE_OPTIONS:-} 2>>"$DATA/node$1.log" &
     PID[$1]=$!
     disown
 }
