@@ -107,6 +107,8 @@ class Events;
 // Without a snapshot it shows the latest state, and its iterators are renewed for every read.
 struct stele_reader {
     stele_engine *const engine;
+    // Whether it fails where a block would have to be read from disk.
+    const bool isInMemory = false;
     const rocksdb::Snapshot *snapshot = nullptr;
     // Of the snapshot; null if it has none.
     stele::Intents::View intents;
@@ -116,7 +118,8 @@ struct stele_reader {
     // For ranges: in total order.
     stele::Cursor rangeCursor;
 
-    explicit stele_reader(stele_engine *engine) : engine(engine) {}
+    explicit stele_reader(stele_engine *engine, bool isInMemory = false)
+        : engine(engine), isInMemory(isInMemory) {}
     ~stele_reader();
 
     // Makes both iterators of a snapshot, which are the only ones it ever reads through.
@@ -162,6 +165,7 @@ struct stele_engine {
     std::mutex imports;
 
     stele_reader latest{this};
+    stele_reader inMemory{this, true};
 
     ~stele_engine();
 

@@ -88,6 +88,7 @@ Failure writeFormat(stele_engine &engine) {
 
 stele_engine::~stele_engine() {
     latest.dropIterators();
+    inMemory.dropIterators();
     if (!db) return;
     for (rocksdb::ColumnFamilyHandle *family : families) db->DestroyColumnFamilyHandle(family);
 }
@@ -151,6 +152,7 @@ stele_code stele_engine_flush(stele_engine *engine, char **message) {
         const rocksdb::Status status = engine->db->Flush(options, engine->families);
         if (status.ok()) engine->watermarks.endFlush(watermarks);
         engine->latest.dropIterators();
+        engine->inMemory.dropIterators();
         return stele::failureOf(status);
     });
 }

@@ -6,6 +6,7 @@ rocksdb::ReadOptions stele_reader::keyReads() const {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
     options.prefix_same_as_start = true;
+    if (isInMemory) options.read_tier = rocksdb::kBlockCacheTier;
     options.background_purge_on_iterator_cleanup = true;
     return options;
 }
@@ -14,6 +15,7 @@ rocksdb::ReadOptions stele_reader::rangeReads() const {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot;
     options.total_order_seek = true;
+    if (isInMemory) options.read_tier = rocksdb::kBlockCacheTier;
     options.background_purge_on_iterator_cleanup = true;
     return options;
 }
@@ -39,6 +41,8 @@ stele_reader::~stele_reader() {
 }
 
 stele_reader *stele_engine_latest(stele_engine *engine) { return &engine->latest; }
+
+stele_reader *stele_engine_in_memory(stele_engine *engine) { return &engine->inMemory; }
 
 stele_code stele_snapshot_create(
     stele_engine *engine, stele_reader **snapshot, char **message) {
@@ -80,6 +84,7 @@ stele_code stele_engine_compact(
         const rocksdb::Status status = engine->db->CompactRange(
             options, engine->families[stele::kData], &first, end.count == 0 ? nullptr : &last);
         engine->latest.dropIterators();
+        engine->inMemory.dropIterators();
         return stele::failureOf(status);
     });
 }

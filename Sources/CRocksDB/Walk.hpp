@@ -15,6 +15,8 @@ constexpr int kSteps = 4;
 // RocksDB is asked once a move where the iterator stands, and not for every look at it: each of its
 // answers is a chain of virtual calls.
 //
+// A failure stays: a later move of the iterator would hide it, and what was passed over with it.
+//
 // Invariant: `key_` and `isOnCurrentKey_` describe the iterator; only a walk moves it.
 class Walk {
 public:
@@ -28,7 +30,7 @@ public:
     bool version(stele_found *found) const {
         return foundVersion(key_, iterator_.value(), found);
     }
-    Failure status() const { return failureOf(iterator_.status()); }
+    Failure status() const { return failureOf(status_); }
 
     // The key that the walk deals with; it need not have versions.
     rocksdb::Slice current() const { return rocksdb::Slice(cursor_.user); }
@@ -98,12 +100,17 @@ protected:
 
 private:
     void arrive() {
-        isValid_ = iterator_.Valid();
-        if (isValid_) key_ = iterator_.key();
+        isValid_ = status_.ok() && iterator_.Valid();
+        if (isValid_) {
+            key_ = iterator_.key();
+        } else if (status_.ok()) {
+            status_ = iterator_.status();
+        }
         isOnCurrentKey_ = isValid_ && user() == current();
     }
 
     rocksdb::Iterator &iterator_;
+    rocksdb::Status status_;
     bool isValid_ = false;
     bool isOnCurrentKey_ = false;
     rocksdb::Slice key_;

@@ -86,6 +86,7 @@ final class NodeHost: @unchecked Sendable {
         case frontierMoved([AppliedState])
         case fetched(TabletID, [SteleRaft.Entry])
         case swept(HistorySweep, ObsoleteDeletions)
+        case read(DiskRead)
         case messages([PeerMessage], NodeID)
         case connected(NodeID)
         case disconnected(NodeID)
@@ -221,6 +222,7 @@ final class NodeHost: @unchecked Sendable {
             fetchesUnderWay.remove(tablet)
             core.entriesFetched(entries, of: tablet)
         case .swept(let sweep, let found): core.swept(sweep, found)
+        case .read(let read): core.diskRead(done: read)
         case .messages(let messages, let node): core.receive(messages, from: node)
         case .connected(let node): core.peerConnected(node)
         case .disconnected(let node): core.peerDisconnected(node)
@@ -247,6 +249,7 @@ final class NodeHost: @unchecked Sendable {
         for fetch in effects.fetches { self.fetch(fetch) }
         for notice in effects.notices { logger.log(notice) }
         for sweep in effects.sweeps { self.sweep(sweep) }
+        for read in effects.diskReads { self.read(read) }
         for replica in effects.outrun {
             logger.error(
                 "a replica lacks what the log no longer holds: its node has to be rebuilt",
@@ -311,6 +314,15 @@ final class NodeHost: @unchecked Sendable {
             } catch {
                 self?.post(.failed(SteleError(.storage, "\(error)")))
             }
+        }
+    }
+
+    private func read(_ read: DiskRead) {
+        guard let engine else { return }
+        readPool.submit { [weak self] state in
+            guard state == .active else { return }
+            read.perform(on: engine)
+            self?.post(.read(read))
         }
     }
 

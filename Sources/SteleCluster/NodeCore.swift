@@ -282,6 +282,10 @@ package final class NodeCore {
             outgoing[index].added = 0
         }
         for tablet in tablets {
+            if !tablet.output.diskReads.isEmpty {
+                effects.diskReads += tablet.output.diskReads
+                tablet.output.diskReads.removeAll(keepingCapacity: true)
+            }
             if let wanted = tablet.log.takeWanted() {
                 effects.fetches.append(
                     EntryFetch(
@@ -340,6 +344,11 @@ package final class NodeCore {
             }
             if routeDue() { isBusy = true }
         }
+    }
+
+    /// A read that a request waits for was made.
+    package func diskRead(done read: DiskRead) {
+        tablets.first { $0.descriptor.id == read.tablet }?.diskRead(done: read)
     }
 
     /// Hands out the replies of all tablets; reads only if the lease stands at this moment.

@@ -16,6 +16,9 @@ package struct NodeEffects {
     package var fetches: [EntryFetch] = []
     /// Slices of tablets to be looked through for deletions; then ``NodeCore/swept(_:_:)``.
     package var sweeps: [HistorySweep] = []
+    /// Reads to be made where waiting for the disk holds up nobody; then
+    /// ``NodeCore/diskRead(done:)``.
+    package var diskReads: [DiskRead] = []
     /// Whether the engine is to be flushed; then ``NodeCore/flushed(_:)``.
     package var flush = false
     /// Whether there is work that does not wait for anything outside.

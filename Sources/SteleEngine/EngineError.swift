@@ -19,6 +19,8 @@ package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
         case busy
         /// A read of what garbage collection may have dropped.
         case belowWatermark
+        /// A read from memory would have had to wait for the disk; see ``StorageEngine/inMemory``.
+        case notInMemory
     }
 
     package var code: Code
@@ -32,6 +34,7 @@ package struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     /// After a fatal error the engine takes no more writes, but still reads; only a restart helps.
     package var isFatal: Bool {
         code != .invalidArgument && code != .busy && code != .belowWatermark
+            && code != .notInMemory
     }
 
     /// Whether stored bytes are not what was written, so that a restart does not help either.

@@ -27,6 +27,8 @@ package final class MemoryEngine: StorageEngine, MemoryReader {
         var pending: [(token: FlushToken, image: Image)] = []
         var flushCount: UInt64 = 0
         var pressure = WritePressure.normal
+        /// Whether the next read through ``inMemory`` fails, as if the disk had to be asked.
+        var misses: (@Sendable () -> Bool)?
     }
 
     let state = Locked(State())

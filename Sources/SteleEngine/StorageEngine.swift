@@ -29,6 +29,11 @@ package protocol StorageEngine: EngineReader {
         of list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int
     ) throws(EngineError) -> Int
 
+    /// Reads the latest state as the engine does, but never from disk: it throws
+    /// `EngineError.Code.notInMemory` instead. The same read through the engine, in a thread that may
+    /// wait, brings into memory what it lacked.
+    var inMemory: any EngineReader { get }
+
     /// A reader that keeps showing the present state, as long as it lives. To be given up before
     /// the engine is closed. Reads below a watermark that was raised since are refused here too.
     func snapshot() throws(EngineError) -> any EngineReader

@@ -122,6 +122,8 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         }
     }
 
+    package var inMemory: any EngineReader { RocksDBMemoryReader(of: self) }
+
     package var unflushedBytes: Int {
         appliedBytes.load(ordering: .relaxed) - flushedBytes.load(ordering: .relaxed)
     }

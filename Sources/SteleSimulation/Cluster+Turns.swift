@@ -78,7 +78,7 @@ extension SimulatedCluster {
             switch input {
             case .frame(let peer, _), .connected(let peer), .disconnected(let peer):
                 isDeferred[peer]
-            case .synced, .flushed, .fetched, .swept: isDeferred[node.place]
+            case .synced, .flushed, .fetched, .swept, .read: isDeferred[node.place]
             case .request, .cancel: false
             }
         }
@@ -111,6 +111,7 @@ extension SimulatedCluster {
             case .flushed(let frontier): core.flushed(frontier)
             case .fetched(let tablet, let entries): core.entriesFetched(entries, of: tablet)
             case .swept(let sweep, let found): core.swept(sweep, found)
+            case .read(let read): core.diskRead(done: read)
             case .request(let request, let token, let timeout):
                 core.submit(request, token: token, timeoutMicroseconds: timeout)
             case .cancel(let token): core.cancel(token: token)
@@ -138,6 +139,13 @@ extension SimulatedCluster {
         for outbox in effects.messages { send(outbox, from: node) }
         for fetch in effects.fetches { self.fetch(fetch, node) }
         for sweep in effects.sweeps { self.sweep(sweep, node) }
+        for read in effects.diskReads {
+            result.counts.diskReads += 1
+            after(diskRandom.uniform(20...5_000), on: node) { [self] in
+                read.perform(on: node.engine)
+                give(.read(read), to: node)
+            }
+        }
         if effects.flush { flush(node) }
         for notice in effects.notices { noted(notice, node) }
         checkAfterTurn(node, core)

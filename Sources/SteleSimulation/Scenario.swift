@@ -87,6 +87,8 @@ public struct DiskProfile: Hashable, Sendable {
     public var maximumSync: UInt64 = 1_500
     /// One sync in so many takes up to two seconds; 0 is none.
     public var stallOdds: UInt64 = 0
+    /// One read in so many finds something not in memory; 0 is none.
+    public var missOdds: UInt64 = 0
     /// How long such a sync may take, in microseconds.
     public var longestStall: UInt64 = 30_000_000
     /// Bytes applied that call for a flush of the store.
@@ -124,7 +126,9 @@ extension Scenario {
         case "pause": scenario.drawPauses(&random)
         case "reset": scenario.resetInterval = random.uniform(150_000...800_000)
         case "lossy": scenario.drawLoss(&random)
-        case "disk": scenario.disk.stallOdds = random.uniform(50...500)
+        case "disk":
+            scenario.disk.stallOdds = random.uniform(50...500)
+            scenario.disk.missOdds = random.uniform(2...30)
         case "absent": scenario.drawAbsence(&random)
         case "clocks": scenario.wrongClockInterval = random.uniform(400_000...1_500_000)
         case "images":
@@ -169,6 +173,7 @@ extension Scenario {
         default: break
         }
         if random.oneIn(3) { retention = random.uniform(300_000...1_000_000) }
+        if random.oneIn(3) { disk.missOdds = random.uniform(2...30) }
         var families = 0
         while families < 2 {
             for family in 0..<9 where random.oneIn(2) {

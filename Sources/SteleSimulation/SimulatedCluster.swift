@@ -166,6 +166,10 @@ final class SimulatedCluster: @unchecked Sendable {
         configuration.clockSlewPerMillion = scenario.clockSlewPerMillion
         configuration.tabletLogBytes = scenario.disk.tabletLogBytes
         configuration.nodeLogBytes = scenario.disk.nodeLogBytes
+        node.engine.setMissing { [weak self] in
+            guard let self, scenario.disk.missOdds > 0 else { return false }
+            return diskRandom.oneIn(scenario.disk.missOdds)
+        }
         var recovered = node.log.recovered(tail: scenario.disk.recoveredTail)
         if defect == .losesNodeRecord { recovered.nodeRecord = nil }
         node.clockChangedAt = now

@@ -14,6 +14,7 @@ enum NodeInput {
     case flushed([AppliedState])
     case fetched(TabletID, [Entry])
     case swept(HistorySweep, ObsoleteDeletions)
+    case read(DiskRead)
     case request(TabletRequest, token: UInt64, timeout: UInt64)
     case cancel(UInt64)
 }

@@ -55,6 +55,7 @@ public struct SimulationCounts: Hashable, Sendable {
     public var longestTurn = 0
     public var flushes = 0
     public var fetches = 0
+    public var diskReads = 0
     /// Log records that gave up entries.
     public var truncations = 0
     /// Terms in which a tablet was served.

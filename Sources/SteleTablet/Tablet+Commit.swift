@@ -58,7 +58,7 @@ extension Tablet {
             return .wait(obstacle)
         }
         for expectation in commit.expected
-        where try engine.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
+        where try reader.newestVersion(of: expectation.key, at: .max)?.value != expectation.value {
             return changed(expectation.key, transaction)
         }
         // What changed since may have been dropped.
@@ -106,7 +106,7 @@ extension Tablet {
         if begun < watermark { return .cannotBeTold }
         mark("tablet: a commit looks for itself in the engine")
         work.add(1, at: TurnWork.Cost.readKey)
-        let versions = try engine.versions(of: first.key, above: begun, limit: .max)
+        let versions = try reader.versions(of: first.key, above: begun)
         work.add(versions.count, at: TurnWork.Cost.scannedKey)
         if let own = versions.first(where: { $0.transaction == transaction }) {
             return .at(own.timestamp)

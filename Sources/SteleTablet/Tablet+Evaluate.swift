@@ -16,6 +16,8 @@ extension Tablet {
         case lease
         /// This turn has done enough.
         case turn
+        /// Something is not in memory.
+        case disk
     }
 
     enum Outcome {
@@ -95,8 +97,11 @@ extension Tablet {
         if isServing || waiter.request.isRelease {
             let before = work.cost
             defer { work.note(waiter.request.kind, of: descriptor.id, since: before) }
+            reader.isPatient = waiter.fetches >= RequestReader.mostFetches
             do {
                 outcome = try perform(&waiter)
+            } catch let error as EngineError where error.code == .notInMemory {
+                outcome = .wait(.disk)
             } catch let error as EngineError {
                 output.failure = error.isFatal ? error : output.failure
                 return fail(
@@ -129,6 +134,13 @@ extension Tablet {
                 }
                 deferred.append(ticket)
                 waiting.insert(waiter, ticket: ticket)
+            case .disk:
+                mark("tablet: a request waits for the disk")
+                waiter.fetches += 1
+                waiting.insert(waiter, ticket: ticket)
+                if let read = diskRead(for: waiter.request, ticket: ticket) {
+                    output.diskReads.append(read)
+                }
             case .latch(let index):
                 waiting.insert(waiter, ticket: ticket)
                 inFlight.wait(for: index, ticket: ticket)
@@ -173,7 +185,7 @@ extension Tablet {
         values.reserveCapacity(keys.count)
         var bytes = 0
         for key in keys {
-            let value = try engine.newestVersion(of: key, at: timestamp)?.value
+            let value = try reader.newestVersion(of: key, at: timestamp)?.value
             bytes += value?.count ?? 0
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(value)
@@ -197,7 +209,7 @@ extension Tablet {
         limits.keys = min(
             limits.keys, Limits.scanPageKeys, work.room(at: TurnWork.Cost.scannedKey))
         if faultPoint("tablet: a short page of a scan") { limits.keys = 1 }
-        try engine.scan(
+        try reader.scan(
             scan.range, at: timestamp, limits: limits, reverse: scan.reverse, into: &page)
         if page.count == 0, page.resumeKey != nil { mark("tablet: a page without rows goes on") }
         work.add(page.visited, at: TurnWork.Cost.scannedKey)
@@ -265,7 +277,7 @@ extension Tablet {
                 values.append(.init(isLocked: false, value: nil))
                 continue
             }
-            let version = try engine.newestVersion(of: key, at: .max)
+            let version = try reader.newestVersion(of: key, at: .max)
             if let version, let snapshot = lock.snapshot, version.timestamp > snapshot {
                 return .reply(.failed(.changed(key)), servedAt: nil)
             }
@@ -274,7 +286,7 @@ extension Tablet {
             values.append(.init(isLocked: true, value: version?.value))
         }
         for key in lock.others {
-            let version = try engine.newestVersion(of: key, at: .max)
+            let version = try reader.newestVersion(of: key, at: .max)
             bytes += version?.value?.count ?? 0
             guard bytes <= Limits.answerBytes else { return Self.tooLong(bytes) }
             values.append(.init(isLocked: false, value: version?.value))

@@ -206,7 +206,7 @@ extension Tablet {
                 faultPoint("tablet: a short search for changes")
                 ? 1
                 : min(work.room(at: TurnWork.Cost.scannedKey, isLong: true), Limits.scanPageKeys)
-            let search = try engine.firstChange(in: range, above: snapshot, keys: keys)
+            let search = try reader.firstChange(in: range, above: snapshot, keys: keys)
             work.add(search.visited, at: TurnWork.Cost.scannedKey)
             work.add(1, at: TurnWork.Cost.readKey)
             if let key = search.changedKey { return .changed(key) }
@@ -217,7 +217,7 @@ extension Tablet {
             if isSliceOver(&steps) { return .unfinished }
             let key = reads.point(walk.point)
             work.add(1, at: TurnWork.Cost.readKey)
-            if let version = try engine.newestVersion(of: key, at: .max),
+            if let version = try reader.newestVersion(of: key, at: .max),
                 version.timestamp > snapshot
             {
                 return .changed(key)

@@ -24,6 +24,8 @@ package final class Tablet {
     package let log: TabletLog
     package let group: RaftGroup
     let engine: any StorageEngine
+    /// Through which requests are evaluated.
+    var reader: RequestReader
     let clock: TurnClock
 
     /// Nothing may be served or written above this; zero is no lease.
@@ -82,6 +84,7 @@ package final class Tablet {
         self.applied = applied
         self.watermark = watermark
         self.engine = engine
+        reader = RequestReader(engine)
         self.clock = clock
     }
 
@@ -107,6 +110,8 @@ package struct TabletOutput {
     }
 
     package var replies: [Reply] = []
+    /// What requests wait for.
+    package var diskReads: [DiskRead] = []
     /// The engine failed; the replica can do nothing any more.
     package var failure: EngineError?
     /// The engine is behind with its background work; applying has to go on later.

@@ -10,6 +10,8 @@ struct WaitingRequest {
     var parkedUntil: UInt64?
     /// Monotonic time after which a read that waits for a turn with room is sent back.
     var deferredUntil: UInt64?
+    /// How often it had what it needs fetched from disk.
+    var fetches = 0
     /// How far a commit has come; nil before it is looked at.
     var progress: CommitProgress?
 }

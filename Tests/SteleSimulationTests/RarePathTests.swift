@@ -20,6 +20,7 @@ import Testing
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
             "tablet: a large command",
+            "tablet: a request waits for the disk",
             "tablet: a repeated commit finds itself",
         ]
 

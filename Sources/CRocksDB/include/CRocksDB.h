@@ -56,6 +56,9 @@ void stele_engine_close(stele_engine *engine);
 // The reader of the latest state, which the engine owns.
 stele_reader *stele_engine_latest(stele_engine *engine);
 
+// The same, but what a read finds neither in memtables nor in the cache ends it with STELE_BUSY.
+stele_reader *stele_engine_in_memory(stele_engine *engine);
+
 // A reader that keeps showing the present state. It must be freed before the engine is closed.
 stele_code stele_snapshot_create(
     stele_engine *engine, stele_reader **snapshot, char **message);
