@@ -35,9 +35,9 @@ import Testing
             #expect(!tablet.locks.isEmpty)
         }
 
-        private func lock(of node: UInt64) -> TabletRequest {
+        func lock(of node: UInt64, sequence: UInt64 = 1) -> TabletRequest {
             TabletRequest(
-                transaction: TransactionID(node: NodeID(node), sequence: 1),
+                transaction: TransactionID(node: NodeID(node), sequence: sequence),
                 body: .lock(
                     .init(
                         keys: [key], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
@@ -82,5 +82,19 @@ import Testing
                 body: .release(near: [0x6B])), origin: 99)
         #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
         #expect(leader.turn() == [3])
+    }
+
+    /// Another node may pass it on after that run's locks were given up: nobody would give it up.
+    @Test func `a transaction of an earlier run gets no lock`() throws {
+        var leader = try Leader()
+        leader.tablet.releaseLocks(of: NodeID(2))
+        leader.tablet.releaseLocks(of: NodeID(3))
+        leader.turn()
+        let request = leader.lock(of: 1, sequence: leader.core.firstTransaction - 1)
+        let answered = leader.turn {
+            $0.submit(request, token: 9, timeoutMicroseconds: 60_000_000)
+        }
+        #expect(answered == [9])
+        #expect(leader.tablet.locks.isEmpty)
     }
 }
