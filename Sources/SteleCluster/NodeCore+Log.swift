@@ -52,6 +52,7 @@ extension NodeCore {
             default: send(message, of: index)
             }
         }
+        tablet.answerCommitted()
         // A tablet that sleeps keeps no memory for work.
         if !tablet.group.isHibernated { swap(&ready, &states[index].ready) }
     }

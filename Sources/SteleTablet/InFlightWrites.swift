@@ -9,6 +9,8 @@ import SteleRaft
 /// Invariants:
 /// - At most one command in flight writes a key.
 /// - Timestamps ascend with log indices.
+/// - Commands are answered in log order, once they are committed, and before they are applied if
+///   this replica's own disk is the slower one.
 struct InFlightWrites {
     typealias Write = TabletRequest.CommitRequest.Write
 
@@ -37,9 +39,13 @@ struct InFlightWrites {
     private var commands: Deque<Command> = []
     private var byKey: [DictionaryKey: LogIndex] = [:]
     private var large: [(writes: [Write], index: LogIndex)] = []
+    /// How many of the first commands are answered.
+    private var answered = 0
 
     var isEmpty: Bool { commands.isEmpty }
     var first: Command? { commands.first }
+    /// The first command that nobody knows to be committed.
+    var firstUnanswered: Command? { answered < commands.count ? commands[answered] : nil }
     var hasLarge: Bool { !large.isEmpty }
     /// How many keys are latched in the table.
     var keyCount: Int { byKey.count }
@@ -120,9 +126,18 @@ struct InFlightWrites {
         commands[place].waiters.append(ticket)
     }
 
+    /// Takes the next command to be answered if it stands at or below a committed index.
+    mutating func nextAnswer(upTo committed: LogIndex) -> Command? {
+        guard let command = firstUnanswered, command.index <= committed else { return nil }
+        answered += 1
+        return command
+    }
+
     /// Removes the first command if it stands at `index`.
     mutating func remove(at index: LogIndex) -> Command? {
         guard commands.first?.index == index else { return nil }
+        invariant(answered > 0, "command \(index) is applied before it is answered")
+        answered -= 1
         let command = commands.removeFirst()
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
@@ -131,9 +146,11 @@ struct InFlightWrites {
         return command
     }
 
-    mutating func removeAll() -> [Command] {
+    /// Removes all; returns those first that were answered.
+    mutating func removeAll() -> (answered: ArraySlice<Command>, others: ArraySlice<Command>) {
         defer { self = InFlightWrites() }
-        return Array(commands)
+        let all = Array(commands)
+        return (all[..<answered], all[answered...])
     }
 
     private func isVisible(_ index: LogIndex, _ timestamp: Timestamp) -> Bool {

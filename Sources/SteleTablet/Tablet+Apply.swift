@@ -148,19 +148,40 @@ extension Tablet {
         case .collect?: droppedBytes += entry.payload.count
         default: break
         }
+        answer(upTo: entry.index)
         guard let command = inFlight.remove(at: entry.index) else { return }
         invariant(
             command.term == entry.term,
             "entry \(entry.index) of term \(entry.term) stands where \(command.term) was proposed")
-        readLow = max(readLow, command.timestamp)
         if case .writes(let writes) = command.keys {
             if !RecentWrites.keeps(keys: writes.count) { recent.forget(upTo: command.timestamp) }
             discarded.append(writes)
         }
-        output.replies.append(
-            TabletOutput.Reply(
-                origin: command.origin, reply: .committed(command.timestamp), servedAt: nil))
         awakened += command.waiters
         giveUpLocks(of: command.transaction)
+    }
+
+    /// Answers what is committed though this replica's own disk does not hold it yet: whoever leads
+    /// next has it. Reads from now on are at or above it, and wait until it is applied.
+    ///
+    /// What waits for the engine is answered once it is applied: so an engine that is behind slows
+    /// its clients, and does not refuse them.
+    package func answerCommitted() {
+        guard group.isLeader, group.term == leadingTerm, !inFlight.isEmpty, !hasApplies else {
+            return
+        }
+        answer(upTo: group.committed)
+    }
+
+    private func answer(upTo committed: LogIndex) {
+        while let command = inFlight.nextAnswer(upTo: committed) {
+            if command.index > applied.index {
+                mark("tablet: a commit is answered before it is applied")
+            }
+            readLow = max(readLow, command.timestamp)
+            output.replies.append(
+                TabletOutput.Reply(
+                    origin: command.origin, reply: .committed(command.timestamp), servedAt: nil))
+        }
     }
 }

@@ -219,15 +219,15 @@ extension Tablet {
 
     /// The timestamp of a read, with the floor raised to it; nil if the lease does not cover it.
     ///
-    /// A read that may choose stays below the commands in flight: they are not acknowledged yet, so
-    /// it may come before them and need not wait. Everything that was acknowledged here, or by an
-    /// earlier leader, is at or below `readLow`.
+    /// A read that may choose stays below the commands that are not acknowledged yet: it may come
+    /// before them and need not wait. Everything that was acknowledged here, or by an earlier leader,
+    /// is at or below `readLow`.
     private func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
         let timestamp: Timestamp
         if let requested {
             try clock.hybrid.update(with: requested, physical: clock.physical)
             timestamp = requested
-        } else if let first = inFlight.first {
+        } else if let first = inFlight.firstUnanswered {
             timestamp = first.timestamp.previous
         } else {
             timestamp = max(min(clock.now() ?? readLow, leaseBound), readLow)

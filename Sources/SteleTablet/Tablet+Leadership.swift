@@ -33,7 +33,9 @@ extension Tablet {
         awakened = []
         parked = []
         deferred = []
-        for command in inFlight.removeAll() {
+        let (answered, others) = inFlight.removeAll()
+        for case .writes(let writes) in answered.map(\.keys) { discarded.append(writes) }
+        for command in others {
             if case .writes(let writes) = command.keys { discarded.append(writes) }
             output.replies.append(
                 TabletOutput.Reply(

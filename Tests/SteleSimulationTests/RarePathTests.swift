@@ -19,6 +19,7 @@ import Testing
             "cluster: the physical clock is set",
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
+            "tablet: a commit is answered before it is applied",
             "tablet: a large command",
             "tablet: a request waits for the disk",
             "tablet: a repeated commit finds itself",
