@@ -56,7 +56,7 @@ package struct NodeCoreConfiguration: Sendable {
     package var retention: UInt64 = 3_600_000_000
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
-    package var applyBudget = 128 << 10
+    package var applyBudget = 64 << 10
 
     package init(node: NodeID, tablets: [TabletDescriptor], members: [NodeID], seed: UInt64) {
         self.node = node

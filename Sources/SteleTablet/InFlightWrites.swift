@@ -120,10 +120,10 @@ struct InFlightWrites {
         commands[place].waiters.append(ticket)
     }
 
-    /// Removes the first command if it stands at `index`.
+    /// Removes the command at `index`, if there is one.
     mutating func remove(at index: LogIndex) -> Command? {
-        guard commands.first?.index == index else { return nil }
-        let command = commands.removeFirst()
+        guard let place = place(of: index) else { return nil }
+        let command = commands.remove(at: place)
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
         case .writes: large.removeAll { $0.index == index }

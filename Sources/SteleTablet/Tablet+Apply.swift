@@ -6,24 +6,35 @@ import SteleRaft
 /// How committed entries reach the engine, on every replica, and what that sets free on the leader.
 ///
 /// An entry with many mutations is applied in parts, spread over turns, so that heartbeats and
-/// other tablets are not kept waiting; its latches stay until the last part, and the applied index
-/// moves with the last part only.
+/// other tablets are not kept waiting; its latches stay until the last part. Nor are small commands
+/// behind it: they are applied beside it. Meanwhile the applied index stays before it, so that after
+/// a crash all of them are applied again, with the same result: all that they do is to put versions,
+/// each its own.
+///
+/// Invariant: what is behind a large entry and is no command that only puts versions, or is large
+/// itself, waits for it. So the first entry of a term is applied behind all of the terms before.
 extension Tablet {
-    /// How far the first entry of ``applies`` that is not applied yet has come.
-    struct ApplyProgress {
-        /// Within the entries of the first message.
-        var entry = 0
-        /// Within the mutations of that entry, when it is applied in parts.
+    /// An entry that is applied in parts.
+    struct LargeEntry {
+        let entry: Entry
+        let mutations: ArraySlice<UInt8>
+        /// Where among them the next part begins.
         var offset = 0
+        /// Up to here everything behind it is applied.
+        var reached: LogPosition
+        /// For tests: a part is a single mutation, and many turns apply none.
+        var isSlow = false
     }
 
-    /// An entry with more bytes than this is applied in parts.
-    private static let partBytes = 64 << 10
+    /// An entry with more bytes than this is applied in parts, each of about as many at most.
+    private static let partBytes = 32 << 10
+    /// What is applied of it whatever else there is to apply.
+    private static let leastPartBytes = 8 << 10
 
     /// Takes over entries that are committed and durable here (a message for the apply thread).
     package func apply(_ message: Message) { applies.append(message) }
 
-    package var hasApplies: Bool { !applies.isEmpty }
+    package var hasApplies: Bool { !applies.isEmpty || largeEntry != nil }
 
     /// Whether entries from elsewhere are commands for this tablet. Others must not come into its
     /// log, which has to be applied to the end in every later run too.
@@ -41,75 +52,112 @@ extension Tablet {
     /// Responses for Raft are stepped here; requests that were kept waiting go on.
     package func runApplies(budget: Int) -> Int {
         var used = 0
-        while used < budget, let message = applies.first {
-            do {
-                used += try applySome(of: message.entries, budget: budget - used)
-            } catch {
-                if error.code == .busy {
-                    output.isEngineBusy = true
-                } else {
-                    output.failure = error
-                }
-                return used
+        do {
+            while used < budget {
+                let before = used
+                used += try applySome(budget: budget - used)
+                used += try applyPart(budget: budget - used)
+                if used == before { break }
             }
-            guard applyProgress.entry == message.entries.count else { continue }
-            applies.removeFirst()
-            applyProgress = ApplyProgress()
-            for response in message.responses where response.to == replica {
-                try? group.step(response)
+        } catch {
+            if error.code == .busy {
+                output.isEngineBusy = true
+            } else {
+                output.failure = error
             }
+            return used
         }
         runAwakened()
         return used
     }
 
-    private func applySome(of entries: [Entry], budget: Int) throws(EngineError) -> Int {
-        let first = applyProgress.entry
+    /// Applies the next small entries, as far as they need not wait for a large one.
+    private func applySome(budget: Int) throws(EngineError) -> Int {
+        guard budget > 0, let message = applies.first else { return 0 }
+        let entries = message.entries
+        let first = nextApply
         var lists: [ArraySlice<UInt8>] = []
         var bytes = 0
         var next = first
         while next < entries.count, bytes < budget {
             let entry = entries[next]
             let list = try mutations(of: entry)
-            if list.count > Self.partBytes {
-                if next > first { break }
-                return try applyPart(of: entry, list, budget: budget)
+            let isLarge = list.count > Self.partBytes
+            let isSlow =
+                !isLarge && largeEntry == nil
+                && faultPoint("tablet: an entry is applied in slow parts")
+            if isLarge || isSlow {
+                if next > first || largeEntry != nil { break }
+                largeEntry = LargeEntry(
+                    entry: entry, mutations: list,
+                    reached: LogPosition(index: entry.index, term: entry.term), isSlow: isSlow)
+                passed(upTo: next + 1)
+                return 0
+            }
+            if largeEntry != nil {
+                guard mayOvertake(entry) else { break }
+                mark("tablet: an entry is applied beside a large one")
             }
             if !list.isEmpty { lists.append(list) }
             bytes += entry.payload.count + 64
             next += 1
         }
         guard next > first else { return 0 }
-        let last = entries[next - 1]
-        try advance(to: last, applying: lists)
-        applyProgress.entry = next
+        let last = LogPosition(index: entries[next - 1].index, term: entries[next - 1].term)
+        if largeEntry == nil {
+            try advance(to: last, applying: lists)
+        } else {
+            try engine.apply(lists, applied: nil)
+            largeEntry?.reached = last
+        }
         for entry in entries[first..<next] { finished(entry) }
+        passed(upTo: next)
         return bytes
     }
 
-    private func applyPart(
-        of entry: Entry, _ list: ArraySlice<UInt8>, budget: Int
-    ) throws(EngineError) -> Int {
-        let start = applyProgress.offset
-        let end = try engine.applyPart(
-            of: list, from: start, maxBytes: min(budget, Self.partBytes))
-        applyProgress.offset = end
-        if end == list.count {
-            try advance(to: entry, applying: [])
-            applyProgress.entry += 1
-            applyProgress.offset = 0
-            finished(entry)
+    /// Whether an entry may be applied before a large one in front of it: all that it does is to put
+    /// versions. The first entry of a term does nothing, but says that all before it is applied.
+    private func mayOvertake(_ entry: Entry) -> Bool { !entry.payload.isEmpty }
+
+    /// Goes on behind so many entries of the first message.
+    private func passed(upTo count: Int) {
+        nextApply = count
+        guard let message = applies.first, count == message.entries.count else { return }
+        applies.removeFirst()
+        nextApply = 0
+        for response in message.responses where response.to == replica {
+            try? group.step(response)
         }
-        return max(end - start, 1)
     }
 
-    /// Applies lists, and moves the applied index to `entry` with them, if the engine takes them.
+    /// Applies the next part of a large entry.
+    private func applyPart(budget: Int) throws(EngineError) -> Int {
+        guard let large = largeEntry else { return 0 }
+        if large.isSlow, !faultPoint("tablet: a slow part is applied") { return max(budget, 1) }
+        let start = large.offset
+        var end = start
+        if start < large.mutations.count {
+            let bytes = min(max(budget, Self.leastPartBytes), Self.partBytes)
+            end = try engine.applyPart(
+                of: large.mutations, from: start,
+                maxBytes: large.isSlow ? 0 : bytes)
+            largeEntry?.offset = end
+        }
+        if end == large.mutations.count {
+            try advance(to: large.reached, applying: [])
+            largeEntry = nil
+            finished(large.entry)
+        }
+        return large.isSlow ? max(budget, 1) : max(end - start, 1)
+    }
+
+    /// Applies lists, and moves the applied index with them, if the engine takes them.
     private func advance(
-        to entry: Entry, applying lists: [ArraySlice<UInt8>]
+        to position: LogPosition, applying lists: [ArraySlice<UInt8>]
     ) throws(EngineError) {
         var state = applied
-        state.index = entry.index
-        state.term = entry.term
+        state.index = position.index
+        state.term = position.term
         try engine.apply(lists, applied: state)
         applied = state
     }

@@ -221,14 +221,14 @@ extension Tablet {
     ///
     /// A read that may choose stays below the commands in flight: they are not acknowledged yet, so
     /// it may come before them and need not wait. Everything that was acknowledged here, or by an
-    /// earlier leader, is at or below `readLow`.
+    /// earlier leader, is at or below `readLow`; a large command may be too, that others overtook.
     private func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
         let timestamp: Timestamp
         if let requested {
             try clock.hybrid.update(with: requested, physical: clock.physical)
             timestamp = requested
         } else if let first = inFlight.first {
-            timestamp = first.timestamp.previous
+            timestamp = max(first.timestamp.previous, readLow)
         } else {
             timestamp = max(min(clock.now() ?? readLow, leaseBound), readLow)
         }

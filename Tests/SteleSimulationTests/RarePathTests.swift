@@ -22,6 +22,7 @@ import Testing
             "tablet: a large command",
             "tablet: a request waits for the disk",
             "tablet: a repeated commit finds itself",
+            "tablet: an entry is applied beside a large one",
         ]
 
         private static func run(seed: UInt64, _ probes: Probes) -> SimulationResult? {
@@ -42,7 +43,9 @@ import Testing
                         group.addTask(executorPreference: SimulationThreads.shared) {
                             let probes = Probes(faultOdds: 8, seed: seed)
                             let result = Self.run(seed: seed, probes)
-                            #expect(result != nil && result?.failure == nil, "seed \(seed)")
+                            #expect(
+                                result != nil && result?.failure == nil,
+                                "seed \(seed): \(result?.failure ?? "")")
                             return probes.places
                         }
                     }
