@@ -17,11 +17,12 @@ extension Tablet {
     /// An entry that is applied in parts.
     struct LargeEntry {
         let entry: Entry
-        let mutations: ArraySlice<UInt8>
-        /// Where among them the next part begins.
+        /// What is left of its mutations, the next list last.
+        var lists: [ArraySlice<UInt8>]
+        /// Where in the next list the next part begins.
         var offset = 0
-        /// Up to here everything behind it is applied.
-        var reached: LogPosition
+        /// The timestamp to be put in, if the mutations have none.
+        var stamp: Timestamp?
         /// For tests: a part is a single mutation, and many turns apply none.
         var isSlow = false
     }
@@ -81,6 +82,16 @@ extension Tablet {
         var next = first
         while next < entries.count, bytes < budget {
             let entry = entries[next]
+            if isPart(entry) {
+                if next > first || largeEntry != nil { break }
+                try take(entry)
+                passed(upTo: next + 1)
+                return entry.payload.isEmpty ? 1 : 64
+            }
+            if let parts, parts.term < entry.term {
+                mark("tablet: parts of an earlier term are dropped")
+                self.parts = nil
+            }
             let list = try mutations(of: entry)
             let isLarge = list.count > Self.partBytes
             let isSlow =
@@ -88,14 +99,12 @@ extension Tablet {
                 && faultPoint("tablet: an entry is applied in slow parts")
             if isLarge || isSlow {
                 if next > first || largeEntry != nil { break }
-                largeEntry = LargeEntry(
-                    entry: entry, mutations: list,
-                    reached: LogPosition(index: entry.index, term: entry.term), isSlow: isSlow)
+                begin(LargeEntry(entry: entry, lists: [list], isSlow: isSlow))
                 passed(upTo: next + 1)
                 return 0
             }
-            if largeEntry != nil {
-                guard mayOvertake(entry) else { break }
+            if let largeEntry {
+                guard isWrite(largeEntry.entry), isWrite(entry) else { break }
                 mark("tablet: an entry is applied beside a large one")
             }
             if !list.isEmpty { lists.append(list) }
@@ -104,20 +113,26 @@ extension Tablet {
         }
         guard next > first else { return 0 }
         let last = LogPosition(index: entries[next - 1].index, term: entries[next - 1].term)
-        if largeEntry == nil {
-            try advance(to: last, applying: lists)
-        } else {
-            try engine.apply(lists, applied: nil)
-            largeEntry?.reached = last
-        }
+        try advance(to: last, applying: lists)
         for entry in entries[first..<next] { finished(entry) }
         passed(upTo: next)
         return bytes
     }
 
-    /// Whether an entry may be applied before a large one in front of it: all that it does is to put
-    /// versions. The first entry of a term does nothing, but says that all before it is applied.
-    private func mayOvertake(_ entry: Entry) -> Bool { !entry.payload.isEmpty }
+    /// Has an entry applied in parts, which no other is at the moment.
+    func begin(_ large: LargeEntry) {
+        largeEntry = large
+        reached = LogPosition(index: large.entry.index, term: large.entry.term)
+    }
+
+    /// Whether all that an entry does is to put versions: then it does not matter which of two is
+    /// applied first. The first entry of a term does nothing, but says that all before it is applied.
+    private func isWrite(_ entry: Entry) -> Bool {
+        switch TabletCommand.kind(of: entry.payload) {
+        case .write, .assemble: true
+        default: false
+        }
+    }
 
     /// Goes on behind so many entries of the first message.
     private func passed(upTo count: Int) {
@@ -136,25 +151,44 @@ extension Tablet {
         if large.isSlow, !faultPoint("tablet: a slow part is applied") { return max(budget, 1) }
         let start = large.offset
         var end = start
-        if start < large.mutations.count {
-            let bytes = min(max(budget, Self.leastPartBytes), Self.partBytes)
-            end = try engine.applyPart(
-                of: large.mutations, from: start,
-                maxBytes: large.isSlow ? 0 : bytes)
+        if let list = large.lists.last {
+            var bytes = min(max(budget, Self.leastPartBytes), Self.partBytes)
+            if large.isSlow { bytes = 0 }
+            if list.isEmpty {
+                end = 0
+            } else if let stamp = large.stamp {
+                let part = try MutationList.stamped(list, from: start, maxBytes: bytes, at: stamp)
+                try engine.apply([part.list[...]], applied: nil)
+                end = part.end
+            } else {
+                end = try engine.applyPart(of: list, from: start, maxBytes: bytes)
+            }
             largeEntry?.offset = end
+            if end == list.count {
+                largeEntry?.lists.removeLast()
+                largeEntry?.offset = 0
+            }
         }
-        if end == large.mutations.count {
-            try advance(to: large.reached, applying: [])
+        if largeEntry?.lists.isEmpty ?? false {
+            try advance(to: reached, applying: [], isLast: true)
             largeEntry = nil
             finished(large.entry)
         }
         return large.isSlow ? max(budget, 1) : max(end - start, 1)
     }
 
-    /// Applies lists, and moves the applied index with them, if the engine takes them.
-    private func advance(
-        to position: LogPosition, applying lists: [ArraySlice<UInt8>]
+    /// Applies lists, and moves the applied index with them, if the engine takes them, unless it has
+    /// to stay before a large entry or before parts.
+    ///
+    /// - Parameter isLast: whether the large entry is done with it.
+    func advance(
+        to position: LogPosition, applying lists: [ArraySlice<UInt8>], isLast: Bool = false
     ) throws(EngineError) {
+        if largeEntry != nil && !isLast || parts != nil {
+            if !lists.isEmpty { try engine.apply(lists, applied: nil) }
+            reached = position
+            return
+        }
         var state = applied
         state.index = position.index
         state.term = position.term
@@ -162,7 +196,7 @@ extension Tablet {
         applied = state
     }
 
-    private func mutations(of entry: Entry) throws(EngineError) -> ArraySlice<UInt8> {
+    func mutations(of entry: Entry) throws(EngineError) -> ArraySlice<UInt8> {
         guard entry.type == .normal else {
             throw EngineError(
                 .incompatible,
@@ -184,7 +218,7 @@ extension Tablet {
     }
 
     /// Lets go of everything that waited for `entry` to be applied.
-    private func finished(_ entry: Entry) {
+    func finished(_ entry: Entry) {
         if entry.term == group.term, group.isLeader, servingTerm != entry.term {
             servingTerm = entry.term
         }
@@ -194,6 +228,7 @@ extension Tablet {
                 raised(to: command.timestamp)
             }
         case .collect?: droppedBytes += entry.payload.count
+        case .firstPart?, .part?, .assemble?, .dropParts?: noteApplied(entry)
         default: break
         }
         guard let command = inFlight.remove(at: entry.index) else { return }

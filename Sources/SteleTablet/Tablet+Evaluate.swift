@@ -18,6 +18,8 @@ extension Tablet {
         case turn
         /// Something is not in memory.
         case disk
+        /// The parts of the commit, or of another, have to be applied first.
+        case upload
     }
 
     enum Outcome {
@@ -48,6 +50,7 @@ extension Tablet {
     /// Looks again at requests that wait for the lease, and ends waits that took too long.
     package func retryParked() {
         let now = clock.monotonic
+        dropAbandonedParts()
         if !parked.isEmpty {
             let tickets = parked
             parked = []
@@ -117,6 +120,7 @@ extension Tablet {
         }
         switch outcome {
         case .reply(let reply, let servedAt):
+            abandonUpload(of: waiter)
             output.replies.append(
                 TabletOutput.Reply(origin: waiter.origin, reply: reply, servedAt: servedAt))
         case .proposed: break
@@ -144,7 +148,12 @@ extension Tablet {
             case .latch(let index):
                 waiting.insert(waiter, ticket: ticket)
                 inFlight.wait(for: index, ticket: ticket)
+            case .upload:
+                waiting.insert(waiter, ticket: ticket)
+                uploadWaiters.append(ticket)
             case .lock(let key, let mode):
+                // Which may take for ever.
+                abandonUpload(of: waiter)
                 waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
             }
@@ -390,6 +399,7 @@ extension Tablet {
         _ waiter: WaitingRequest, _ reason: TabletReply.Failure.Reason, _ message: String
     ) {
         if case .commit(let commit) = waiter.request.body {
+            abandonUpload(of: waiter)
             releaseLocksTaken(by: commit, waiter.request.transaction)
         }
         let leader = descriptor.node(of: group.lead) ?? .none

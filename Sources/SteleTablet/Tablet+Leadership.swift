@@ -33,6 +33,9 @@ extension Tablet {
         awakened = []
         parked = []
         deferred = []
+        // The first entry of the next term drops its parts.
+        upload = nil
+        uploadWaiters = []
         for command in inFlight.removeAll() {
             if case .writes(let writes) = command.keys { discarded.append(writes) }
             output.replies.append(

@@ -71,6 +71,14 @@ package final class Tablet {
     /// How many entries of the first of `applies` are applied, or are `largeEntry`.
     var nextApply = 0
     var largeEntry: LargeEntry?
+    /// Parts of a command that is not in the applied log yet.
+    var parts: CommandParts?
+    /// While there is a large entry, or there are parts: up to here everything else is applied.
+    var reached = LogPosition(index: 0, term: 0)
+    /// The commit whose parts this leader puts into the log, until they are applied or dropped.
+    var upload: CommandUpload?
+    /// Tickets of commits that wait for that, or to begin their own.
+    var uploadWaiters: [UInt64] = []
 
     /// What the tablet has to say since its node last collected it.
     package var output = TabletOutput()

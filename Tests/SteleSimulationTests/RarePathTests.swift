@@ -22,7 +22,10 @@ import Testing
             "tablet: a large command",
             "tablet: a request waits for the disk",
             "tablet: a repeated commit finds itself",
+            "tablet: all parts of a command are in the log",
             "tablet: an entry is applied beside a large one",
+            "tablet: parts of a command are in vain",
+            "tablet: parts of an earlier term are dropped",
         ]
 
         private static func run(seed: UInt64, _ probes: Probes) -> SimulationResult? {
