@@ -38,6 +38,10 @@ final class NodeHost: @unchecked Sendable {
     private var waiters: [UInt64: Waiter] = [:]
     private let lastToken = Atomic<UInt64>(0)
     private var needsTurn = false
+    /// When the pump began that goes on with the loop's next task; nil if none does.
+    private var pumpBegan: UInt64?
+    /// The pump goes on once the loop has looked at its sockets.
+    private var isPumpPaused = false
     private var wakeAt: UInt64 = .max
     private var timer: Scheduled<Void>?
     private var timerAt: UInt64 = .max
@@ -153,17 +157,38 @@ final class NodeHost: @unchecked Sendable {
     // MARK: Turns
 
     /// Runs jobs and turns in alternation until neither has anything left.
+    ///
+    /// If there is more for long, sockets and timers have a right to their turn too. The loop looks
+    /// at its sockets only when no task is left that is due, so one that follows at once, as short
+    /// ones do, would keep it from them for as long as there is work: then peers are not heard.
     private func pump() {
-        for _ in 0..<Self.roundsAtATime {
+        guard !isPumpPaused else { return }
+        let began = pumpBegan ?? SystemClocks.monotonic()
+        pumpBegan = nil
+        var isLong = false
+        for _ in 0..<Self.roundsAtATime where !isLong {
             let didRun = runJobs()
             let didTurn = runTurn()
             guard didRun || didTurn else { return armTimer() }
+            isLong = SystemClocks.monotonic() - began >= Self.pumpMicroseconds
         }
-        // There is more, but sockets and timers have a right to their turn too.
-        loop.execute { self.pump() }
+        if isLong {
+            isPumpPaused = true
+            loop.scheduleTask(in: Self.pumpPause) {
+                self.isPumpPaused = false
+                self.pump()
+            }
+        } else {
+            pumpBegan = began
+            loop.execute { self.pump() }
+        }
     }
 
     private static let roundsAtATime = 4
+    /// How long the pump runs without a look at the sockets, but for the round in which it ends.
+    private static let pumpMicroseconds: UInt64 = 1_000
+    /// Long enough for the loop not to find the task due at once.
+    private static let pumpPause = TimeAmount.microseconds(30)
 
     private func runJobs() -> Bool {
         let start = SystemClocks.monotonic()

@@ -2,7 +2,8 @@
 ///
 /// A dictionary moves all that it holds when it has to grow, which for a million keys takes as long
 /// as a failover may. Beyond some thousands of keys this one is cut into parts, each of which grows
-/// by itself.
+/// by itself: the last gets twice as many of the keys as the first, and the others so many in between
+/// that, while the number of keys doubles, one after the other grows.
 @usableFromInline
 package struct KeyTable<Value> {
     @usableFromInline var parts: [[DictionaryKey: Value]] = [[:]]
@@ -48,8 +49,12 @@ package struct KeyTable<Value> {
         guard parts.count > 1 else { return 0 }
         var hash: UInt64 = 0
         for byte in key.bytes.suffix(12) { hash = hash &* 0x100_0000_01B3 ^ UInt64(byte) }
-        return Int((hash ^ hash >> 17) & UInt64(Self.partCount - 1))
+        let place = Int((hash ^ hash >> 17) & UInt64(Self.slots.count - 1))
+        return Int(Self.slots[place])
     }
+
+    /// Which of the parts each of so many hashes belongs to.
+    private static var slots: [UInt8] { keyTableSlots }
 
     @usableFromInline
     mutating func split() {
@@ -60,3 +65,18 @@ package struct KeyTable<Value> {
 }
 
 extension KeyTable: Sendable where Value: Sendable {}
+
+/// The share of each part of a ``KeyTable`` is greater by a 256th of an octave than that of the one
+/// before.
+private let keyTableSlots: [UInt8] = {
+    let step = 1.002_711_275_050_202_5
+    var slots: [UInt8] = []
+    slots.reserveCapacity(1 << 14)
+    var end = 1.0
+    for part in 0..<256 {
+        end *= step
+        let count = part == 255 ? 1 << 14 : Int((end - 1) * Double(1 << 14))
+        while slots.count < count { slots.append(UInt8(part)) }
+    }
+    return slots
+}()

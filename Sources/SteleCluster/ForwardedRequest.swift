@@ -32,6 +32,8 @@ package struct RequestHeader: Hashable, Sendable {
     /// was delayed on its way has no effect after a change of leaders. 0 if the sender knows none.
     package var term: Term
     package var passage: Passage
+    /// How many messages with parts of it came before; see ``PeerMessage/requestPart(_:number:_:)``.
+    package var parts = 0
 
     package init(_ attempt: RequestAttempt, term: Term, passage: Passage = .direct) {
         self.attempt = attempt
@@ -57,6 +59,7 @@ extension RequestHeader {
         attempt.encode(into: &writer)
         writer.writeVarint(term)
         writer.write(passage.rawValue)
+        writer.writeVarint(UInt64(parts))
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
@@ -67,5 +70,6 @@ extension RequestHeader {
             throw DecodingError("\(code) is no way for a request to get to a leader")
         }
         self.init(attempt, term: term, passage: passage)
+        parts = Int(clamping: try reader.readVarint())
     }
 }

@@ -66,7 +66,11 @@ extension NodeCore {
         case .notLeading(let id, let term):
             guard let index = tablets.firstIndex(where: { $0.descriptor.id == id }) else { return }
             leadershipEnded(index, of: node, in: term)
-        case .request(let header, let request): handleForwarded(request, header, from: node)
+        case .request(let header, let request):
+            guard let request = assembled(request, header, from: peer) else { return }
+            handleForwarded(request, header, from: node)
+        case .requestPart(let attempt, let number, let request):
+            takePart(request, number, of: attempt, from: peer)
         case .reply(let attempt, let reply): complete(attempt, reply, from: node)
         case .run: break
         }
@@ -178,6 +182,8 @@ extension NodeCore {
     package func peerDisconnected(_ node: NodeID) {
         if let peer = outgoing.firstIndex(where: { $0.node == node }) {
             outgoing[peer].isConnected = false
+            requestsInParts[peer] = []
+            incomingParts[peer] = nil
         }
         for index in tablets.indices {
             releaseStand(index)

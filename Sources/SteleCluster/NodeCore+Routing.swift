@@ -99,8 +99,11 @@ extension NodeCore {
         if passage == .mayBePassedOn { request.passages.append((node, request.attempt)) }
         pending[id] = request
         let attempt = RequestAttempt(id: id, number: request.attempt)
-        outgoing[peer].messages.append(
-            .request(RequestHeader(attempt, term: term, passage: passage), request.request))
+        let header = RequestHeader(attempt, term: term, passage: passage)
+        if travelsInParts(request.request) {
+            return requestsInParts[peer].append(RequestInParts(header: header))
+        }
+        outgoing[peer].messages.append(.request(header, request.request))
         outgoing[peer].added += size
     }
 

@@ -56,7 +56,7 @@ package struct NodeCoreConfiguration: Sendable {
     package var retention: UInt64 = 3_600_000_000
     package var logCacheBytes = Limits.logCacheBytes
     /// Bytes of mutations that one turn applies.
-    package var applyBudget = 128 << 10
+    package var applyBudget = 64 << 10
 
     package init(node: NodeID, tablets: [TabletDescriptor], members: [NodeID], seed: UInt64) {
         self.node = node
@@ -102,6 +102,10 @@ package final class NodeCore {
     var postponed: [(tablet: Tablet, request: TabletRequest, origin: UInt64)] = []
     /// Reads that peers forwarded and whose answers have to wait for the network, in order.
     var congested: [(tablet: Tablet, request: TabletRequest, origin: UInt64, peer: Int)] = []
+    /// Large requests that are on their way to a peer, in order, and what has come of one of a peer's;
+    /// by peer.
+    var requestsInParts: [[RequestInParts]]
+    var incomingParts: [IncomingParts?]
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
     /// The oldest timestamp, not below the one given, at which a transaction of this node reads.
@@ -117,7 +121,7 @@ package final class NodeCore {
     var appends: [PendingAppend] = []
     var lastAppend: UInt64 = 0
     var logCaches: LogCaches
-    private let work = TurnWork()
+    let work = TurnWork()
     /// The record that was last asked for, and the highest one that is on disk.
     var requestedRecord: NodeRecord
     package internal(set) var durableRecord: NodeRecord?
@@ -197,6 +201,8 @@ package final class NodeCore {
             boot: boot, highestBound: bound, leaseMicroseconds: configuration.leaseDuration,
             grantMicroseconds: configuration.grantDuration,
             maximumOffsetMicroseconds: configuration.maximumClockOffset)
+        requestsInParts = peers.map { _ in [] }
+        incomingParts = peers.map { _ in nil }
         outgoing = peers.map { PeerOutbox(node: $0, run: record.run(of: $0)) }
         nextTick = monotonic
         turnBegan = monotonic
@@ -273,6 +279,7 @@ package final class NodeCore {
         requestFlush()
         tellEndedLeaderships()
         sendHeartbeatReplies()
+        sendParts()
         effects.failure = effects.failure ?? outdatedFailure
         for index in outgoing.indices where isNumbered && !outgoing[index].messages.isEmpty {
             outgoing[index].messages.insert(introduction(to: index), at: 0)
@@ -296,11 +303,11 @@ package final class NodeCore {
         for tablet in tablets { tablet.output.hasLargeProposal = false }
         effects.work = work.cost
         effects.longestPiece = work.longest
-        effects.needsAnotherTurn = !postponed.isEmpty || tablets.contains {
+        effects.needsAnotherTurn = !postponed.isEmpty || hasPartsToSend || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }
         effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
-        if !congested.isEmpty {
+        if !congested.isEmpty || requestsInParts.contains(where: { !$0.isEmpty }) {
             effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.congestionDelay)
         }
         if isEngineBusy {

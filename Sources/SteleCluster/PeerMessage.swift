@@ -22,6 +22,9 @@ package enum PeerMessage: Sendable {
     /// in answer to `standing`.
     case notLeading(TabletID, Term)
     case request(RequestHeader, TabletRequest)
+    /// The next reads, locks and writes of a large commit, which itself comes last and names none of
+    /// them.
+    case requestPart(RequestAttempt, number: Int, TabletRequest)
     case reply(RequestAttempt, TabletReply)
     /// The sender's run with the first number of its transactions, and the latest run of the receiver
     /// that it has heard of: the first message of every frame.
@@ -125,6 +128,11 @@ extension PeerMessage {
             writer.write(UInt8(5))
             header.encode(into: &writer)
             request.encode(into: &writer)
+        case .requestPart(let attempt, let number, let request):
+            writer.write(UInt8(10))
+            attempt.encode(into: &writer)
+            writer.writeVarint(UInt64(number))
+            request.encode(into: &writer)
         case .reply(let attempt, let reply):
             writer.write(UInt8(6))
             attempt.encode(into: &writer)
@@ -189,6 +197,10 @@ extension PeerMessage {
             self = .run(
                 run, yours: try reader.readBool() ? try reader.readRun() : nil,
                 firstTransaction: firstTransaction)
+        case 10:
+            let attempt = try RequestAttempt(from: &reader)
+            let number = Int(clamping: try reader.readVarint())
+            self = .requestPart(attempt, number: number, try TabletRequest(from: &reader))
         case 20:
             let tablet = TabletID(try reader.readVarint())
             var nodes: [NodeID] = []

@@ -177,4 +177,46 @@ package struct MutationList: Sendable {
         writer.writeRaw(watermark.range.start)
         writer.writeRaw(watermark.range.end)
     }
+
+    /// A list of versions from byte `offset` of `list` on, of a little more than `maxBytes`, with
+    /// another timestamp.
+    ///
+    /// - Returns: the list, and where in `list` the next one begins: its length at its end.
+    /// - Throws: `corruption` if there is anything but versions.
+    package static func stamped(
+        _ list: ArraySlice<UInt8>, from offset: Int, maxBytes: Int, at timestamp: Timestamp
+    ) throws(EngineError) -> (list: [UInt8], end: Int) {
+        let start = max(offset, 1)
+        var places: [Int] = []
+        let end = list.withUnsafeBytes { bytes -> Int? in
+            var end = start
+            while end < bytes.count, end - start <= maxBytes {
+                let isPut = bytes[end] == Operation.putVersion.rawValue
+                guard isPut || bytes[end] == Operation.deleteVersion.rawValue,
+                    end + (isPut ? 25 : 21) <= bytes.count
+                else { return nil }
+                func length(at place: Int) -> Int {
+                    let length = bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self)
+                    return Int(UInt32(littleEndian: length))
+                }
+                places.append(end - start + 1 + (isPut ? 9 : 5))
+                end +=
+                    isPut
+                    ? 25 + length(at: end + 1) + length(at: end + 5) : 21 + length(at: end + 1)
+            }
+            return end <= bytes.count ? end : nil
+        }
+        guard let end else { throw EngineError(.corruption, "a part of a command is damaged") }
+        var stamped: [UInt8] = []
+        stamped.reserveCapacity(end - start + 1)
+        stamped.append(version)
+        stamped += list[(list.startIndex + start)..<(list.startIndex + end)]
+        stamped.withUnsafeMutableBytes { bytes in
+            for place in places {
+                bytes.storeBytes(
+                    of: timestamp.rawValue.littleEndian, toByteOffset: place, as: UInt64.self)
+            }
+        }
+        return (stamped, end)
+    }
 }

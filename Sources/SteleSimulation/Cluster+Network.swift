@@ -98,7 +98,7 @@ extension PeerMessage {
     /// Whether the message is a client's request or the answer to one.
     fileprivate var isOfClient: Bool {
         switch self {
-        case .request, .reply: true
+        case .request, .requestPart, .reply: true
         case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .readers, .standing,
             .notLeading, .run:
             false
@@ -125,6 +125,8 @@ extension PeerMessage {
         case .request(let header, let request):
             "request \(header.attempt.id).\(header.attempt.number) of \(request.transaction)"
                 + " for term \(header.term), \(header.passage)"
+        case .requestPart(let attempt, let number, let request):
+            "part \(number) of request \(attempt.id).\(attempt.number) of \(request.transaction)"
         case .reply(let attempt, _): "reply \(attempt.id).\(attempt.number)"
         }
     }

@@ -32,6 +32,8 @@ struct ClusterChecks {
         /// By index, from 1 on.
         var applied: [Applied] = []
         var lastTimestamp = Timestamp.zero
+        /// Parts of the command to come.
+        var parts: [ArraySlice<UInt8>] = []
         /// Who leads, by term.
         var leaders: [Term: ReplicaID] = [:]
         /// The latest term in which the tablet was served.
@@ -193,8 +195,23 @@ struct ClusterChecks {
         var new = Applied(term: entry.term, digest: digest)
         defer { tablets[place].applied.append(new) }
         guard !entry.payload.isEmpty else { return nil }
-        guard let command = try? TabletCommand(payload: entry.payload) else {
+        guard var command = try? TabletCommand(payload: entry.payload) else {
             return "entry \(entry.index) of \(id) cannot be read"
+        }
+        switch command.kind {
+        case .firstPart:
+            tablets[place].parts = [command.mutations]
+            return nil
+        case .part:
+            tablets[place].parts.append(command.mutations)
+            return nil
+        case .assemble:
+            guard let whole = try? Tablet.assembled(command, parts: tablets[place].parts) else {
+                return "entry \(entry.index) of \(id) has parts that cannot be read"
+            }
+            command = whole
+        case .dropParts: return nil
+        case .write, .watermark, .collect: break
         }
         new.transaction = command.transaction
         new.timestamp = command.timestamp

@@ -108,6 +108,11 @@ struct InFlightWrites {
         large.last { meets($0.writes) }?.index
     }
 
+    /// Whether a command of a transaction is in flight. Looks at all.
+    func contains(_ transaction: TransactionID) -> Bool {
+        commands.contains { $0.transaction == transaction }
+    }
+
     /// The command that was evaluated at a timestamp, if it is in flight.
     func index(at timestamp: Timestamp) -> LogIndex? {
         var low = 0
@@ -133,12 +138,12 @@ struct InFlightWrites {
         return command
     }
 
-    /// Removes the first command if it stands at `index`.
+    /// Removes the command at `index`, if there is one.
     mutating func remove(at index: LogIndex) -> Command? {
-        guard commands.first?.index == index else { return nil }
-        invariant(answered > 0, "command \(index) is applied before it is answered")
+        guard let place = place(of: index) else { return nil }
+        invariant(place < answered, "command \(index) is applied before it is answered")
         answered -= 1
-        let command = commands.removeFirst()
+        let command = commands.remove(at: place)
         switch command.keys {
         case .keys(let keys): for key in keys { byKey[DictionaryKey(key)] = nil }
         case .writes: large.removeAll { $0.index == index }

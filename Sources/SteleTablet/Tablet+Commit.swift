@@ -17,9 +17,12 @@ final class CommitProgress {
     var checkedWrites = 0
     var unlockedWrites: [Int] = []
     var command: CommandWriter?
+    var upload: CommandUpload?
 
     /// Whether its evaluation goes over several turns.
-    var isLong: Bool { reads != nil || heldLocks > 0 || checkedWrites > 0 || command != nil }
+    var isLong: Bool {
+        reads != nil || heldLocks > 0 || checkedWrites > 0 || command != nil || upload != nil
+    }
 
     init() {}
 }
@@ -72,12 +75,21 @@ extension Tablet {
         case .latched(let index): return .wait(.latch(index))
         case .unfinished: return .wait(.turn)
         }
+        if progress.upload != nil || isUploaded(commit) {
+            if let outcome = upload(commit, of: transaction, progress) { return outcome }
+            guard let timestamp = writeTimestamp() else { return .wait(.lease) }
+            return propose(
+                commit, for: transaction, at: timestamp, origin: origin,
+                assembly(of: transaction, at: timestamp))
+        }
         guard var command = encode(commit, of: transaction, progress) else { return .wait(.turn) }
         guard let timestamp = writeTimestamp() else {
             progress.command = command
             return .wait(.lease)
         }
-        return propose(commit, for: transaction, at: timestamp, origin: origin, &command)
+        return propose(
+            commit, for: transaction, at: timestamp, origin: origin,
+            command.finish(commit.writes, at: timestamp, generation: descriptor.generation))
     }
 
     private func changed(_ key: KeyBytes, _ transaction: TransactionID) -> Outcome {
@@ -238,10 +250,8 @@ extension Tablet {
 
     private func propose(
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID,
-        at timestamp: Timestamp, origin: UInt64, _ command: inout CommandWriter
+        at timestamp: Timestamp, origin: UInt64, _ payload: ArraySlice<UInt8>
     ) -> Outcome {
-        let payload = command.finish(
-            commit.writes, at: timestamp, generation: descriptor.generation)
         if payload.count > Self.largeCommandBytes || faultPoint("tablet: a large command") {
             output.hasLargeProposal = true
         }

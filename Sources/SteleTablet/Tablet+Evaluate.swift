@@ -18,6 +18,8 @@ extension Tablet {
         case turn
         /// Something is not in memory.
         case disk
+        /// The parts of the commit, or of another, have to be applied first.
+        case upload
     }
 
     enum Outcome {
@@ -48,6 +50,7 @@ extension Tablet {
     /// Looks again at requests that wait for the lease, and ends waits that took too long.
     package func retryParked() {
         let now = clock.monotonic
+        dropAbandonedParts()
         if !parked.isEmpty {
             let tickets = parked
             parked = []
@@ -117,6 +120,7 @@ extension Tablet {
         }
         switch outcome {
         case .reply(let reply, let servedAt):
+            abandonUpload(of: waiter)
             output.replies.append(
                 TabletOutput.Reply(origin: waiter.origin, reply: reply, servedAt: servedAt))
         case .proposed: break
@@ -144,7 +148,12 @@ extension Tablet {
             case .latch(let index):
                 waiting.insert(waiter, ticket: ticket)
                 inFlight.wait(for: index, ticket: ticket)
+            case .upload:
+                waiting.insert(waiter, ticket: ticket)
+                uploadWaiters.append(ticket)
             case .lock(let key, let mode):
+                // Which may take for ever.
+                abandonUpload(of: waiter)
                 waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
             }
@@ -221,14 +230,14 @@ extension Tablet {
     ///
     /// A read that may choose stays below the commands that are not acknowledged yet: it may come
     /// before them and need not wait. Everything that was acknowledged here, or by an earlier leader,
-    /// is at or below `readLow`.
+    /// is at or below `readLow`; a large command may be too, that others overtook.
     private func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
         let timestamp: Timestamp
         if let requested {
             try clock.hybrid.update(with: requested, physical: clock.physical)
             timestamp = requested
         } else if let first = inFlight.firstUnanswered {
-            timestamp = first.timestamp.previous
+            timestamp = max(first.timestamp.previous, readLow)
         } else {
             timestamp = max(min(clock.now() ?? readLow, leaseBound), readLow)
         }
@@ -339,6 +348,9 @@ extension Tablet {
     }
 
     /// Gives up a transaction's locks and all that may still take some.
+    ///
+    /// What a transaction whose command is in flight holds goes when that is applied: who gets the
+    /// lock next would read below the command, which nobody knows to be committed yet.
     func release(_ transaction: TransactionID) {
         if let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
@@ -346,7 +358,11 @@ extension Tablet {
                 fail(waiter, .lockLost, Self.givenUp)
             }
         }
-        giveUpLocks(of: transaction)
+        if locks.lockCount(of: transaction) > 0, inFlight.contains(transaction) {
+            mark("tablet: a release waits for the transaction's command")
+        } else {
+            giveUpLocks(of: transaction)
+        }
         cancelLockRequests(of: transaction)
     }
 
@@ -390,6 +406,7 @@ extension Tablet {
         _ waiter: WaitingRequest, _ reason: TabletReply.Failure.Reason, _ message: String
     ) {
         if case .commit(let commit) = waiter.request.body {
+            abandonUpload(of: waiter)
             releaseLocksTaken(by: commit, waiter.request.transaction)
         }
         let leader = descriptor.node(of: group.lead) ?? .none

@@ -62,7 +62,8 @@ extension Tablet {
     /// - Parameter step: the least that a watermark rises by, in microseconds.
     /// - Returns: a slice that is to be looked through next.
     package func lookAfterHistory(upTo wanted: Timestamp, step: UInt64) -> HistorySweep? {
-        guard isServing, group.leadTransferee == .none else { return nil }
+        // Between the parts of a command there is nothing but writes.
+        guard isServing, group.leadTransferee == .none, upload == nil else { return nil }
         proposeWatermark(wanted, step: step)
         dropDiscarded()
         return nextSweep()
@@ -161,6 +162,7 @@ extension Tablet {
 
     /// Should it come to nothing later, the next leader looks through everything.
     private func proposeCollection(_ mutations: MutationList, at watermark: Timestamp) -> Bool {
+        if upload != nil { return false }
         let command = TabletCommand(
             kind: .collect, generation: descriptor.generation, timestamp: watermark,
             mutations: mutations.bytes[...])

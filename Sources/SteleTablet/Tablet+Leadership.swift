@@ -33,6 +33,9 @@ extension Tablet {
         awakened = []
         parked = []
         deferred = []
+        // The first entry of the next term drops its parts.
+        upload = nil
+        uploadWaiters = []
         let (answered, others) = inFlight.removeAll()
         for case .writes(let writes) in answered.map(\.keys) { discarded.append(writes) }
         for command in others {

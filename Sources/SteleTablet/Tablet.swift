@@ -15,7 +15,8 @@ import SteleRaft
 /// - **Latches.** Whoever reads at or above the timestamp of a command in flight waits for it where
 ///   their keys meet. Commands in flight never write the same key.
 /// - **Acknowledged means applied.** A commit is answered once its entry is committed and applied
-///   here, so every acknowledged write is visible to a read that begins later.
+///   here, so every acknowledged write is visible to a read that begins later. Such a read is at or
+///   above `readLow`: a command in flight may be below, if one behind it was applied before it.
 /// - **Lease.** `leaseBound` is set by the node before requests are handled; nothing is served or
 ///   written above it. A read's answer is released only after the lease was checked once more.
 package final class Tablet {
@@ -67,7 +68,17 @@ package final class Tablet {
 
     package internal(set) var applied: AppliedState
     var applies: [Message] = []
-    var applyProgress = ApplyProgress()
+    /// How many entries of the first of `applies` are applied, or are `largeEntry`.
+    var nextApply = 0
+    var largeEntry: LargeEntry?
+    /// Parts of a command that is not in the applied log yet.
+    var parts: CommandParts?
+    /// While there is a large entry, or there are parts: up to here everything else is applied.
+    var reached = LogPosition(index: 0, term: 0)
+    /// The commit whose parts this leader puts into the log, until they are applied or dropped.
+    var upload: CommandUpload?
+    /// Tickets of commits that wait for that, or to begin their own.
+    var uploadWaiters: [UInt64] = []
 
     /// What the tablet has to say since its node last collected it.
     package var output = TabletOutput()

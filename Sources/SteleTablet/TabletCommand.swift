@@ -17,6 +17,15 @@ package struct TabletCommand: Sendable {
         case watermark = 2
         /// Drops what nothing at or above the timestamp, a watermark applied before, can see.
         case collect = 3
+        /// Some writes of a transaction, without a timestamp yet: those of a later ``assemble``. The
+        /// first of them.
+        case firstPart = 4
+        case part = 5
+        /// A transaction's versions, all at the timestamp: what its parts hold. The mutations are
+        /// their number (4).
+        case assemble = 6
+        /// The parts are of no use any more.
+        case dropParts = 7
     }
 
     package var kind: Kind
@@ -79,7 +88,7 @@ package struct TabletCommand: Sendable {
         transaction = TransactionID(try reader.read(UInt64.self))
         timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
         mutations = reader.rest
-        guard mutations.isEmpty == (kind == .watermark) else {
+        guard mutations.isEmpty == (kind == .watermark || kind == .dropParts) else {
             throw DecodingError("a log entry of kind \(code) with \(mutations.count) bytes")
         }
     }

@@ -94,7 +94,7 @@ package struct TabletRequest: Sendable {
         /// By ascending key; nil deletes.
         package var writes: [Write]
         /// About how many bytes the coding takes; it is asked for more often than can be counted.
-        fileprivate let sizeHint: Int
+        package internal(set) var sizeHint: Int
 
         /// Whether the commit is refused because of what changed since `readTimestamp`.
         var dependsOnReadTimestamp: Bool {

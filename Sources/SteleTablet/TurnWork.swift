@@ -71,9 +71,9 @@ package final class TurnWork {
 
     func copied(bytes: Int) { add(bytes / Cost.bytesCopied, at: Cost.bytes) }
 
-    /// Counts what was applied: small writes take some 10 ns a byte, and of larger ones no more bytes
+    /// Counts what was applied: small writes take some 24 ns a byte, and of larger ones no more bytes
     /// than that are applied at a time.
-    package func applied(bytes: Int) { cost += 10 * min(bytes, 256 << 10) }
+    package func applied(bytes: Int) { cost += 24 * min(bytes, 128 << 10) }
 
     /// Counts what was read for an answer.
     func addAnswer(bytes: Int) {

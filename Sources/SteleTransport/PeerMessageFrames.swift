@@ -41,7 +41,7 @@ extension PeerMessage {
         switch self {
         case .raft(_, let message, _):
             message.entries.reduce(128) { $0 + 16 + $1.payload.count }
-        case .request(_, let request): request.sizeHint
+        case .request(_, let request), .requestPart(_, _, let request): request.sizeHint
         default: 128
         }
     }

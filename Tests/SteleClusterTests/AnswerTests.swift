@@ -139,18 +139,60 @@ import Testing
                 if case .request = $0 { true } else { false }
             }
         }
+        let bytes = 100 << 10
         let first = node.turn {
-            for sequence in 0..<40 as Range<UInt64> {
+            for sequence in 0..<700 as Range<UInt64> {
                 $0.submit(
-                    commit(sequence, Limits.valueBytes), token: sequence,
-                    timeoutMicroseconds: 10_000_000)
+                    commit(sequence, bytes), token: sequence, timeoutMicroseconds: 10_000_000)
             }
-            $0.submit(commit(50, 10), token: 50, timeoutMicroseconds: 10_000_000)
+            $0.submit(commit(900, 10), token: 900, timeoutMicroseconds: 10_000_000)
         }
         // What is small gets through.
-        #expect(sent(first) == Limits.peerBacklogBytes / Limits.valueBytes + 1)
+        #expect(sent(first) == Limits.peerBacklogBytes / bytes + 1)
         #expect(sent(node.turn(after: 30_000)) == 0)
         node.core.setBacklog(0, of: NodeID(2))
-        #expect(sent(node.turn(after: 30_000)) == Limits.peerBacklogBytes / Limits.valueBytes)
+        #expect(sent(node.turn(after: 30_000)) == Limits.peerBacklogBytes / bytes)
+    }
+
+    @Test func `a large commit is sent on in parts, one a turn, as long as the peer takes them`()
+        throws
+    {
+        let node = try Node()
+        let writes = (0..<1_000).map {
+            TabletRequest.CommitRequest.Write(
+                key: [9, UInt8($0 >> 8), UInt8($0 & 0xFF)],
+                value: [UInt8](repeating: 1, count: 1_000))
+        }
+        var effects = node.turn {
+            $0.submit(
+                TabletRequest(
+                    transaction: TransactionID(node: NodeID(1), sequence: 1),
+                    body: .commit(.init(locks: writes.map(\.key), writes: writes))),
+                token: 1, timeoutMicroseconds: 10_000_000)
+        }
+        node.core.setBacklog(Limits.peerBacklogBytes + 1, of: NodeID(2))
+        #expect(node.turn().messages.flatMap(\.messages).isEmpty)
+        node.core.setBacklog(0, of: NodeID(2))
+        var parts: [TabletRequest.CommitRequest] = []
+        var last: RequestHeader?
+        for _ in 0..<40 where last == nil {
+            var count = 0
+            for message in effects.messages.flatMap(\.messages) {
+                switch message {
+                case .requestPart(_, let number, let request):
+                    #expect(number == parts.count)
+                    if case .commit(let part) = request.body { parts.append(part) }
+                    count += 1
+                case .request(let header, _): last = header
+                default: break
+                }
+            }
+            #expect(count <= 1)
+            node.core.setBacklog(0, of: NodeID(2))
+            effects = node.turn()
+        }
+        #expect(last?.parts == parts.count && parts.count > 10)
+        #expect(parts.flatMap(\.writes).map(\.key) == writes.map(\.key))
+        #expect(parts.flatMap(\.locks) == writes.map(\.key))
     }
 }

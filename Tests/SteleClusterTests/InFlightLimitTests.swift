@@ -31,43 +31,63 @@ import Testing
         return core
     }
 
-    /// Commits some 40 MiB below each key; how many were refused, and with what words.
-    private func refusals(_ core: NodeCore, _ keys: [KeyBytes]) -> [String] {
-        var refusals: [String] = []
-        let value = [UInt8](repeating: 7, count: Limits.valueBytes)
+    /// Commits some 40 MiB below each key; what those of each key were refused for.
+    private func refusals(_ core: NodeCore, _ keys: [KeyBytes]) -> [[String]] {
+        var refusals: [[String]] = []
+        let value = [UInt8](repeating: 7, count: 400 << 10)
         for (place, key) in keys.enumerated() {
-            // A large request is looked at in the next turn and encoded in some more.
+            var refused: [String] = []
+            // They are looked at over some turns.
             for turn in 0..<16 as Range<UInt64> {
                 let time = 300_000 + UInt64(place) * 16_000 + turn * 1_000
                 core.beginTurn(monotonic: time, wall: Self.physical + time)
-                if turn == 0 {
+                for number in 0..<100 as Range<UInt64> where turn == 0 {
+                    let sequence = UInt64(place) * 100 + number + 1
+                    let write = TabletRequest.CommitRequest.Write(
+                        key: key + [UInt8(number)], value: value)
                     core.submit(
-                        commit(place, key, value), token: UInt64(place),
-                        timeoutMicroseconds: 10_000_000)
+                        TabletRequest(
+                            transaction: TransactionID(node: NodeID(1), sequence: sequence),
+                            body: .commit(.init(writes: [write]))),
+                        token: sequence, timeoutMicroseconds: 10_000_000)
                 }
                 for (_, reply) in core.endTurn(monotonic: time).replies {
-                    if case .failed(let failure) = reply { refusals.append(failure.message) }
+                    if case .failed(let failure) = reply { refused.append(failure.message) }
                 }
             }
+            refusals.append(refused)
         }
         return refusals
-    }
-
-    private func commit(_ place: Int, _ key: KeyBytes, _ value: [UInt8]) -> TabletRequest {
-        TabletRequest(
-            transaction: TransactionID(node: NodeID(1), sequence: UInt64(place) + 1),
-            body: .commit(.init(writes: (0..<10).map { .init(key: key + [$0], value: value) })))
     }
 
     @Test func `what exceeds the log in flight is refused, by the name of the limit`() throws {
         let core = try leader(of: [[]])
         let refusals = refusals(core, [[1], [2]])
-        #expect(refusals.count == 1)
-        #expect(refusals.first?.contains("Limits.logInFlightBytes") == true)
+        #expect(refusals[0].isEmpty && refusals[1].count > 30 && refusals[1].count < 50)
+        #expect(refusals[1].first?.contains("Limits.logInFlightBytes") == true)
     }
 
     @Test func `the log in flight is limited for the node, not for each of its tablets`() throws {
         let core = try leader(of: [[], [2]])
-        #expect(refusals(core, [[1], [2]]).count == 1)
+        let refusals = refusals(core, [[1], [2]])
+        #expect(refusals[0].isEmpty && refusals[1].count > 30)
+    }
+
+    @Test func `a large commit waits for the log instead`() throws {
+        let core = try leader(of: [[]])
+        let value = [UInt8](repeating: 7, count: Limits.valueBytes)
+        let writes = (0..<20).map {
+            TabletRequest.CommitRequest.Write(key: [3, UInt8($0)], value: value)
+        }
+        core.beginTurn(monotonic: 300_000, wall: Self.physical + 300_000)
+        core.submit(
+            TabletRequest(
+                transaction: TransactionID(node: NodeID(1), sequence: 1),
+                body: .commit(.init(writes: writes))), token: 1, timeoutMicroseconds: 10_000_000)
+        for time in stride(from: 300_000, to: 320_000, by: 1_000) as StrideTo<UInt64> {
+            #expect(core.endTurn(monotonic: time).replies.isEmpty)
+            core.beginTurn(monotonic: time + 1_000, wall: Self.physical + time + 1_000)
+        }
+        #expect(core.tablets[0].group.uncommittedBytes < 2 * Limits.valueBytes)
     }
 }

@@ -11,6 +11,7 @@ import Testing
             "cluster: a read is withheld because the lease ran out",
             "cluster: entries leave memory because of all tablets' together",
             "cluster: a replica is outrun",
+            "cluster: a request has travelled in parts",
             "cluster: a request waits for the next turn",
             "cluster: apply little",
             "cluster: flush early",
@@ -20,9 +21,14 @@ import Testing
             "cluster: a node stops standing by one that does not lead any more",
             "raft: a vote is withheld by the owner",
             "tablet: a commit is answered before it is applied",
+            "tablet: a release waits for the transaction's command",
             "tablet: a large command",
             "tablet: a request waits for the disk",
             "tablet: a repeated commit finds itself",
+            "tablet: all parts of a command are in the log",
+            "tablet: an entry is applied beside a large one",
+            "tablet: parts of a command are in vain",
+            "tablet: parts of an earlier term are dropped",
         ]
 
         private static func run(seed: UInt64, _ probes: Probes) -> SimulationResult? {
@@ -43,7 +49,9 @@ import Testing
                         group.addTask(executorPreference: SimulationThreads.shared) {
                             let probes = Probes(faultOdds: 8, seed: seed)
                             let result = Self.run(seed: seed, probes)
-                            #expect(result != nil && result?.failure == nil, "seed \(seed)")
+                            #expect(
+                                result != nil && result?.failure == nil,
+                                "seed \(seed): \(result?.failure ?? "")")
                             return probes.places
                         }
                     }
