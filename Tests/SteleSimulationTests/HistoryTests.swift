@@ -15,13 +15,15 @@ struct HistoryTests {
     }
 
     private func run(_ name: String, retention: UInt64?) async {
-        await withTaskExecutorPreference(SimulationThreads.shared) {
+        await withTaskGroup { group in
             for seed in 1...12 as ClosedRange<UInt64> {
-                var scenario = Scenario.named(name, seed: seed) ?? Scenario(name: "none")
-                scenario.duration = 3_000_000
-                if let retention { scenario.retention = retention }
-                let result = Simulation.run(seed: seed, scenario: scenario)
-                #expect(result.failure == nil, "seed \(seed)")
+                group.addTask(executorPreference: SimulationThreads.shared) {
+                    var scenario = Scenario.named(name, seed: seed) ?? Scenario(name: "none")
+                    scenario.duration = 3_000_000
+                    if let retention { scenario.retention = retention }
+                    let result = Simulation.run(seed: seed, scenario: scenario)
+                    #expect(result.failure == nil, "seed \(seed)")
+                }
             }
         }
     }

@@ -36,13 +36,15 @@ struct SeedTests {
 
     @Test(arguments: blocks)
     func tenSeeds(from first: UInt64) async {
-        await withTaskExecutorPreference(SimulationThreads.shared) {
+        await withTaskGroup { group in
             for seed in first..<first + 10 {
-                let scenario = Self.scenario(of: seed)
-                let failure = Simulation.run(seed: seed, scenario: scenario).failure
-                #expect(
-                    failure == nil,
-                    "scenario \(scenario.name): replay with STELE_SIMULATION_SEED=\(seed)")
+                group.addTask(executorPreference: SimulationThreads.shared) {
+                    let scenario = Self.scenario(of: seed)
+                    let failure = Simulation.run(seed: seed, scenario: scenario).failure
+                    #expect(
+                        failure == nil,
+                        "scenario \(scenario.name): replay with STELE_SIMULATION_SEED=\(seed)")
+                }
             }
         }
     }
