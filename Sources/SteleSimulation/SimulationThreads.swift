@@ -11,6 +11,7 @@ import Foundation
 /// }
 /// ```
 public final class SimulationThreads: TaskExecutor {
+    /// The one of the process.
     public static let shared = SimulationThreads()
 
     private let queue: OperationQueue
@@ -20,6 +21,7 @@ public final class SimulationThreads: TaskExecutor {
         queue.maxConcurrentOperationCount = ProcessInfo.processInfo.activeProcessorCount
     }
 
+    /// Runs a job on one of the threads, as soon as one is free.
     public func enqueue(_ job: UnownedJob) {
         queue.addOperation { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }

@@ -1,7 +1,4 @@
 import SteleBase
-import SteleEngine
-import SteleRaft
-import SteleTablet
 import Testing
 
 @testable import SteleCluster
@@ -9,15 +6,8 @@ import Testing
 /// A start of a node is known to nobody else before it is on the node's own disk.
 @Suite struct NumberedStartTests {
     @Test func `nothing leaves a node before its disk holds its number`() throws {
-        let descriptor = TabletDescriptor(
-            id: .firstData, range: .all, generation: 1,
-            replicas: (1...3).map { .init(node: NodeID($0), id: ReplicaID($0)) })
-        let core = try NodeCore(
-            configuration: NodeCoreConfiguration(
-                node: NodeID(1), tablets: [descriptor], members: (1...3).map { NodeID($0) },
-                seed: 1),
-            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 1_000_000,
-            wall: 1_700_000_000_000_000)
+        let core = try NodeCore.firstOfThree(
+            monotonic: 1_000_000, wall: 1_700_000_000_000_000)
         core.peerConnected(NodeID(2))
         var token: UInt64?
         var time: UInt64 = 1_000_000

@@ -66,15 +66,7 @@ import Testing
 
     /// Node 1 of three, in its first turn.
     private func follower() throws -> NodeCore {
-        let descriptor = TabletDescriptor(
-            id: .firstData, range: .all, generation: 1,
-            replicas: (1...3).map { .init(node: NodeID($0), id: ReplicaID($0)) })
-        let core = try NodeCore(
-            configuration: NodeCoreConfiguration(
-                node: NodeID(1), tablets: [descriptor], members: (1...3).map { NodeID($0) },
-                seed: 1),
-            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 1_000_000,
-            wall: Self.physical)
+        let core = try NodeCore.firstOfThree(monotonic: 1_000_000, wall: Self.physical)
         core.beginTurn(monotonic: 1_000_000, wall: Self.physical)
         return core
     }

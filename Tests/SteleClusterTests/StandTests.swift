@@ -17,15 +17,7 @@ import Testing
         let leader = NodeID(2)
 
         init() throws {
-            let descriptor = TabletDescriptor(
-                id: .firstData, range: .all, generation: 1,
-                replicas: (1...3).map { .init(node: NodeID($0), id: ReplicaID($0)) })
-            core = try NodeCore(
-                configuration: NodeCoreConfiguration(
-                    node: NodeID(1), tablets: [descriptor],
-                    members: (1...3).map { NodeID($0) }, seed: 1),
-                engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: time,
-                wall: 1_700_000_000_000_000)
+            core = try NodeCore.firstOfThree(monotonic: time, wall: 1_700_000_000_000_000)
             core.peerConnected(leader)
             // Its record becomes durable, and the wait after a start passes.
             for _ in 0..<10 { turn() }
