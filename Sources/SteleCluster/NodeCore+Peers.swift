@@ -249,7 +249,11 @@ extension NodeCore {
     }
 
     /// The earliest time at which a lost leader is to be replaced from here.
-    func nextCampaign() -> UInt64? { states.compactMap(\.campaignAt).min() }
+    func nextCampaign() -> UInt64 {
+        var next = UInt64.max
+        for index in states.indices { next = min(next, states[index].campaignAt ?? .max) }
+        return next
+    }
 
     /// Starts elections in place of leaders whose node is gone, and where there is nobody to ask.
     func campaignWhereDue() {

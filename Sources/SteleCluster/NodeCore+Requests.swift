@@ -122,7 +122,11 @@ extension NodeCore {
         return true
     }
 
-    var nextRetry: UInt64? { retries.lazy.map(\.due).min() }
+    var nextRetry: UInt64 {
+        var next = UInt64.max
+        for retry in retries { next = min(next, retry.due) }
+        return next
+    }
 
     /// Gives up what has waited too long, and asks again where an answer is overdue.
     func checkRequests() {

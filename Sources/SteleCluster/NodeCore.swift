@@ -306,7 +306,7 @@ package final class NodeCore {
         effects.needsAnotherTurn = !postponed.isEmpty || hasPartsToSend || tablets.contains {
             $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
         }
-        effects.wakeAt = min(nextTick, nextRetry ?? .max, nextCampaign() ?? .max)
+        effects.wakeAt = min(nextTick, nextRetry, nextCampaign())
         if !congested.isEmpty || requestsInParts.contains(where: { !$0.isEmpty }) {
             effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.congestionDelay)
         }

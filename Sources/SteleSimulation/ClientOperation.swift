@@ -58,10 +58,13 @@ struct ClientOperation: Sendable {
         [.serializable, .snapshot, .readCommitted][below(3)]
     }
 
-    /// Goes on at once, or after long enough for a leader to fall and another one to serve.
+    /// Goes on at once, or after long enough for a leader to fall and another one to serve; never
+    /// beyond the end of the load, when the cluster would only wait for the client.
     func hesitate() async {
         if oneIn(cluster.scenario.hesitationOdds) {
-            await cluster.sleep(cluster.clientRandom.uniform(100_000...1_500_000))
+            let length = cluster.clientRandom.uniform(100_000...1_500_000)
+            let (now, end) = (cluster.now, cluster.workload.end)
+            await cluster.sleep(min(length, end > now ? end - now : 0))
         }
     }
 

@@ -10,7 +10,7 @@ extension SimulatedCluster {
     func give(_ input: NodeInput, to node: SimulatedNode) {
         guard node.isUp else { return }
         node.inbox.append(input)
-        scheduleTurn(node, in: nodeRandom.below(40))
+        scheduleTurn(node, in: nodeRandom.below(scenario.turnDelay))
     }
 
     /// Makes sure that a turn begins in `delay` microseconds, or as soon as the process runs again.

@@ -63,19 +63,27 @@ struct ClusterChecks {
 
     private(set) var tablets: [TabletHistory]
     private var votes: [Vote: ReplicaID] = [:]
-    /// For each node, the applied index of each tablet that was looked at.
-    private var seen: [NodeID: [TabletID: LogIndex]] = [:]
+    /// The applied index of each replica when it was last looked at, by tablet and by node.
+    private var seen: [[LogIndex]]
     private var commitIndex: [TransactionID: (tablet: TabletID, timestamp: Timestamp)] = [:]
     private var reads: [ServedRead] = []
     private var scans: [ServedScan] = []
 
-    init(tablets: [TabletDescriptor]) {
+    init(tablets: [TabletDescriptor], nodes: Int) {
         self.tablets = tablets.map { TabletHistory(descriptor: $0) }
+        seen = tablets.map { _ in [LogIndex](repeating: 0, count: nodes) }
     }
 
     /// A node took up a replica, with what its store holds.
     mutating func started(_ node: SimulatedNode, _ tablet: Tablet) {
-        seen[node.id, default: [:]][tablet.descriptor.id] = tablet.applied.index
+        guard let place = place(of: tablet) else { return }
+        seen[place][node.place] = tablet.applied.index
+    }
+
+    private func place(of tablet: Tablet) -> Int? {
+        let id = tablet.descriptor.id
+        for place in tablets.indices where tablets[place].id == id { return place }
+        return nil
     }
 
     /// Notes a read that a client was answered.
@@ -127,9 +135,7 @@ struct ClusterChecks {
     /// Looks at a replica after a turn. Returns true when it serves in a term that is new.
     mutating func look(at tablet: Tablet, of node: SimulatedNode) -> (isNew: Bool, failure: String?)
     {
-        guard let place = tablets.firstIndex(where: { $0.id == tablet.descriptor.id }) else {
-            return (false, nil)
-        }
+        guard let place = place(of: tablet) else { return (false, nil) }
         if let failure = lookAtApplied(tablet, of: node, place) { return (false, failure) }
         let term = tablet.group.term
         if tablet.group.isLeader {
@@ -160,7 +166,7 @@ struct ClusterChecks {
     ) -> String? {
         let id = tablet.descriptor.id
         if node.properDisk != nil { return nil }
-        let last = seen[node.id]?[id] ?? 0
+        let last = seen[place][node.place]
         guard tablet.applied.index >= last else {
             return "\(node.id): applied index of \(id) fell from \(last) to \(tablet.applied.index)"
         }
@@ -172,7 +178,7 @@ struct ClusterChecks {
             }
             if let failure = applied(entry, by: node, place) { return failure }
         }
-        seen[node.id, default: [:]][id] = tablet.applied.index
+        seen[place][node.place] = tablet.applied.index
         return nil
     }
 
@@ -329,12 +335,12 @@ extension SimulatedCluster {
         if node.properDisk != nil, core.tablets.contains(where: { $0.isServing }) {
             return fail("\(node.id) serves with an old copy of its disk")
         }
+        if isClockWrong(node, core) {
+            return fail("\(node.id) serves, but its clock is wrong")
+        }
         for tablet in core.tablets {
             let (isNew, failure) = checks.look(at: tablet, of: node)
             if let failure { return fail(failure) }
-            if isClockWrong(node, core) {
-                return fail("\(node.id) serves \(tablet.descriptor.id), but its clock is wrong")
-            }
             guard isNew else { continue }
             result.counts.leaderships += 1
             trace.note(
@@ -349,8 +355,11 @@ extension SimulatedCluster {
     /// of a majority for longer than what peers showed may count, and any lease last.
     private func isClockWrong(_ node: SimulatedNode, _ core: NodeCore) -> Bool {
         let limit = core.configuration.maximumClockOffset
-        let close = nodes.count { ($0.physicalError - node.physicalError).magnitude <= limit }
-        if close > nodes.count / 2 || !core.tablets.contains(where: { $0.isServing }) {
+        let isServing = core.tablets.contains { $0.isServing }
+        if !isServing
+            || nodes.count(where: { ($0.physicalError - node.physicalError).magnitude <= limit })
+                > nodes.count / 2
+        {
             node.agreedAt = now
         }
         return now > node.agreedAt + core.configuration.grantDuration + 50_000

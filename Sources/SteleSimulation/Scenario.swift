@@ -45,6 +45,9 @@ public struct Scenario: Hashable, Sendable {
     public var absence: UInt64 = 0
     /// For how long old versions are kept.
     public var retention: UInt64 = 3_600_000_000
+    /// The longest that input waits for a turn, as with a loop that is more or less busy: what comes
+    /// in meanwhile is handled in the same turn.
+    public var turnDelay: UInt64 = 40
     /// One turn in so many stops in the middle for up to a second; 0 is none.
     public var turnStallOdds: UInt64 = 0
 
@@ -162,6 +165,7 @@ extension Scenario {
         disk.minimumTruncation = [1, 50, 1_024][Int(random.below(3))]
         disk.recoveredTail = [0, 3, 1_000][Int(random.below(3))]
         if disk.recoveredTail == 3 { disk.logCacheBytes = 2_000 }
+        turnDelay = [20, 200, 1_000][Int(random.below(3))]
     }
 
     /// At least two families of faults, so that they meet.

@@ -86,7 +86,7 @@ final class SimulatedCluster: @unchecked Sendable {
                 replicas: replicas),
         ]
         servedAt = descriptors.map { _ in 0 }
-        checks = ClusterChecks(tablets: descriptors)
+        checks = ClusterChecks(tablets: descriptors, nodes: scenario.nodes)
         health = ClusterHealth(nodes: scenario.nodes, tablets: descriptors.count)
         for place in 0..<scenario.nodes {
             nodes.append(

@@ -35,6 +35,8 @@ public enum Simulation {
 extension SimulatedCluster {
     /// How long the cluster may take to come up, or to work again after the last fault.
     private static let patience: UInt64 = 10_000_000
+    /// How long clients go on once all faults have ended.
+    private static let loadAfterFaults: UInt64 = 500_000
 
     func begin() {
         spoilStartClocks()
@@ -64,6 +66,7 @@ extension SimulatedCluster {
                 return after(20_000) { [self] in openAccounts() }
             }
             if defect == .slowMonotonicClock { slowDownLeaders() }
+            workload.end = now + scenario.duration + Self.loadAfterFaults
             startClients()
             for front in fronts { front.start(self) }
             startAttack()
@@ -94,7 +97,7 @@ extension SimulatedCluster {
                     + "\(outstanding.keys.sorted().prefix(9)) are not done "
                     + "\(Self.patience / 1_000_000) s after the last fault\(logs)")
         }
-        after(500_000) { [self] in
+        after(Self.loadAfterFaults) { [self] in
             workload.isRunning = false
             startFinalTasks()
             waitForAgreement(until: deadline)

@@ -24,6 +24,8 @@ final class SimulatedClient: @unchecked Sendable {
 struct WorkloadState {
     var clients: [SimulatedClient] = []
     var isRunning = false
+    /// When clients stop beginning operations.
+    var end: UInt64 = 0
     var operations = 0
     var nextValue = 1
     /// What came of every commit that a coordinator heard about.
