@@ -37,7 +37,8 @@ final class LoopExecutor: TaskExecutor {
         if mustSchedule { loop.execute { self.run() } }
     }
 
-    /// Runs the jobs that are queued at this moment, not those that they queue. On the loop only.
+    /// Runs the jobs that are queued at this moment, not those that they queue, until they have
+    /// taken long: then the others wait for the next call. On the loop only.
     ///
     /// - Returns: whether there were any.
     func runJobs() -> Bool {
@@ -46,9 +47,17 @@ final class LoopExecutor: TaskExecutor {
             if jobs.queue.isEmpty { jobs.isScheduled = false }
             return jobs.queue
         }
-        for job in batch { job.runSynchronously(on: asUnownedTaskExecutor()) }
+        let end = SystemClocks.stopwatch() + Self.nanosecondsAtATime
+        for (place, job) in batch.enumerated() {
+            job.runSynchronously(on: asUnownedTaskExecutor())
+            guard place + 1 < batch.count, SystemClocks.stopwatch() >= end else { continue }
+            jobs.withLockedValue { $0.queue.insert(contentsOf: batch[(place + 1)...], at: 0) }
+            break
+        }
         return !batch.isEmpty
     }
+
+    private static let nanosecondsAtATime = 1_000_000
 
     /// Without a node that takes turns, jobs run by themselves, a batch at each pass of the loop.
     private func run() {

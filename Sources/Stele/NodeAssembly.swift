@@ -185,7 +185,8 @@ final class NodeAssembly: @unchecked Sendable {
         let core = try NodeCore(
             configuration: settings,
             engine: opened.engine, recovered: opened.recovered,
-            monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall())
+            monotonic: SystemClocks.monotonic(), wall: SystemClocks.wall(),
+            stopwatch: SystemClocks.stopwatch)
         core.oldestReader = { [readers] limit in readers.oldest(notBelow: limit) }
         numbers.start(node: identity.node, at: core.firstTransaction)
         let isDurable = host.start(

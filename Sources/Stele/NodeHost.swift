@@ -193,7 +193,12 @@ final class NodeHost: @unchecked Sendable {
     private func runJobs() -> Bool {
         let start = SystemClocks.monotonic()
         guard executor.runJobs() else { return false }
-        turns.add(SystemClocks.monotonic() - start, "transactions and statements")
+        let length = SystemClocks.monotonic() - start
+        turns.add(length, "transactions and statements")
+        if length > Self.longTurn {
+            logger.debug(
+                "transactions and statements took long", metadata: ["microseconds": "\(length)"])
+        }
         return true
     }
 
@@ -218,13 +223,50 @@ final class NodeHost: @unchecked Sendable {
         for event in events { handle(event, core) }
         guard !isStopped else { return false }
         let effects = core.endTurn(monotonic: SystemClocks.monotonic())
-        carryOut(effects)
-        turns.add(
-            SystemClocks.monotonic() - monotonic,
-            effects.longestPiece.map { "\($0.kind.rawValue), tablet \($0.tablet.rawValue)" }
-                ?? "messages")
+        var longest = LongestPiece(effects.longestPiece)
+        carryOut(effects, &longest)
+        count(SystemClocks.monotonic() - monotonic, longest)
         return !isStopped
     }
+
+    /// What took longest within a turn.
+    private struct LongestPiece {
+        private(set) var nanoseconds: Int
+        private let core: TurnWork.Piece?
+        private var name: StaticString?
+        private var began = 0
+
+        init(_ piece: TurnWork.Piece?) {
+            core = piece
+            nanoseconds = piece?.nanoseconds ?? 0
+            began = SystemClocks.stopwatch()
+        }
+
+        /// What was done since the last call was this.
+        mutating func note(_ name: StaticString) {
+            let now = SystemClocks.stopwatch()
+            if now - began > nanoseconds { (self.name, nanoseconds) = (name, now - began) }
+            began = now
+        }
+
+        var description: String {
+            let tablet = core?.tablet.map { ", tablet \($0.rawValue)" } ?? ""
+            let work = name.map { "\($0)" } ?? core.map { $0.kind.rawValue + tablet } ?? "nothing"
+            return "\(work): \(nanoseconds / 1_000) µs"
+        }
+    }
+
+    /// Counts a turn of so many microseconds.
+    private func count(_ length: UInt64, _ longest: LongestPiece) {
+        turns.add(length, longest.description)
+        guard length > Self.longTurn else { return }
+        logger.debug(
+            "a turn took long",
+            metadata: ["microseconds": "\(length)", "work": "\(longest.description)"])
+    }
+
+    /// What no turn should exceed, in microseconds.
+    private static let longTurn: UInt64 = 5_000
 
     private func handle(_ event: Event, _ core: NodeCore) {
         switch event {
@@ -254,7 +296,7 @@ final class NodeHost: @unchecked Sendable {
         }
     }
 
-    private func carryOut(_ effects: NodeEffects) {
+    private func carryOut(_ effects: NodeEffects, _ longest: inout LongestPiece) {
         if let failure = effects.failure {
             return fail(SteleError(.storage, failure.message))
         }
@@ -267,10 +309,13 @@ final class NodeHost: @unchecked Sendable {
                 }
             }
         }
+        longest.note("log")
         for outbox in effects.messages { transport?.send(outbox) }
+        longest.note("send")
         for (token, reply) in effects.replies {
             waiters.removeValue(forKey: token)?.resume(reply)
         }
+        longest.note("answer")
         for fetch in effects.fetches { self.fetch(fetch) }
         for notice in effects.notices { logger.log(notice) }
         for sweep in effects.sweeps { self.sweep(sweep) }

@@ -17,6 +17,13 @@ enum SystemClocks {
         #endif
     }
 
+    /// Nanoseconds, to find out what takes how long.
+    static func stopwatch() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+
     /// Microseconds since 1970; what is before counts as 1970, and there is no end.
     static func wall() -> UInt64 { read(CLOCK_REALTIME) }
 

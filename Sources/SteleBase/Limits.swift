@@ -22,7 +22,7 @@ public enum Limits {
     /// Keys that one read or one request for locks may name.
     package static let requestKeys = 1 << 16
     /// Keys that a leader reads or locks in one piece; more are asked for one after the other.
-    package static let keysAtOnce = 1_024
+    package static let keysAtOnce = 512
     /// Values that a read of single keys may be answered with: what one message holds.
     package static let answerBytes = messageBytes - (1 << 20)
     /// What the tablets of a node read in one turn for answers, which all leave at its end.

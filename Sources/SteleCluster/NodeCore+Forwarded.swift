@@ -5,6 +5,23 @@ import SteleTablet
 /// What a node does with requests that other nodes forwarded to it, and with those of its own
 /// clients for tablets that it leads.
 extension NodeCore {
+    /// Takes in a request of a peer, as soon as it can be answered.
+    ///
+    /// A connection that is only received on may deliver what was sent long ago, to another node
+    /// even, for a transaction that is over. An answer would be lost, and nobody would know of the
+    /// lock that was granted. A release needs no answer.
+    func takeIn(_ request: TabletRequest, _ header: RequestHeader, from peer: Int) {
+        if outgoing[peer].isConnected || request.isRelease {
+            handleForwarded(request, header, from: outgoing[peer].node)
+        } else if unanswerable[peer].count < Self.mostUnanswerable {
+            mark("cluster: a request waits for a connection to whoever asked")
+            unanswerable[peer].append((request, header))
+        }
+    }
+
+    /// More are asked again.
+    private static let mostUnanswerable = 1_024
+
     /// Evaluates a request that another node forwarded, passes it on, or refuses it.
     ///
     /// One that came before, over a connection that was lost since, and still waits here is answered

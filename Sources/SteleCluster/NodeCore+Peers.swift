@@ -13,7 +13,9 @@ extension NodeCore {
             noteFirstTransaction(firstTransaction, of: peer)
         }
         outgoing[peer].lastHeard = clock.monotonic
+        let beginning = work.begins()
         for message in messages { receive(message, from: node, peer) }
+        work.note(.receive, of: nil, since: beginning)
     }
 
     private func receive(_ message: PeerMessage, from node: NodeID, _ peer: Int) {
@@ -68,7 +70,7 @@ extension NodeCore {
             leadershipEnded(index, of: node, in: term)
         case .request(let header, let request):
             guard let request = assembled(request, header, from: peer) else { return }
-            handleForwarded(request, header, from: node)
+            takeIn(request, header, from: peer)
         case .requestPart(let attempt, let number, let request):
             takePart(request, number, of: attempt, from: peer)
         case .reply(let attempt, let reply): complete(attempt, reply, from: node)
@@ -164,6 +166,9 @@ extension NodeCore {
         outgoing[peer].isConnected = true
         // It welcomed this node a moment ago.
         outgoing[peer].reachedAt = max(outgoing[peer].reachedAt, clock.monotonic)
+        let requests = unanswerable[peer]
+        unanswerable[peer] = []
+        for (request, header) in requests { handleForwarded(request, header, from: node) }
     }
 
     /// What the host has for `node` and the network has not taken yet.
@@ -184,6 +189,7 @@ extension NodeCore {
             outgoing[peer].isConnected = false
             requestsInParts[peer] = []
             incomingParts[peer] = nil
+            unanswerable[peer] = []
         }
         for index in tablets.indices {
             releaseStand(index)

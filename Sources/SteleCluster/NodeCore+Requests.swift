@@ -100,12 +100,23 @@ extension NodeCore {
         if let due = request.retryAt { retries.append((due, attempt.id)) }
     }
 
-    /// Takes back what an answer that nobody waits for any more says was done.
+    /// Takes back what an answer that nobody waits for any more says was done, or may have been.
     func undo(_ id: UInt64, _ reply: TabletReply) {
-        guard case .locked = reply, let lock = abandonedLocks.lock(of: id),
-            !lockers.contains(lock.transaction)
-        else { return }
+        switch reply {
+        case .locked: break
+        // Of a node that passed it on, and lost the leader.
+        case .failed(let failure)
+        where failure.reason == .notLeader || failure.reason == .outcomeUnknown: break
+        default: return
+        }
+        guard let lock = abandonedLocks.lock(of: id) else { return }
         mark("cluster: a lock that nobody waits for any more is given up")
+        giveUp(lock)
+    }
+
+    /// Gives up the locks of a transaction of this node that is over.
+    private func giveUp(_ lock: AbandonedLocks.Lock) {
+        guard !lockers.contains(lock.transaction) else { return }
         submit(
             TabletRequest(transaction: lock.transaction, body: .release(near: lock.key)),
             token: nil, timeoutMicroseconds: Self.releasePatience)
@@ -183,6 +194,11 @@ extension NodeCore {
     func loseRequests(sentTo node: NodeID) {
         dropHints(to: node)
         for id in pending.keys.sorted() where pending[id]?.target == node { retryNow(id) }
+        for lock in abandonedLocks.unanswered(by: node)
+        where lock.transaction.node == configuration.node {
+            mark("cluster: a lock whose answer may be lost is given up")
+            giveUp(lock)
+        }
     }
 
     /// Has a request tried again in this turn; one that was passed on goes back to who passed it.
@@ -202,7 +218,7 @@ extension NodeCore {
         guard let request = pending.removeValue(forKey: id) else { return }
         // Nothing more is under way if the only attempt was answered, or never made.
         if request.request.isLock, request.attempt > 1 || request.target != .none {
-            abandonedLocks.note(id, request.request, at: clock.monotonic)
+            abandonedLocks.note(id, request, at: clock.monotonic)
         }
         switch request.asker {
         case .nobody: break

@@ -96,6 +96,7 @@ extension NodeCore {
         request.target = node
         request.attempt += 1
         request.askedAt = clock.monotonic
+        if !request.asked.contains(node) { request.asked.append(node) }
         if passage == .mayBePassedOn { request.passages.append((node, request.attempt)) }
         pending[id] = request
         let attempt = RequestAttempt(id: id, number: request.attempt)

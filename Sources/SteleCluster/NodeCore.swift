@@ -106,6 +106,8 @@ package final class NodeCore {
     /// by peer.
     var requestsInParts: [[RequestInParts]]
     var incomingParts: [IncomingParts?]
+    /// Requests of peers to which no connection stands, by peer.
+    var unanswerable: [[(request: TabletRequest, header: RequestHeader)]]
     /// Begins at random, so that no answer to a request of an earlier run is taken for another one.
     var lastRequest: UInt64
     /// The oldest timestamp, not below the one given, at which a transaction of this node reads.
@@ -121,7 +123,7 @@ package final class NodeCore {
     var appends: [PendingAppend] = []
     var lastAppend: UInt64 = 0
     var logCaches: LogCaches
-    let work = TurnWork()
+    let work: TurnWork
     /// The record that was last asked for, and the highest one that is on disk.
     var requestedRecord: NodeRecord
     package internal(set) var durableRecord: NodeRecord?
@@ -166,14 +168,17 @@ package final class NodeCore {
     /// How long reads for a peer wait that does not take what it was sent, in microseconds.
     private static let congestionDelay: UInt64 = 5_000
 
-    /// - Parameter wall: the wall clock, in microseconds since 1970.
+    /// - Parameters:
+    ///   - wall: the wall clock, in microseconds since 1970.
+    ///   - stopwatch: tells the time in nanoseconds, for ``NodeEffects/longestPiece`` only.
     /// - Throws: ``DecodingError`` when the recovered node record cannot be read, ``EngineError``
     ///   when it says that the directory is an older copy, or log and store do not fit.
     package init(
         configuration: NodeCoreConfiguration, engine: any StorageEngine, recovered: RecoveredLog,
-        monotonic: UInt64, wall: UInt64
+        monotonic: UInt64, wall: UInt64, stopwatch: (() -> Int)? = nil
     ) throws {
         self.configuration = configuration
+        work = TurnWork(stopwatch: stopwatch)
         self.engine = engine
         let earlier = try recovered.nodeRecord.map { bytes in try NodeRecord(bytes: bytes) }
         if earlier?.isOutdated == true { throw Self.outdated }
@@ -203,6 +208,7 @@ package final class NodeCore {
             maximumOffsetMicroseconds: configuration.maximumClockOffset)
         requestsInParts = peers.map { _ in [] }
         incomingParts = peers.map { _ in nil }
+        unanswerable = peers.map { _ in [] }
         outgoing = peers.map { PeerOutbox(node: $0, run: record.run(of: $0)) }
         nextTick = monotonic
         turnBegan = monotonic
@@ -279,7 +285,9 @@ package final class NodeCore {
         requestFlush()
         tellEndedLeaderships()
         sendHeartbeatReplies()
+        let beginning = work.begins()
         sendParts()
+        work.note(.replicate, of: nil, since: beginning)
         effects.failure = effects.failure ?? outdatedFailure
         for index in outgoing.indices where isNumbered && !outgoing[index].messages.isEmpty {
             outgoing[index].messages.insert(introduction(to: index), at: 0)
@@ -328,11 +336,10 @@ package final class NodeCore {
                 noteLeadership(index)
                 refreshLease(index)
                 tablet.retryParked()
-                if tablet.hasApplies, applyBudget > 0 {
-                    let before = work.cost
+                if tablet.hasApplies, applyBudget > 0, work.mayApply {
+                    let beginning = work.begins()
                     let used = tablet.runApplies(budget: applyBudget)
-                    work.applied(bytes: used)
-                    work.note(.apply, of: tablet.descriptor.id, since: before)
+                    work.note(.apply, of: tablet.descriptor.id, since: beginning)
                     applyBudget -= used
                     isBusy = true
                     if tablet.output.isEngineBusy {
@@ -343,7 +350,9 @@ package final class NodeCore {
                 }
                 tablet.runAwakened()
                 if tablet.group.hasReady, !tablet.output.hasLargeProposal {
+                    let beginning = work.begins()
                     takeReady(index)
+                    work.note(.replicate, of: tablet.descriptor.id, since: beginning)
                     isBusy = true
                 }
                 tablet.countInFlight()

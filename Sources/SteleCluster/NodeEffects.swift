@@ -27,7 +27,7 @@ package struct NodeEffects {
     package var wakeAt: UInt64 = .max
     /// About what the tablets did in this turn, in nanoseconds; see ``TurnWork/Cost``.
     package var work = 0
-    /// What did the most of it; nil if no tablet did anything.
+    /// What took longest of the turn; nil if nothing was done.
     package var longestPiece: TurnWork.Piece?
     /// What an operator should know, in order.
     package var notices: [NodeNotice] = []

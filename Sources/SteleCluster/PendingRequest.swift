@@ -33,6 +33,8 @@ struct PendingRequest {
     /// Attempts that were sent to be passed on and are not answered. The connections that they
     /// travel on do not keep their order with later attempts.
     var passages: [(node: NodeID, number: UInt64)] = []
+    /// All nodes that it was sent to.
+    var asked: [NodeID] = []
 
     static let shortestBackoff: UInt64 = 20_000
     private static let longestBackoff: UInt64 = 160_000
@@ -79,19 +81,41 @@ struct LeaderHint {
 /// Lock requests that ended at this node although an attempt of theirs may still be carried out:
 /// the answers to those are awaited for a while, so that the locks are given up again.
 struct AbandonedLocks {
-    private var locks: [UInt64: (transaction: TransactionID, key: KeyBytes)] = [:]
+    struct Lock {
+        let transaction: TransactionID
+        /// One of the keys.
+        let key: KeyBytes
+        /// Nodes that may have taken it, or passed it on, and whose answer may be on its way.
+        fileprivate var nodes: [NodeID]
+    }
+
+    private var locks: [UInt64: Lock] = [:]
     private var order = BoundedQueue<(id: UInt64, until: UInt64)>(limit: 1 << 14)
     private static let lifetime: UInt64 = 60_000_000
 
-    mutating func note(_ id: UInt64, _ request: TabletRequest, at monotonic: UInt64) {
+    mutating func note(_ id: UInt64, _ request: PendingRequest, at monotonic: UInt64) {
         while let oldest = order.first, order.isFull || oldest.until <= monotonic {
             _ = order.popFirst()
             locks[oldest.id] = nil
         }
-        locks[id] = (request.transaction, request.routingKey)
+        locks[id] = Lock(
+            transaction: request.request.transaction, key: request.request.routingKey,
+            nodes: request.asked)
         _ = order.append((id, monotonic + Self.lifetime))
     }
 
     /// Whose lock was granted, and near which key, if nobody waits for the answer to `id` any more.
-    func lock(of id: UInt64) -> (transaction: TransactionID, key: KeyBytes)? { locks[id] }
+    func lock(of id: UInt64) -> Lock? { locks[id] }
+
+    /// The locks that a node may have granted without its answer ever coming, since a connection
+    /// with it was lost.
+    mutating func unanswered(by node: NodeID) -> [Lock] {
+        var found: [Lock] = []
+        for id in locks.keys.sorted() {
+            guard let place = locks[id]?.nodes.firstIndex(of: node) else { continue }
+            locks[id]?.nodes.remove(at: place)
+            if let lock = locks[id] { found.append(lock) }
+        }
+        return found
+    }
 }

@@ -10,6 +10,8 @@ import SteleWire
     import Glibc
 #endif
 
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
 /// One node as a process of its own.
 struct Start: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Runs a node until it is stopped.")
@@ -25,6 +27,8 @@ struct Start: AsyncParsableCommand {
     var tabletLog = Limits.tabletLogBytes >> 20
     @Option(help: "MiB that the logs of all tablets of the node are kept to.")
     var nodeLog = Limits.nodeLogBytes >> 20
+    @Option(help: "What is logged: what is at least as severe as this.")
+    var logLevel = Logger.Level.notice
     @Flag(help: "Allow addresses other than loopback, without encryption or passwords.")
     var insecure = false
     @Flag(help: .hidden) var withParent = false
@@ -57,7 +61,7 @@ struct Start: AsyncParsableCommand {
         let interrupts = Interrupts()
         if withParent { Self.end(interrupts, afterParent: getppid()) }
         var logger = Logger(label: "stele") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = .notice
+        logger.logLevel = logLevel
         // Before the directory becomes a node's: a start that fails is to change nothing.
         try await PostgresFront.checkIsFree(postgres)
         var configuration = NodeConfiguration(

@@ -27,8 +27,10 @@ extension Tablet {
         var isSlow = false
     }
 
-    /// An entry with more bytes than this is applied in parts, each of about as many at most.
+    /// An entry with more bytes than this is applied in parts.
     private static let partBytes = 32 << 10
+    /// About what is applied before it is seen whether the turn has room for more.
+    private static let bytesAtOnce = 16 << 10
     /// What is applied of it whatever else there is to apply.
     private static let leastPartBytes = 8 << 10
 
@@ -54,10 +56,12 @@ extension Tablet {
     package func runApplies(budget: Int) -> Int {
         var used = 0
         do {
-            while used < budget {
+            while used < budget, work.mayApply {
                 let before = used
-                used += try applySome(budget: budget - used)
-                used += try applyPart(budget: budget - used)
+                let beginning = work.begins()
+                defer { work.applied(bytes: used - before, since: beginning) }
+                used += try applySome(budget: min(budget - used, Self.bytesAtOnce))
+                used += try applyPart(budget: min(budget - used, Self.bytesAtOnce))
                 if used == before { break }
             }
         } catch {
@@ -152,7 +156,7 @@ extension Tablet {
         let start = large.offset
         var end = start
         if let list = large.lists.last {
-            var bytes = min(max(budget, Self.leastPartBytes), Self.partBytes)
+            var bytes = max(budget, Self.leastPartBytes)
             if large.isSlow { bytes = 0 }
             if list.isEmpty {
                 end = 0

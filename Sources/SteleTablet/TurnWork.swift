@@ -9,32 +9,53 @@ package final class TurnWork {
     private var answerBytes = 0
     /// What was done, by ``Cost``, in nanoseconds of a usual machine.
     package private(set) var cost = 0
-    /// What did the most of it in one piece.
+    /// What took longest in one piece.
     package private(set) var longest: Piece?
     private let answerLimit: Int
     private let costLimit: Int
+    private let stopwatch: (() -> Int)?
+    /// When the turn began, how long all of its pieces took that were noted, and how long applying.
+    private var began = 0
+    private var noted = 0
+    private var applying = 0
 
+    /// - Parameter stopwatch: tells the time in nanoseconds, to find out what took how long and when
+    ///   a turn has to end; without one, work takes as long as is estimated.
     package init(
-        answerLimit: Int = Limits.turnAnswerBytes, costLimit: Int = Limits.turnWork
+        answerLimit: Int = Limits.turnAnswerBytes, costLimit: Int = Limits.turnWork,
+        stopwatch: (() -> Int)? = nil
     ) {
         self.answerLimit = answerLimit
         self.costLimit = costLimit
+        self.stopwatch = stopwatch
     }
 
-    /// Something that was done in one piece, for one tablet.
+    /// Something that was done in one piece, without the pieces within it.
     package struct Piece: Sendable {
         package enum Kind: String, Sendable {
             case read, scan, lock, commit, release, apply
+            /// Taking in what peers sent.
+            case receive
+            /// Handing out what Raft wants sent and logged.
+            case replicate
+            /// Freeing the memory of what is done.
+            case free
         }
 
         package let kind: Kind
-        package let tablet: TabletID
-        /// In nanoseconds as they are estimated.
-        package let cost: Int
+        /// Nil if it was done for no tablet in particular.
+        package let tablet: TabletID?
+        package let nanoseconds: Int
+    }
+
+    /// When a piece began.
+    package struct Beginning {
+        fileprivate let time: Int
+        fileprivate let noted: Int
     }
 
     /// About what one piece of work takes, in nanoseconds; measured with the engine on RocksDB and
-    /// rounded up. They decide where a turn ends, and nothing else.
+    /// rounded up. They decide where a turn ends, unless it has taken too long before.
     package enum Cost {
         /// To take a request in and to answer it.
         static let request = 3_000
@@ -45,7 +66,7 @@ package final class TurnWork {
         /// A key that is looked up in memory: among latches, locks or recent writes.
         static let checkedKey = 100
         /// A lock that is taken or given up.
-        static let lockedKey = 300
+        static let lockedKey = 1_000
         /// A write that becomes part of a command.
         static let writtenKey = 150
         /// Some bytes that are copied.
@@ -55,25 +76,35 @@ package final class TurnWork {
         static let discardedWrite = 100
     }
 
+    /// What the turn has done so far, in nanoseconds: as estimated, or longer if it took longer.
+    private var spent: Int { stopwatch.map { max(cost, $0() - began) } ?? cost }
+
     /// Whether what is still asked for has to wait for the next turn.
-    var isUsedUp: Bool { answerBytes >= answerLimit || cost >= costLimit }
+    var isUsedUp: Bool { answerBytes >= answerLimit || spent >= costLimit }
 
     /// Whether work that takes several turns has to go on in the next one: half of each turn is for
     /// requests that come meanwhile.
-    var isLongWorkOver: Bool { cost >= costLimit / 2 }
+    var isLongWorkOver: Bool { spent >= costLimit / 2 }
 
     /// How many pieces of a request's work still have room: at least one, so that something is done.
     func room(at cost: Int, isLong: Bool = false) -> Int {
-        max(((isLong ? costLimit / 2 : costLimit) - self.cost) / cost, 1)
+        max(((isLong ? costLimit / 2 : costLimit) - spent) / cost, 1)
     }
+
+    /// Whether more is to be applied in this turn. What is evaluated does not count: a node that
+    /// takes in more than it applies would fall further and further behind.
+    package var mayApply: Bool { applying < costLimit }
 
     func add(_ count: Int, at cost: Int) { self.cost += count * cost }
 
     func copied(bytes: Int) { add(bytes / Cost.bytesCopied, at: Cost.bytes) }
 
-    /// Counts what was applied: small writes take some 24 ns a byte, and of larger ones no more bytes
-    /// than that are applied at a time.
-    package func applied(bytes: Int) { cost += 24 * min(bytes, 128 << 10) }
+    /// Counts what was applied since then: small writes take some 24 ns a byte, and of larger ones no
+    /// more bytes than that are applied at a time.
+    func applied(bytes: Int, since beginning: Beginning) {
+        cost += 24 * min(bytes, 128 << 10)
+        applying += time - beginning.time
+    }
 
     /// Counts what was read for an answer.
     func addAnswer(bytes: Int) {
@@ -81,16 +112,25 @@ package final class TurnWork {
         copied(bytes: bytes)
     }
 
-    /// Names what was done since the turn's work came to `before`.
-    package func note(_ kind: Piece.Kind, of tablet: TabletID, since before: Int) {
-        guard cost - before > longest?.cost ?? 0 else { return }
-        longest = Piece(kind: kind, tablet: tablet, cost: cost - before)
+    private var time: Int { stopwatch?() ?? cost }
+
+    package func begins() -> Beginning { Beginning(time: time, noted: noted) }
+
+    /// Names what was done since then, but for the pieces in between.
+    package func note(_ kind: Piece.Kind, of tablet: TabletID?, since beginning: Beginning) {
+        let length = time - beginning.time - (noted - beginning.noted)
+        noted += length
+        guard length > longest?.nanoseconds ?? 0 else { return }
+        longest = Piece(kind: kind, tablet: tablet, nanoseconds: length)
     }
 
     /// A turn begins.
     package func begin() {
         answerBytes = 0
         cost = 0
+        began = stopwatch?() ?? 0
+        noted = 0
+        applying = 0
         longest = nil
     }
 }
@@ -116,6 +156,8 @@ extension Tablet {
     /// Frees the memory of large commands that were applied, some at a time.
     private func discardSome() {
         guard !discarded.isEmpty else { return }
+        let beginning = work.begins()
+        defer { work.note(.free, of: descriptor.id, since: beginning) }
         let last = discarded.count - 1
         let count = min(
             work.room(at: TurnWork.Cost.discardedWrite, isLong: true), discarded[last].count)
@@ -124,27 +166,42 @@ extension Tablet {
         if discarded[last].isEmpty { discarded.removeLast() }
     }
 
-    /// Looks at the requests that earlier turns had no room for, oldest first and before any that
-    /// comes in this turn; at those that take many turns for the first half of this one only. A read that has waited for long is sent back: whoever asked may be gone.
+    /// Looks at the requests that earlier turns had no room for, and before any that comes in this
+    /// turn: at short ones first, the oldest of them first, then at what takes many turns, for the
+    /// first half of this one only. A read that has waited for long is sent back: whoever asked may be
+    /// gone.
+    ///
+    /// Invariant: all that takes many turns goes on in every one of them, by a piece at least, and no
+    /// short request waits for more than one piece of each, however long that takes.
     package func resumeDeferred() {
-        continueRelease()
-        discardSome()
         let tickets = deferred
         deferred = []
-        for (place, ticket) in tickets.enumerated() {
-            if work.isUsedUp {
-                deferred += tickets[place...]
-                return
-            }
-            if work.isLongWorkOver, waiting[ticket]?.progress?.isLong ?? false {
+        var long: [UInt64] = []
+        for ticket in tickets {
+            guard let waiter = waiting[ticket] else { continue }
+            if waiter.progress?.isLong ?? false {
+                long.append(ticket)
+            } else if work.isUsedUp {
                 deferred.append(ticket)
-                continue
-            }
-            guard let waiter = waiting.remove(ticket) else { continue }
-            if let until = waiter.deferredUntil, clock.monotonic >= until, waiter.request.isRead {
+            } else if let until = waiter.deferredUntil, clock.monotonic >= until,
+                waiter.request.isRead
+            {
+                _ = waiting.remove(ticket)
                 fail(waiter, .overloaded, "more is read at once than the node can answer")
             } else {
+                _ = waiting.remove(ticket)
                 evaluate(waiter, ticket: ticket)
+            }
+        }
+        let beginning = work.begins()
+        continueRelease()
+        work.note(.release, of: descriptor.id, since: beginning)
+        discardSome()
+        for (place, ticket) in long.enumerated() {
+            if place > 0, work.isLongWorkOver {
+                deferred.append(ticket)
+            } else if let waiter = waiting.remove(ticket) {
+                evaluate(waiter, ticket: ticket, inAnyCase: true)
             }
         }
     }

@@ -1,0 +1,156 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRaft
+import Testing
+
+@testable import SteleCluster
+@testable import SteleTablet
+
+/// A lock may be granted when its transaction is over, by an attempt that was late; and the answer,
+/// from which its node would learn so, be lost with a connection.
+@Suite struct LostAnswerTests {
+    private struct Node {
+        let core: NodeCore
+        var time: UInt64 = 10_000_000
+
+        /// Has its log written to disk as often as it takes, and returns what was sent.
+        @discardableResult
+        mutating func turn(_ body: (NodeCore) -> Void = { _ in }) -> [(NodeID, PeerMessage)] {
+            var sent: [(NodeID, PeerMessage)] = []
+            var synced: UInt64?
+            var isFirst = true
+            repeat {
+                time += 10_000
+                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
+                if let synced { core.logSynced(synced) }
+                if isFirst { body(core) }
+                isFirst = false
+                let effects = core.endTurn(monotonic: time)
+                for outbox in effects.messages {
+                    sent += outbox.messages.map { (outbox.node, $0) }
+                }
+                synced = effects.log?.token
+            } while synced != nil
+            return sent
+        }
+    }
+
+    private static func lock(_ transaction: TransactionID) -> TabletRequest {
+        TabletRequest(
+            transaction: transaction,
+            body: .lock(
+                .init(
+                    keys: [[0x6B]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                    snapshot: nil, grant: nil)))
+    }
+
+    private static func heartbeat(_ core: NodeCore) -> PeerMessage {
+        .heartbeat(
+            .init(
+                sentAt: 1, boot: 1, physical: core.clock.physical,
+                heard: core.clock.monotonic &+ core.echoMark))
+    }
+
+    private static func requests(
+        _ sent: [(NodeID, PeerMessage)]
+    ) -> [(NodeID, RequestHeader, TabletRequest)] {
+        sent.compactMap { node, message in
+            if case .request(let header, let request) = message { (node, header, request) } else { nil }
+        }
+    }
+
+    @Test func `a lock whose answer was lost with a connection is given up`() throws {
+        var node = Node(
+            core: try .firstOfThree(monotonic: 10_000_000, wall: 1_700_000_000_000_000))
+        for peer in node.core.peers { node.core.peerConnected(peer) }
+        for _ in 0..<10 { node.turn() }
+        let (leader, other) = (NodeID(2), NodeID(3))
+        let transaction = TransactionID(node: NodeID(1), sequence: node.core.firstTransaction)
+        func follow(_ core: NodeCore) {
+            let heartbeat = Message(
+                type: .heartbeat, from: ReplicaID(2), to: ReplicaID(1), term: 5)
+            core.receive(
+                [Self.heartbeat(core), .raft(.firstData, heartbeat, acknowledgedUnder: nil)],
+                from: leader)
+            core.receive([Self.heartbeat(core)], from: other)
+        }
+        node.turn(follow)
+        var asked = Self.requests(
+            node.turn { core in
+                follow(core)
+                core.submit(Self.lock(transaction), token: 1, timeoutMicroseconds: 60_000_000)
+            })
+        #expect(asked.map(\.0) == [leader])
+        // No answer comes; it is asked again, and that attempt is answered.
+        for _ in 0..<200 where asked.count < 2 { asked += Self.requests(node.turn(follow)) }
+        let attempt = try #require(asked.last).1.attempt
+        #expect(attempt.number == 2)
+        let grant = LockGrant(term: 5, arrival: 1)
+        node.turn { core in
+            follow(core)
+            core.receive(
+                [
+                    .reply(
+                        attempt,
+                        .locked(
+                            [.init(isLocked: true, value: nil)], grant: grant,
+                            clock: Timestamp(microseconds: core.clock.physical)))
+                ], from: leader)
+        }
+        // Its transaction ends.
+        let ended = Self.requests(
+            node.turn { core in
+                follow(core)
+                core.submit(
+                    TabletRequest(transaction: transaction, body: .release(near: [0x6B])),
+                    token: 2, timeoutMicroseconds: 1_000_000)
+            })
+        let release = try #require(ended.first { $0.2.isRelease })
+        node.turn { core in
+            follow(core)
+            core.receive([.reply(release.1.attempt, .released)], from: leader)
+        }
+        // The first attempt may be carried out now, and its answer be lost.
+        node.turn { $0.peerDisconnected(leader) }
+        var again = Self.requests(
+            node.turn { core in
+                core.peerConnected(leader)
+                follow(core)
+            })
+        for _ in 0..<20 where again.isEmpty { again += Self.requests(node.turn(follow)) }
+        #expect(again.first?.2.isRelease == true)
+        #expect(again.first?.2.transaction == transaction)
+    }
+
+    @Test func `a request is looked at once it can be answered`() throws {
+        let core = try NodeCore(
+            configuration: NodeCoreConfiguration(
+                node: NodeID(1),
+                tablets: [
+                    TabletDescriptor(
+                        id: .firstData, range: .all, generation: 1,
+                        replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
+                ], members: [NodeID(1), NodeID(2)], seed: 1),
+            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 10_000_000,
+            wall: 1_700_000_000_000_000)
+        var node = Node(core: core)
+        let transaction = TransactionID(node: NodeID(2), sequence: 1)
+        let attempt = RequestAttempt(id: 7, number: 1)
+        let request = PeerMessage.request(
+            RequestHeader(attempt, term: core.tablets[0].group.term, passage: .direct),
+            Self.lock(transaction))
+        func answered(_ body: (NodeCore) -> Void) -> Int {
+            node.turn(body).count { if case .reply = $0.1 { true } else { false } }
+        }
+        // Connections do not stand in both directions.
+        #expect(answered { $0.receive([request], from: NodeID(2)) } == 0)
+        // What came over a connection that is gone is not looked at any more.
+        #expect(answered { $0.peerDisconnected(NodeID(2)) } == 0)
+        #expect(answered { $0.peerConnected(NodeID(2)) } == 0)
+        #expect(answered { $0.peerDisconnected(NodeID(2)) } == 0)
+        #expect(answered { $0.receive([request], from: NodeID(2)) } == 0)
+        #expect(core.tablets[0].locks.isEmpty)
+        #expect(answered { $0.peerConnected(NodeID(2)) } == 1)
+    }
+}
