@@ -119,9 +119,11 @@ extension SimulatedCluster {
         }
         let isAgreed = descriptors.indices.allSatisfy { tablet in
             let able = holders.filter { !$0.isAbsent && !isOutrun($0, tablet) }
-            let indices = able.map { $0.replica(of: descriptors[tablet].id)?.applied.index }
-            return indices.count > holders.count / 2
-                && indices.allSatisfy { $0 == indices[0] && $0 != nil }
+            let replicas = able.map { $0.replica(of: descriptors[tablet].id) }
+            // A commit may have been answered that its leader has not applied yet.
+            let committed = replicas.compactMap { $0?.group.committed }.max()
+            return replicas.count > holders.count / 2
+                && replicas.allSatisfy { $0 != nil && $0?.applied.index == committed }
                 && outrunAreMarked(tablet)
         }
         if isAgreed, longLog == nil, whole.allSatisfy(isHistoryShort), finalTasks == 0,

@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func `a transaction of very many locked writes takes many short turns`() async throws {
-        let count = 30_000
+        let count = 50_000
         let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
         // Out of order, and some of them twice.
         let numbers = (0..<count).map { $0 * 7_919 % count }
