@@ -7,6 +7,8 @@ struct RequestInParts {
     var header: RequestHeader
     /// How much of it was sent.
     var sent = CommitPlace()
+    /// How many of its parts the peer is known to have taken in.
+    var taken = 0
 }
 
 /// What has come of a large request of a peer.
@@ -23,12 +25,18 @@ struct IncomingParts {
 /// requests go in between. Should a part get lost, what has come is of no use, and the request is
 /// asked again like any other that stays unanswered.
 ///
+/// What is sent and not yet taken in is limited: whatever else goes to the peer meanwhile waits
+/// behind it, in buffers of two kernels that hold many megabytes.
+///
 /// Invariant: parts of one request at a time are on the way to a peer, in order; parts of another
 /// one mean that the rest of the first will not come.
 extension NodeCore {
     /// A commit of more bytes than this travels in parts.
     private static let wholeRequestBytes = 128 << 10
     private static let requestPartBytes = 64 << 10
+    /// Parts that may be on the way: what a connection takes in a few milliseconds, or with a tenth of
+    /// a second of delay 10 MiB a second.
+    private static let partsOnTheWay = 16
 
     func travelsInParts(_ request: TabletRequest) -> Bool {
         request.isCommit
@@ -37,23 +45,22 @@ extension NodeCore {
     }
 
     /// Whether the next turn has a part to send.
-    var hasPartsToSend: Bool {
-        requestsInParts.indices.contains {
-            !requestsInParts[$0].isEmpty && !outgoing[$0].isCongested
+    var hasPartsToSend: Bool { outgoing.indices.contains(where: mayTakePart) }
+
+    private func mayTakePart(_ peer: Int) -> Bool {
+        guard let first = requestsInParts[peer].first, !outgoing[peer].isCongested else {
+            return false
         }
+        return first.header.parts - first.taken < Self.partsOnTheWay
     }
 
     /// Sends the next part to each peer that takes it.
     func sendParts() {
-        for peer in outgoing.indices where !outgoing[peer].isCongested { sendPart(to: peer) }
+        for peer in outgoing.indices where mayTakePart(peer) { sendPart(to: peer) }
     }
 
     private func sendPart(to peer: Int) {
-        // None of them is overdue.
-        for request in requestsInParts[peer]
-        where pending[request.header.attempt.id]?.attempt == request.header.attempt.number {
-            pending[request.header.attempt.id]?.askedAt = clock.monotonic
-        }
+        noteProgress(to: peer)
         while var next = requestsInParts[peer].first {
             let attempt = next.header.attempt
             // Given up, or asked again, since.
@@ -89,6 +96,22 @@ extension NodeCore {
         }
     }
 
+    /// While parts go and are taken in, none of the requests is overdue.
+    private func noteProgress(to peer: Int) {
+        for request in requestsInParts[peer]
+        where pending[request.header.attempt.id]?.attempt == request.header.attempt.number {
+            pending[request.header.attempt.id]?.askedAt = clock.monotonic
+        }
+    }
+
+    func partsTaken(_ count: Int, of attempt: RequestAttempt, by peer: Int) {
+        guard let first = requestsInParts[peer].first, first.header.attempt == attempt,
+            count > first.taken, count <= first.header.parts
+        else { return }
+        requestsInParts[peer][0].taken = count
+        noteProgress(to: peer)
+    }
+
     /// Takes in the next part of a request.
     func takePart(
         _ request: TabletRequest, _ number: Int, of attempt: RequestAttempt, from peer: Int
@@ -102,7 +125,9 @@ extension NodeCore {
             incomingParts[peer]?.count += 1
         } else {
             incomingParts[peer] = nil
+            return
         }
+        outgoing[peer].messages.append(.partsTaken(attempt, count: number + 1))
     }
 
     /// A request with the parts that came before it; nil if it lacks any.

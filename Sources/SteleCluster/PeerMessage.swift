@@ -25,6 +25,8 @@ package enum PeerMessage: Sendable {
     /// The next reads, locks and writes of a large commit, which itself comes last and names none of
     /// them.
     case requestPart(RequestAttempt, number: Int, TabletRequest)
+    /// So many parts of a request have been taken in.
+    case partsTaken(RequestAttempt, count: Int)
     case reply(RequestAttempt, TabletReply)
     /// The sender's run with the first number of its transactions, and the latest run of the receiver
     /// that it has heard of: the first message of every frame.
@@ -133,6 +135,10 @@ extension PeerMessage {
             attempt.encode(into: &writer)
             writer.writeVarint(UInt64(number))
             request.encode(into: &writer)
+        case .partsTaken(let attempt, let count):
+            writer.write(UInt8(11))
+            attempt.encode(into: &writer)
+            writer.writeVarint(UInt64(count))
         case .reply(let attempt, let reply):
             writer.write(UInt8(6))
             attempt.encode(into: &writer)
@@ -201,6 +207,9 @@ extension PeerMessage {
             let attempt = try RequestAttempt(from: &reader)
             let number = Int(clamping: try reader.readVarint())
             self = .requestPart(attempt, number: number, try TabletRequest(from: &reader))
+        case 11:
+            let attempt = try RequestAttempt(from: &reader)
+            self = .partsTaken(attempt, count: Int(clamping: try reader.readVarint()))
         case 20:
             let tablet = TabletID(try reader.readVarint())
             var nodes: [NodeID] = []

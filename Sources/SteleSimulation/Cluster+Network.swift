@@ -98,7 +98,7 @@ extension PeerMessage {
     /// Whether the message is a client's request or the answer to one.
     fileprivate var isOfClient: Bool {
         switch self {
-        case .request, .requestPart, .reply: true
+        case .request, .requestPart, .partsTaken, .reply: true
         case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .readers, .standing,
             .notLeading, .run:
             false
@@ -127,6 +127,8 @@ extension PeerMessage {
                 + " for term \(header.term), \(header.passage)"
         case .requestPart(let attempt, let number, let request):
             "part \(number) of request \(attempt.id).\(attempt.number) of \(request.transaction)"
+        case .partsTaken(let attempt, let count):
+            "\(count) parts of request \(attempt.id).\(attempt.number) taken"
         case .reply(let attempt, _): "reply \(attempt.id).\(attempt.number)"
         }
     }

@@ -64,11 +64,11 @@ package final class TurnWork {
         /// A key that is looked up in the engine.
         static let readKey = 1_500
         /// A key that is looked up in memory: among latches, locks or recent writes.
-        static let checkedKey = 100
+        static let checkedKey = 400
         /// A lock that is taken or given up.
         static let lockedKey = 1_000
         /// A write that becomes part of a command.
-        static let writtenKey = 150
+        static let writtenKey = 300
         /// Some bytes that are copied.
         static let bytes = 1
         static let bytesCopied = 4

@@ -175,22 +175,34 @@ import Testing
         node.core.setBacklog(0, of: NodeID(2))
         var parts: [TabletRequest.CommitRequest] = []
         var last: RequestHeader?
-        for _ in 0..<40 where last == nil {
+        // Without a word from the peer, so many are sent and no more.
+        var unanswered = 0
+        var attempt: RequestAttempt?
+        var pauses: [Int] = []
+        for _ in 0..<60 where last == nil {
             var count = 0
             for message in effects.messages.flatMap(\.messages) {
                 switch message {
-                case .requestPart(_, let number, let request):
+                case .requestPart(let sent, let number, let request):
                     #expect(number == parts.count)
                     if case .commit(let part) = request.body { parts.append(part) }
                     count += 1
+                    attempt = sent
                 case .request(let header, _): last = header
                 default: break
                 }
             }
             #expect(count <= 1)
             node.core.setBacklog(0, of: NodeID(2))
-            effects = node.turn()
+            unanswered = count == 0 ? unanswered + 1 : 0
+            let taken = unanswered > 3 && last == nil ? attempt : nil
+            if taken != nil { pauses.append(parts.count) }
+            effects = node.turn {
+                guard let taken else { return }
+                $0.receive([.partsTaken(taken, count: parts.count)], from: NodeID(2))
+            }
         }
+        #expect(pauses == [16])
         #expect(last?.parts == parts.count && parts.count > 10)
         #expect(parts.flatMap(\.writes).map(\.key) == writes.map(\.key))
         #expect(parts.flatMap(\.locks) == writes.map(\.key))
