@@ -64,6 +64,9 @@ package struct ByteWriter: Sendable {
     // The same for what is mostly written, without leaving it to the optimiser to specialise.
 
     @inlinable
+    package mutating func write(_ value: UInt8) { bytes.append(value) }
+
+    @inlinable
     package mutating func writeRaw(_ content: [UInt8]) { bytes.append(contentsOf: content) }
 
     @inlinable

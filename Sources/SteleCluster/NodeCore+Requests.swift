@@ -68,6 +68,7 @@ extension NodeCore {
         request.passages.removeAll { $0.node == node && $0.number <= attempt.number }
         let isLatest = request.target == node && request.attempt == attempt.number
         if isLatest { request.target = .none }
+        if request.attempt == 1 { request.asked = [] }
         pending[attempt.id] = request
         guard case .failed(let failure) = reply else { return finish(attempt.id, reply) }
         guard isLatest else { return }
@@ -217,7 +218,7 @@ extension NodeCore {
     func finish(_ id: UInt64, _ reply: TabletReply) {
         guard let request = pending.removeValue(forKey: id) else { return }
         // Nothing more is under way if the only attempt was answered, or never made.
-        if request.request.isLock, request.attempt > 1 || request.target != .none {
+        if request.request.isLock, !request.asked.isEmpty || request.target != .none {
             abandonedLocks.note(id, request, at: clock.monotonic)
         }
         switch request.asker {

@@ -311,8 +311,10 @@ package final class NodeCore {
         for tablet in tablets { tablet.output.hasLargeProposal = false }
         effects.work = work.cost
         effects.longestPiece = work.longest
-        effects.needsAnotherTurn = !postponed.isEmpty || hasPartsToSend || tablets.contains {
-            $0.hasApplies && !isEngineBusy || $0.group.hasReady || $0.hasDeferred
+        effects.needsAnotherTurn = !postponed.isEmpty || hasPartsToSend
+        for tablet in tablets
+        where tablet.hasApplies && !isEngineBusy || tablet.hasDeferred || tablet.group.hasReady {
+            effects.needsAnotherTurn = true
         }
         effects.wakeAt = min(nextTick, nextRetry, nextCampaign())
         if !congested.isEmpty || requestsInParts.contains(where: { !$0.isEmpty }) {

@@ -33,7 +33,7 @@ struct PendingRequest {
     /// Attempts that were sent to be passed on and are not answered. The connections that they
     /// travel on do not keep their order with later attempts.
     var passages: [(node: NodeID, number: UInt64)] = []
-    /// All nodes that it was sent to.
+    /// All nodes that it was sent to; none once the only attempt is answered.
     var asked: [NodeID] = []
 
     static let shortestBackoff: UInt64 = 20_000

@@ -28,11 +28,13 @@ package struct TabletDescriptor: Hashable, Sendable {
     }
 
     package func replica(on node: NodeID) -> ReplicaID? {
-        replicas.first { $0.node == node }?.id
+        for replica in replicas where replica.node == node { return replica.id }
+        return nil
     }
 
     package func node(of replica: ReplicaID) -> NodeID? {
-        replicas.first { $0.id == replica }?.node
+        for known in replicas where known.id == replica { return known.node }
+        return nil
     }
 }
 

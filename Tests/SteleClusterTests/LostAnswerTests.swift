@@ -45,82 +45,116 @@ import Testing
                     snapshot: nil, grant: nil)))
     }
 
-    private static func heartbeat(_ core: NodeCore) -> PeerMessage {
+    fileprivate static func heartbeat(_ core: NodeCore) -> PeerMessage {
         .heartbeat(
             .init(
                 sentAt: 1, boot: 1, physical: core.clock.physical,
                 heard: core.clock.monotonic &+ core.echoMark))
     }
 
-    private static func requests(
-        _ sent: [(NodeID, PeerMessage)]
-    ) -> [(NodeID, RequestHeader, TabletRequest)] {
-        sent.compactMap { node, message in
-            if case .request(let header, let request) = message { (node, header, request) } else { nil }
+    /// Node 1, connected to the two others, of which node 2 leads in term 5.
+    private struct Follower {
+        var node: Node
+        let leader = NodeID(2)
+        let transaction: TransactionID
+
+        init() throws {
+            node = Node(
+                core: try .firstOfThree(monotonic: 10_000_000, wall: 1_700_000_000_000_000))
+            for peer in node.core.peers { node.core.peerConnected(peer) }
+            for _ in 0..<10 { node.turn() }
+            transaction = TransactionID(node: NodeID(1), sequence: node.core.firstTransaction)
+            turn()
+        }
+
+        /// A turn in which both peers are heard of; returns the requests that were sent.
+        @discardableResult
+        mutating func turn(
+            _ body: (NodeCore) -> Void = { _ in }
+        ) -> [(node: NodeID, header: RequestHeader, request: TabletRequest)] {
+            let leader = leader
+            let sent = node.turn { core in
+                let heartbeat = Message(
+                    type: .heartbeat, from: ReplicaID(2), to: ReplicaID(1), term: 5)
+                core.receive(
+                    [
+                        LostAnswerTests.heartbeat(core),
+                        .raft(.firstData, heartbeat, acknowledgedUnder: nil),
+                    ], from: leader)
+                core.receive([LostAnswerTests.heartbeat(core)], from: NodeID(3))
+                body(core)
+            }
+            return sent.compactMap { node, message in
+                if case .request(let header, let request) = message {
+                    (node, header, request)
+                } else {
+                    nil
+                }
+            }
+        }
+
+        /// Has the leader answer that the lock was granted.
+        @discardableResult
+        mutating func grant(
+            _ attempt: RequestAttempt
+        ) -> [(node: NodeID, header: RequestHeader, request: TabletRequest)] {
+            let leader = leader
+            return turn { core in
+                let reply = TabletReply.locked(
+                    [.init(isLocked: true, value: nil)], grant: LockGrant(term: 5, arrival: 1),
+                    clock: Timestamp(microseconds: core.clock.physical))
+                core.receive([.reply(attempt, reply)], from: leader)
+            }
+        }
+
+        /// Ends the transaction, in good order.
+        mutating func release() throws {
+            let (leader, transaction) = (leader, transaction)
+            let sent = turn {
+                $0.submit(
+                    TabletRequest(transaction: transaction, body: .release(near: [0x6B])),
+                    token: 2, timeoutMicroseconds: 1_000_000)
+            }
+            let attempt = try #require(sent.first { $0.request.isRelease }).header.attempt
+            turn { $0.receive([.reply(attempt, .released)], from: leader) }
+        }
+
+        func isRelease(_ sent: [(node: NodeID, header: RequestHeader, request: TabletRequest)]) -> Bool {
+            sent.contains { $0.request.isRelease && $0.request.transaction == transaction }
         }
     }
 
     @Test func `a lock whose answer was lost with a connection is given up`() throws {
-        var node = Node(
-            core: try .firstOfThree(monotonic: 10_000_000, wall: 1_700_000_000_000_000))
-        for peer in node.core.peers { node.core.peerConnected(peer) }
-        for _ in 0..<10 { node.turn() }
-        let (leader, other) = (NodeID(2), NodeID(3))
-        let transaction = TransactionID(node: NodeID(1), sequence: node.core.firstTransaction)
-        func follow(_ core: NodeCore) {
-            let heartbeat = Message(
-                type: .heartbeat, from: ReplicaID(2), to: ReplicaID(1), term: 5)
-            core.receive(
-                [Self.heartbeat(core), .raft(.firstData, heartbeat, acknowledgedUnder: nil)],
-                from: leader)
-            core.receive([Self.heartbeat(core)], from: other)
-        }
-        node.turn(follow)
-        var asked = Self.requests(
-            node.turn { core in
-                follow(core)
-                core.submit(Self.lock(transaction), token: 1, timeoutMicroseconds: 60_000_000)
-            })
-        #expect(asked.map(\.0) == [leader])
+        var follower = try Follower()
+        let leader = follower.leader
+        let lock = Self.lock(follower.transaction)
+        var asked = follower.turn { $0.submit(lock, token: 1, timeoutMicroseconds: 60_000_000) }
+        #expect(asked.map(\.node) == [leader])
         // No answer comes; it is asked again, and that attempt is answered.
-        for _ in 0..<200 where asked.count < 2 { asked += Self.requests(node.turn(follow)) }
-        let attempt = try #require(asked.last).1.attempt
+        for _ in 0..<200 where asked.count < 2 { asked += follower.turn() }
+        let attempt = try #require(asked.last).header.attempt
         #expect(attempt.number == 2)
-        let grant = LockGrant(term: 5, arrival: 1)
-        node.turn { core in
-            follow(core)
-            core.receive(
-                [
-                    .reply(
-                        attempt,
-                        .locked(
-                            [.init(isLocked: true, value: nil)], grant: grant,
-                            clock: Timestamp(microseconds: core.clock.physical)))
-                ], from: leader)
-        }
-        // Its transaction ends.
-        let ended = Self.requests(
-            node.turn { core in
-                follow(core)
-                core.submit(
-                    TabletRequest(transaction: transaction, body: .release(near: [0x6B])),
-                    token: 2, timeoutMicroseconds: 1_000_000)
-            })
-        let release = try #require(ended.first { $0.2.isRelease })
-        node.turn { core in
-            follow(core)
-            core.receive([.reply(release.1.attempt, .released)], from: leader)
-        }
+        follower.grant(attempt)
+        try follower.release()
         // The first attempt may be carried out now, and its answer be lost.
-        node.turn { $0.peerDisconnected(leader) }
-        var again = Self.requests(
-            node.turn { core in
-                core.peerConnected(leader)
-                follow(core)
-            })
-        for _ in 0..<20 where again.isEmpty { again += Self.requests(node.turn(follow)) }
-        #expect(again.first?.2.isRelease == true)
-        #expect(again.first?.2.transaction == transaction)
+        follower.node.turn { $0.peerDisconnected(leader) }
+        var sent = follower.turn { $0.peerConnected(leader) }
+        for _ in 0..<20 where sent.isEmpty { sent += follower.turn() }
+        #expect(follower.isRelease(sent))
+    }
+
+    @Test func `a lock that was asked for over a connection that is gone is given up`() throws {
+        var follower = try Follower()
+        let leader = follower.leader
+        let lock = Self.lock(follower.transaction)
+        let asked = follower.turn { $0.submit(lock, token: 1, timeoutMicroseconds: 60_000_000) }
+        let attempt = try #require(asked.first).header.attempt
+        follower.node.turn { $0.peerDisconnected(leader) }
+        // Whoever asked has enough of it, and the transaction ends before the request arrives.
+        follower.node.turn { $0.cancel(token: 1) }
+        follower.turn { $0.peerConnected(leader) }
+        try follower.release()
+        #expect(follower.isRelease(follower.grant(attempt)))
     }
 
     @Test func `a request is looked at once it can be answered`() throws {
