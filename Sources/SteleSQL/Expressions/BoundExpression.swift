@@ -21,13 +21,14 @@ indirect enum BoundExpression: Hashable, Sendable {
     case isNull(BoundExpression, isNegated: Bool)
     case isTruth(BoundExpression, Expression.TruthTest)
     case isDistinct(BoundExpression, BoundExpression, isNegated: Bool)
-    case isIn(BoundExpression, [BoundExpression], isNegated: Bool)
+    case isIn(BoundExpression, ValueList, isNegated: Bool)
     case like(BoundExpression, BoundExpression, Expression.Like)
     case concatenation(BoundExpression, BoundExpression)
     case choice([Arm], otherwise: BoundExpression)
     case coalesce([BoundExpression])
-    /// The operands as they are compared, and the value that comes out if they differ.
-    case nullIf(BoundExpression, BoundExpression, value: BoundExpression)
+    /// The operands as they are compared, and the value that comes out if they differ; nil if that is
+    /// the first operand as it is compared.
+    case nullIf(BoundExpression, BoundExpression, value: BoundExpression?)
     case extreme(isGreatest: Bool, [BoundExpression])
     case cast(BoundExpression, from: SQLType, to: SQLType, isExplicit: Bool)
     case call(Function, [BoundExpression])
@@ -63,17 +64,28 @@ indirect enum BoundExpression: Hashable, Sendable {
             .isDistinct(let left, let right, _), .like(let left, let right, _),
             .concatenation(let left, let right):
             [left, right]
-        case .nullIf(let left, let right, let value): [left, right, value]
+        case .nullIf(let left, let right, let value): [left, right] + (value.map { [$0] } ?? [])
         case .negated(let operand, _), .not(let operand), .isNull(let operand, _),
             .isTruth(let operand, _), .cast(let operand, _, _, _):
             [operand]
         case .and(let operands), .or(let operands), .coalesce(let operands),
             .extreme(_, let operands), .call(_, let operands):
             operands
-        case .isIn(let operand, let list, _): [operand] + list
+        case .isIn(let operand, let list, _): [operand] + list.parts
         case .choice(let arms, let otherwise):
             arms.flatMap { [$0.condition, $0.result] } + [otherwise]
         }
+    }
+
+    /// How many expressions it is made of, itself included; stops counting at a limit.
+    func size(atMost limit: Int) -> Int {
+        var count = 0
+        var rest = [self]
+        while let next = rest.popLast(), count < limit {
+            count += 1
+            rest += next.children
+        }
+        return count
     }
 
     /// The same expression with each direct part replaced.
@@ -104,7 +116,8 @@ indirect enum BoundExpression: Hashable, Sendable {
             return .concatenation(try transform(left), try transform(right))
         case .nullIf(let left, let right, let value):
             return .nullIf(
-                try transform(left), try transform(right), value: try transform(value))
+                try transform(left), try transform(right),
+                value: try value.map { (value) throws(SQLError) in try transform(value) })
         case .negated(let operand, let type): return .negated(try transform(operand), type)
         case .not(let operand): return .not(try transform(operand))
         case .isNull(let operand, let isNegated):
@@ -119,7 +132,8 @@ indirect enum BoundExpression: Hashable, Sendable {
             return .extreme(isGreatest: isGreatest, try all(operands))
         case .call(let function, let operands): return .call(function, try all(operands))
         case .isIn(let operand, let list, let isNegated):
-            return .isIn(try transform(operand), try all(list), isNegated: isNegated)
+            return .isIn(
+                try transform(operand), try list.mapItems(transform), isNegated: isNegated)
         case .choice(let arms, let otherwise):
             var mapped: [Arm] = []
             for arm in arms {

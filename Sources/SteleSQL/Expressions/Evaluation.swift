@@ -103,7 +103,7 @@ extension BoundExpression {
         case .nullIf(let left, let right, let value):
             let (left, right) = try Self.both(left, right, row, context)
             if !left.isNull, !right.isNull, left.compare(right) == 0 { return .null }
-            return try value.evaluate(row, context)
+            return try value?.evaluate(row, context) ?? left
         case .extreme(let isGreatest, let operands):
             var best = Datum.null
             let before = context.held
@@ -153,7 +153,7 @@ extension BoundExpression {
     }
 
     private func membership(
-        _ operand: BoundExpression, _ list: [BoundExpression], _ isNegated: Bool,
+        _ operand: BoundExpression, _ list: ValueList, _ isNegated: Bool,
         _ row: [Datum], _ context: StatementContext
     ) throws(SQLError) -> Datum {
         let value = try operand.evaluate(row, context)
@@ -161,16 +161,8 @@ extension BoundExpression {
         let before = context.held
         defer { context.held = before }
         try context.hold(value)
-        var isUnknown = false
-        for item in list {
-            let item = try item.evaluate(row, context)
-            if item.isNull {
-                isUnknown = true
-            } else if value.compare(item) == 0 {
-                return .bool(!isNegated)
-            }
-        }
-        return isUnknown ? .null : .bool(isNegated)
+        guard let isMember = try list.contains(value, row, context) else { return .null }
+        return .bool(isMember != isNegated)
     }
 
     private static func days(_ left: Datum, _ right: Datum) throws(SQLError) -> Datum {

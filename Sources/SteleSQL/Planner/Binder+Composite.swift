@@ -29,7 +29,11 @@ extension Binder {
             let value =
                 one.type == .unknown
                 ? leftSide : try coerce(one, to: type, at: at).expression
-            return Typed(expression: .nullIf(leftSide, rightSide, value: value), type: type)
+            if value != leftSide { try copy(one, times: 1, at: at) }
+            return Typed(
+                expression: .nullIf(
+                    leftSide, rightSide, value: value == leftSide ? nil : value),
+                type: type)
         default: throw unsupported("this kind of expression", at: expression.location)
         }
     }
@@ -77,8 +81,10 @@ extension Binder {
         }
         if isUniform {
             return Typed(
-                expression: .isIn(value.expression, bound, isNegated: isNegated), type: .bool)
+                expression: .isIn(value.expression, ValueList(bound), isNegated: isNegated),
+                type: .bool)
         }
+        try copy(value, times: items.count - 1, at: at)
         let any = BoundExpression.or(comparisons)
         return Typed(expression: isNegated ? .not(any) : any, type: .bool)
     }
@@ -90,6 +96,11 @@ extension Binder {
         let low = try bind(lower)
         let high = try bind(upper)
         let value = try bind(operand)
+        try copy(value, times: kind.isSymmetric ? 3 : 1, at: at)
+        if kind.isSymmetric {
+            try copy(low, times: 1, at: at)
+            try copy(high, times: 1, at: at)
+        }
         let aboveLow = try compare(.greaterOrEqual, ">=", value, low, at: at).expression
         let belowHigh = try compare(.lessOrEqual, "<=", value, high, at: at).expression
         var inside = BoundExpression.and([aboveLow, belowHigh])
@@ -105,7 +116,11 @@ extension Binder {
         _ operand: Expression?, _ arms: [Expression.Arm], _ otherwise: Expression?, at: Int
     ) throws(SQLError) -> Typed {
         var value: Typed?
-        if let operand { value = try bind(operand) }
+        if let operand {
+            let bound = try bind(operand)
+            try copy(bound, times: arms.count - 1, at: at)
+            value = bound
+        }
         var conditions: [BoundExpression] = []
         var results: [Typed] = []
         // PostgreSQL lets the ELSE branch decide first among several types.

@@ -27,6 +27,8 @@ struct Binder {
     /// The aggregates that were met, in order.
     var aggregates: [Aggregate] = []
     private var isInAggregate = false
+    /// How many parts of expressions stand in the bound statement a further time.
+    private var copies = 0
 
     init(
         source: SourceText, parameters: [SQLType?], mayAddParameters: Bool = false,
@@ -65,6 +67,22 @@ struct Binder {
     mutating func setParameter(_ index: Int, _ type: SQLType) {
         parameters[index] = type.withoutModifier
     }
+
+    /// Counts an operand that is compared with several others: each comparison has a copy of it. Where
+    /// such operands nest, there are twice as many copies with every level.
+    mutating func copy(_ operand: Typed, times: Int, at: Int) throws(SQLError) {
+        guard times > 0 else { return }
+        copies += times * operand.expression.size(atMost: Self.mostCopies)
+        guard copies <= Self.mostCopies else {
+            throw error(
+                "54001", "statement too complex", at: at,
+                detail: "What BETWEEN, IN, CASE and NULLIF compare comes to more than "
+                    + "\(Self.mostCopies) parts of expressions.",
+                hint: "Compute the operand once, in a statement of its own.")
+        }
+    }
+
+    private static let mostCopies = 100_000
 
     // MARK: Expressions
 
@@ -114,7 +132,8 @@ struct Binder {
         case .or(let operands):
             var bound: [BoundExpression] = []
             for operand in operands { bound.append(try truth(operand, of: "OR")) }
-            return Typed(expression: .or(bound), type: .bool)
+            bound = bound.withListsOfValues
+            return Typed(expression: bound.count == 1 ? bound[0] : .or(bound), type: .bool)
         case .not(let operand):
             return Typed(expression: .not(try truth(operand, of: "NOT")), type: .bool)
         case .isNull(let operand, let isNegated):

@@ -13,7 +13,7 @@ struct KeyConditions {
     private var used: [Int: Int] = [:]
 
     /// More keys than this are looked for by a scan.
-    private static let pointLimit = 1_000
+    private static let pointLimit = 1 << 16
 
     private init(table: TableDefinition) { self.table = table }
 
@@ -40,10 +40,10 @@ struct KeyConditions {
             add(column, comparison, value, parameters)
         case .comparison(let comparison, let value, .column(let column)):
             add(column, comparison.mirrored, value, parameters)
-        case .isIn(.column(let column), let values, isNegated: false)
-        where equal[column] == nil && values.allSatisfy({ fits($0, column, parameters) }):
-            guard table.isKey(column) else { return }
-            equal[column] = values
+        case .isIn(.column(let column), let list, isNegated: false)
+        where equal[column] == nil && table.isKey(column)
+            && list.items.allSatisfy({ fits($0, column, parameters) }):
+            equal[column] = list.items
             used[column, default: 0] += 1
         default: break
         }

@@ -121,16 +121,23 @@ struct Planner {
     }
 
     /// The name that PostgreSQL gives an expression without `AS`.
-    ///
-    /// A cast is called by its type only if nothing in it has a name of its own.
     private static func name(of expression: Expression) -> String {
+        if let name = ownName(of: expression) { return name }
+        return switch expression {
+        case .cast(_, let type, _): type.internalName
+        case .choice: "case"
+        default: "?column?"
+        }
+    }
+
+    /// The name that an expression has by what it computes; a cast and a `CASE` have that of what is
+    /// in them, and none if nothing in them has one.
+    private static func ownName(of expression: Expression) -> String? {
         switch expression {
         case .column(_, let name, _): name
         case .call(let call): call.name
-        case .cast(let operand, let type, _):
-            hasOwnName(operand) ? name(of: operand) : type.internalName
-        case .choice(_, _, let otherwise, _):
-            if let otherwise, hasOwnName(otherwise) { name(of: otherwise) } else { "case" }
+        case .cast(let operand, _, _): ownName(of: operand)
+        case .choice(_, _, let otherwise, _): otherwise.flatMap(ownName)
         case .coalesce: "coalesce"
         case .nullIf: "nullif"
         case .extreme(let isGreatest, _, _): isGreatest ? "greatest" : "least"
@@ -144,16 +151,7 @@ struct Planner {
             case .currentDatabase: "current_catalog"
             case .currentSchema: "current_schema"
             }
-        default: "?column?"
-        }
-    }
-
-    private static func hasOwnName(_ expression: Expression) -> Bool {
-        switch expression {
-        case .column, .call, .coalesce, .nullIf, .extreme, .keyword: true
-        case .cast(let operand, _, _): hasOwnName(operand)
-        case .choice(_, _, let otherwise, _): otherwise.map(hasOwnName) ?? false
-        default: false
+        default: nil
         }
     }
 

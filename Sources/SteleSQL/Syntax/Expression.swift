@@ -88,12 +88,15 @@ indirect enum Expression: Sendable {
             .choice(_, _, _, let at), .coalesce(_, let at), .nullIf(_, _, let at),
             .extreme(_, _, let at), .keyword(_, let at), .setToDefault(let at):
             at
-        case .cast(let operand, _, let at):
-            operand.location >= 0 ? min(operand.location, max(at, 0)) : at
+        case .cast(let operand, _, let at): Self.earlier(operand.location, at)
         case .operation(_, let left, _, let at): left?.location ?? at
         case .and(let operands), .or(let operands): operands.first?.location ?? -1
         case .not(let operand), .isNull(let operand, _): operand.location
         case .call(let call): call.at
         }
+    }
+
+    private static func earlier(_ operand: Int, _ at: Int) -> Int {
+        operand >= 0 ? min(operand, max(at, 0)) : at
     }
 }
