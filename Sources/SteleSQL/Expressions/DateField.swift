@@ -110,26 +110,25 @@ enum DateField: Hashable, Sendable {
 
     /// A field's value as a whole number and how many decimals of it are behind the point; nil if
     /// times of this kind have no such field.
-    func value(of time: Int64, in zone: TimeZone?) -> (number: Int64, decimals: Int)? {
+    func value(of time: Int64, in zone: TimeZone?) -> (number: Int128, decimals: Int)? {
         let offset = zone?.offset(at: time)
         let (days, clock) = CivilCalendar.split(offset?.local(time) ?? time)
         switch self {
-        case .microseconds: return (clock % 60_000_000, 0)
-        case .milliseconds: return (clock % 60_000_000, 3)
-        case .second: return (clock % 60_000_000, 6)
-        case .minute: return (clock / 60_000_000 % 60, 0)
-        case .hour: return (clock / 3_600_000_000, 0)
-        case .epoch:
-            // Within 64 bits for every time that there is.
-            return (time + 946_684_800_000_000, 6)
+        case .microseconds: return (Int128(clock % 60_000_000), 0)
+        case .milliseconds: return (Int128(clock % 60_000_000), 3)
+        case .second: return (Int128(clock % 60_000_000), 6)
+        case .minute: return (Int128(clock / 60_000_000 % 60), 0)
+        case .hour: return (Int128(clock / 3_600_000_000), 0)
+        // The last thirty years that there are exceed 64 bits.
+        case .epoch: return (Int128(time) + 946_684_800_000_000, 6)
         case .zone, .zoneHour, .zoneMinute:
             guard let offset else { return nil }
-            let seconds = Int64(offset.seconds)
+            let seconds = Int128(offset.seconds)
             return (
                 self == .zone
                     ? seconds : self == .zoneHour ? seconds / 3600 : seconds / 60 % 60, 0
             )
-        default: return Self.value(self, days).map { ($0, 0) }
+        default: return Self.value(self, days).map { (Int128($0), 0) }
         }
     }
 

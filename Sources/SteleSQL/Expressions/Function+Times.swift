@@ -61,11 +61,12 @@ extension Function {
         guard case .text(let unit) = values[0] else { return .null }
         guard let field = DateField(unit) else { throw DateField.notRecognized(unit, type) }
         let infinity: Int
-        let value: (number: Int64, decimals: Int)?
+        let value: (number: Int128, decimals: Int)?
         switch values[1] {
         case .date(let date):
             infinity = date == .max ? 1 : date == .min ? -1 : 0
-            value = DateField.value(field, infinity == 0 ? Int(date) : 0).map { ($0, 0) }
+            value = DateField.value(field, infinity == 0 ? Int(date) : 0)
+                .map { (Int128($0), 0) }
         case .timestamp(let time):
             infinity = time == .max ? 1 : time == .min ? -1 : 0
             value = field.value(
@@ -77,13 +78,16 @@ extension Function {
             if !field.isUnbounded { return .null }
             return .numeric(infinity > 0 ? .infinity : .negativeInfinity)
         }
-        guard value.decimals > 0 else { return .numeric(Numeric(value.number)) }
-        let unitsPerWhole: Int64 = value.decimals == 3 ? 1_000 : 1_000_000
-        let text = String(value.number.magnitude % UInt64(unitsPerWhole))
-        let zeros = String(repeating: "0", count: value.decimals - text.utf8.count)
-        let whole = value.number.magnitude / UInt64(unitsPerWhole)
+        let unitsPerWhole: Int128 = value.decimals == 0 ? 1 : value.decimals == 3 ? 1_000 : 1_000_000
+        let (whole, part) = value.number.magnitude
+            .quotientAndRemainder(dividingBy: unitsPerWhole.magnitude)
         let sign = value.number < 0 ? "-" : ""
-        return .numeric(try Numeric(Array("\(sign)\(whole).\(zeros)\(text)".utf8)[...]))
+        guard value.decimals > 0 else {
+            return .numeric(try Numeric(Array("\(sign)\(whole)".utf8)[...]))
+        }
+        let digits = String(part)
+        let zeros = String(repeating: "0", count: value.decimals - digits.utf8.count)
+        return .numeric(try Numeric(Array("\(sign)\(whole).\(zeros)\(digits)".utf8)[...]))
     }
 
     private static func makeDate(_ values: [Datum]) throws(SQLError) -> Datum {
