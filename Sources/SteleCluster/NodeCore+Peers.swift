@@ -73,6 +73,7 @@ extension NodeCore {
             takeIn(request, header, from: peer)
         case .requestPart(let attempt, let number, let request):
             takePart(request, number, of: attempt, from: peer)
+        case .holding(let transaction, let key): releaseIfOver(transaction, near: key)
         case .partsTaken(let attempt, let count): partsTaken(count, of: attempt, by: peer)
         case .reply(let attempt, let reply): complete(attempt, reply, from: node)
         case .run: break

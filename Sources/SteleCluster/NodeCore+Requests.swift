@@ -117,10 +117,14 @@ extension NodeCore {
 
     /// Gives up the locks of a transaction of this node that is over.
     private func giveUp(_ lock: AbandonedLocks.Lock) {
-        guard !lockers.contains(lock.transaction) else { return }
+        if !lockers.contains(lock.transaction) { release(lock.transaction, near: lock.key) }
+    }
+
+    /// Has the locks of a transaction of this node given up; nobody waits for that.
+    func release(_ transaction: TransactionID, near key: KeyBytes) {
         submit(
-            TabletRequest(transaction: lock.transaction, body: .release(near: lock.key)),
-            token: nil, timeoutMicroseconds: Self.releasePatience)
+            TabletRequest(transaction: transaction, body: .release(near: key)), token: nil,
+            timeoutMicroseconds: Self.releasePatience)
     }
 
     /// Tries again what is due; true if there was anything.

@@ -98,6 +98,8 @@ package final class NodeCore {
     /// Transactions of this node that have asked for locks and have not ended.
     var lockers: Set<TransactionID> = []
     var abandonedLocks = AbandonedLocks()
+    /// When to ask next whether the owners of locks are over.
+    var lockAuditAt: UInt64 = 0
     /// Requests that this node's tablets look at in the next turn, in the order in which they came.
     var postponed: [(tablet: Tablet, request: TabletRequest, origin: UInt64)] = []
     /// Reads that peers forwarded and whose answers have to wait for the network, in order.
@@ -408,6 +410,7 @@ package final class NodeCore {
         boundLogs()
         lookAfterHistory()
         releaseLocksOfDeadNodes()
+        askAboutLocks()
         askWhetherTheyLead()
         checkRequests()
     }

@@ -25,6 +25,8 @@ package enum PeerMessage: Sendable {
     /// The next reads, locks and writes of a large commit, which itself comes last and names none of
     /// them.
     case requestPart(RequestAttempt, number: Int, TabletRequest)
+    /// A transaction of the receiver holds or awaits locks here, one near the key: is it over?
+    case holding(TransactionID, near: KeyBytes)
     /// So many parts of a request have been taken in.
     case partsTaken(RequestAttempt, count: Int)
     case reply(RequestAttempt, TabletReply)
@@ -135,6 +137,10 @@ extension PeerMessage {
             attempt.encode(into: &writer)
             writer.writeVarint(UInt64(number))
             request.encode(into: &writer)
+        case .holding(let transaction, let key):
+            writer.write(UInt8(12))
+            writer.writeVarint(transaction.rawValue)
+            writer.writeBytes(key)
         case .partsTaken(let attempt, let count):
             writer.write(UInt8(11))
             attempt.encode(into: &writer)
@@ -210,6 +216,9 @@ extension PeerMessage {
         case 11:
             let attempt = try RequestAttempt(from: &reader)
             self = .partsTaken(attempt, count: Int(clamping: try reader.readVarint()))
+        case 12:
+            let transaction = TransactionID(try reader.readVarint())
+            self = .holding(transaction, near: KeyBytes(try reader.readBytes()))
         case 20:
             let tablet = TabletID(try reader.readVarint())
             var nodes: [NodeID] = []

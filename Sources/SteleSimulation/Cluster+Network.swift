@@ -99,7 +99,7 @@ extension PeerMessage {
     fileprivate var isOfClient: Bool {
         switch self {
         case .request, .requestPart, .partsTaken, .reply: true
-        case .heartbeat, .heartbeatReply, .raft, .truncation, .outrun, .readers, .standing,
+        case .heartbeat, .heartbeatReply, .raft, .truncation, .holding, .outrun, .readers, .standing,
             .notLeading, .run:
             false
         }
@@ -127,6 +127,8 @@ extension PeerMessage {
                 + " for term \(header.term), \(header.passage)"
         case .requestPart(let attempt, let number, let request):
             "part \(number) of request \(attempt.id).\(attempt.number) of \(request.transaction)"
+        case .holding(let transaction, let key):
+            "\(transaction) holds locks near \(key.keyDescription)"
         case .partsTaken(let attempt, let count):
             "\(count) parts of request \(attempt.id).\(attempt.number) taken"
         case .reply(let attempt, _): "reply \(attempt.id).\(attempt.number)"

@@ -198,6 +198,20 @@ package struct LockTable: Sendable {
         owners.keys.filter { $0.node == node }.sorted()
     }
 
+    /// The newest owner so far.
+    package var lastArrival: UInt64 { arrivals }
+
+    /// Owners that came no later than that one, oldest first, and a key of each.
+    package func owners(
+        arrivedUpTo arrival: UInt64, atMost limit: Int
+    ) -> [(transaction: TransactionID, key: KeyBytes)] {
+        owners.filter { $0.value.arrival <= arrival }
+            .sorted { $0.value.arrival < $1.value.arrival }.prefix(limit)
+            .compactMap { transaction, owner in
+                (owner.keys.first ?? owner.waitsFor).map { (transaction, $0.bytes) }
+            }
+    }
+
     package mutating func removeAll() {
         locks.removeAll()
         owners.removeAll()

@@ -369,6 +369,16 @@ extension Tablet {
 
     private static let givenUp = "the transaction was given up, and with it its row locks"
 
+    /// The transactions, each with a key, that had or awaited locks already when this was last asked,
+    /// longest first.
+    package func oldLockOwners(
+        atMost limit: Int
+    ) -> [(transaction: TransactionID, key: KeyBytes)] {
+        defer { seenLockOwners = locks.lastArrival }
+        guard group.isLeader, !locks.isEmpty else { return [] }
+        return locks.owners(arrivedUpTo: seenLockOwners, atMost: limit)
+    }
+
     /// Gives up a transaction's locks; very many over several turns.
     func giveUpLocks(of transaction: TransactionID) {
         var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)

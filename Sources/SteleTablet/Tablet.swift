@@ -47,6 +47,8 @@ package final class Tablet {
     package var droppedBytes = 0
 
     var locks = LockTable()
+    /// The newest owner of locks when they were last asked for.
+    var seenLockOwners: UInt64 = 0
     var inFlight = InFlightWrites()
     var recent = RecentWrites()
     /// What all tablets of the node have in flight; set once, where the node makes its tablets.

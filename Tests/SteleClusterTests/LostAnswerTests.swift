@@ -157,6 +157,21 @@ import Testing
         #expect(follower.isRelease(follower.grant(attempt)))
     }
 
+    @Test func `a leader asks about owners of locks, and those that are over are released`() throws {
+        var follower = try Follower()
+        let (leader, transaction) = (follower.leader, follower.transaction)
+        let question = PeerMessage.holding(transaction, near: [0x6B])
+        let lock = Self.lock(transaction)
+        let asked = follower.turn { $0.submit(lock, token: 1, timeoutMicroseconds: 60_000_000) }
+        // It is under way, and then it is held.
+        var sent = follower.turn { $0.receive([question], from: leader) }
+        sent += follower.grant(try #require(asked.first).header.attempt)
+        sent += follower.turn { $0.receive([question], from: leader) }
+        #expect(!follower.isRelease(sent))
+        try follower.release()
+        #expect(follower.isRelease(follower.turn { $0.receive([question], from: leader) }))
+    }
+
     @Test func `a request is looked at once it can be answered`() throws {
         let core = try NodeCore(
             configuration: NodeCoreConfiguration(
@@ -186,5 +201,54 @@ import Testing
         #expect(answered { $0.receive([request], from: NodeID(2)) } == 0)
         #expect(core.tablets[0].locks.isEmpty)
         #expect(answered { $0.peerConnected(NodeID(2)) } == 1)
+    }
+
+    @Test func `who has held locks for a while is asked about`() throws {
+        let descriptor = TabletDescriptor(
+            id: .firstData, range: .all, generation: 1,
+            replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
+        var node = Node(
+            core: try NodeCore(
+                configuration: NodeCoreConfiguration(
+                    node: NodeID(1), tablets: [descriptor], members: [NodeID(1), NodeID(2)],
+                    seed: 1),
+                engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 10_000_000,
+                wall: 1_700_000_000_000_000))
+        node.turn { $0.peerConnected(NodeID(2)) }
+        let tablet = node.core.tablets[0]
+        let transactions = (1...3).map { TransactionID(node: NodeID(2), sequence: $0) }
+        var questions: [TransactionID] = []
+        func turns(_ count: Int) {
+            questions = []
+            for _ in 0..<count {
+                // The peer confirms this node's clock.
+                let sent = node.turn { core in
+                    let reply = PeerMessage.HeartbeatReply(
+                        sentAt: core.clock.monotonic &+ core.echoMark,
+                        epoch: GrantEpoch(boot: 1, counter: 1),
+                        bound: Timestamp(microseconds: core.clock.physical), boot: 1,
+                        physical: core.clock.physical)
+                    core.receive([.heartbeatReply(reply)], from: NodeID(2))
+                }
+                for case .holding(let transaction, _) in sent.map(\.1) {
+                    questions.append(transaction)
+                }
+            }
+        }
+        while !tablet.group.isLeader, node.time < 20_000_000 { turns(1) }
+        turns(110)
+        let areLocked = [
+            tablet.locks.acquire([1], .exclusive, for: transactions[0]),
+            tablet.locks.acquire([2], .shared, for: transactions[1]),
+        ]
+        #expect(areLocked == [true, true])
+        _ = tablet.locks.wait(for: [1], .shared, transaction: transactions[2], ticket: 9)
+        turns(90)
+        #expect(questions.isEmpty)
+        turns(110)
+        #expect(questions == transactions)
+        _ = tablet.locks.release(transactions[1])
+        turns(100)
+        #expect(questions == [transactions[0], transactions[2]])
     }
 }
