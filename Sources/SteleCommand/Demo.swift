@@ -33,18 +33,25 @@ struct Demo: AsyncParsableCommand {
             })
         let interrupts = Interrupts()
         do {
-            try processes.start()
+            try await processes.start()
             guard try await form(processes, interrupts) else { throw ExitCode(130) }
-            printLine(greeting(directory, processes))
-            await processes.watch(until: interrupts) { await pids() }
+            // Nobody has to read it: the cluster is there all the same.
+            try? printLine(greeting(directory, processes))
+            await processes.watch(until: interrupts)
         } catch {
             processes.stop()
             if data == nil { try? FileManager.default.removeItem(atPath: directory) }
             throw error
         }
-        printLine("stopping")
+        // Nodes that were started again by hand are their users'.
+        let keepsData = data != nil || processes.haveEnded
+        try? printLine("stopping")
         processes.stop()
-        if data == nil { try? FileManager.default.removeItem(atPath: directory) }
+        if !keepsData {
+            try? FileManager.default.removeItem(atPath: directory)
+        } else if data == nil {
+            try? printLine("a node that was started again by hand goes on; data in \(directory)")
+        }
     }
 
     /// Waits until the nodes answer, initialises the cluster if it is new, waits until it serves.
@@ -82,24 +89,20 @@ struct Demo: AsyncParsableCommand {
         }
         for node in 1...nodes {
             try await retry(until: deadline, processes) {
-                try await connect([address(node)]) {
-                    _ = try await $0.database.get("", as: [UInt8].self)
+                try await connect([address(node)]) { client in
+                    _ = try await client.database.get("", as: [UInt8].self)
+                    guard try await processes.areAll(pids(client)) else {
+                        throw SteleError(
+                            .configuration, "another cluster answers at \(address(node))")
+                    }
                 }
             }
         }
     }
 
-    /// The processes that serve the cluster, as its nodes know them.
-    private func pids() async -> [Int32] {
-        var pids: [Int32] = []
-        for node in 1...nodes {
-            try? await connect([address(node)]) { client in
-                pids = try await client.status().nodes.filter { $0.isLive && $0.pid > 0 }
-                    .map { Int32(clamping: $0.pid) }
-            }
-            if !pids.isEmpty { break }
-        }
-        return pids
+    /// The processes that serve the cluster, as one of its nodes knows them.
+    private func pids(_ client: SteleClient) async throws -> [Int32] {
+        try await client.status().nodes.map { Int32(clamping: $0.pid) }
     }
 
     private func connect(
@@ -156,12 +159,7 @@ struct Demo: AsyncParsableCommand {
     private static func temporaryDirectory() throws -> String {
         let path = FileManager.default.temporaryDirectory
             .appendingPathComponent("stele-demo-\(UUID().uuidString)").path
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw SteleError(.configuration, "cannot create the directory \(path)")
-        }
+        try DemoProcesses.createDirectory(path)
         return path
     }
 }

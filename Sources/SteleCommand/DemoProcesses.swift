@@ -1,7 +1,14 @@
 import Foundation
 import SteleAPI
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The processes of a demo cluster: started, watched, and ended together.
+///
+/// Invariant: no process is signalled but those that were started here. What a cluster says of its
+/// nodes' processes can be said by another cluster that answers at the same addresses.
 final class DemoProcesses: @unchecked Sendable {
     // Safety: the command's own task uses it, or waits for the one task that does.
     struct Node {
@@ -21,16 +28,21 @@ final class DemoProcesses: @unchecked Sendable {
     let nodes: [Node]
     private var processes: [Process] = []
     private var reported: Set<Int> = []
-    /// Nodes that the user started again after they had ended.
-    private var replacements: [Int32] = []
 
     init(_ nodes: [Node]) { self.nodes = nodes }
 
-    func start() throws {
+    /// Whether nodes have ended, which the user may have started again.
+    var haveEnded: Bool { !reported.isEmpty }
+
+    /// Starts all nodes, if their addresses are free: otherwise nothing is changed.
+    func start() async throws {
+        for node in nodes {
+            try await PostgresFront.checkIsFree(node.address)
+            try await PostgresFront.checkIsFree(node.postgres)
+        }
         for node in nodes {
             do {
-                try FileManager.default.createDirectory(
-                    atPath: node.directory, withIntermediateDirectories: true)
+                try Self.createDirectory(node.directory)
                 let process = Process()
                 process.executableURL = URL(fileURLWithPath: Self.executable)
                 process.arguments = node.arguments + ["--with-parent"]
@@ -41,8 +53,8 @@ final class DemoProcesses: @unchecked Sendable {
                 processes.append(process)
             } catch {
                 stop()
-                throw SteleError(
-                    .configuration, "cannot start node \(node.number): \(error.localizedDescription)")
+                let cause = (error as? SteleError)?.message ?? error.localizedDescription
+                throw SteleError(.configuration, "cannot start node \(node.number): \(cause)")
             }
         }
     }
@@ -53,38 +65,33 @@ final class DemoProcesses: @unchecked Sendable {
     func firstFailure() -> SteleError? {
         for (node, process) in zip(nodes, processes) where !process.isRunning {
             let log = (try? String(contentsOfFile: node.directory + "/stderr.log", encoding: .utf8))
-            let line = log?.split(separator: "\n").last.map(String.init) ?? "it gave no reason"
+            var line = log?.split(separator: "\n").last.map(String.init) ?? "it gave no reason"
+            if line.hasPrefix("stele: ") { line.removeFirst("stele: ".count) }
             return SteleError(.configuration, "node \(node.number) ended: \(line)")
         }
         return nil
     }
 
+    /// Whether a cluster's nodes are these processes.
+    func areAll(_ pids: [Int32]) -> Bool {
+        Set(pids) == Set(processes.map(\.processIdentifier))
+    }
+
     /// Returns when the user interrupts; tells of nodes that end before that.
-    ///
-    /// - Parameter pids: asks the cluster for the processes of its nodes.
-    func watch(until interrupts: Interrupts, pids: () async -> [Int32]) async {
-        var round = 0
+    func watch(until interrupts: Interrupts) async {
         while !interrupts.isRaised {
-            round += 1
-            if !reported.isEmpty, round % 10 == 0 {
-                let own = processes.map(\.processIdentifier)
-                let known = await pids()
-                if !known.isEmpty { replacements = known.filter { !own.contains($0) } }
-            }
             for (node, process) in zip(nodes, processes)
             where !process.isRunning && reported.insert(node.number).inserted {
                 let command = ([Self.executable] + node.arguments).map(Self.quoted)
                     .joined(separator: " ")
-                printLine("node \(node.number) ended; start it again with\n  \(command)")
+                try? printLine("node \(node.number) ended; start it again with\n  \(command)")
             }
             try? await Task.sleep(for: .milliseconds(100))
         }
     }
 
-    /// Asks all processes to end, and kills those that do not within ten seconds. A node that the
-    /// user started again is asked too.
+    /// Asks all processes to end, and kills those that do not within ten seconds.
     func stop() {
-        for pid in replacements { kill(pid, SIGTERM) }
         for process in processes where process.isRunning { process.terminate() }
         let deadline = Date().addingTimeInterval(10)
         for process in processes {
@@ -93,11 +100,31 @@ final class DemoProcesses: @unchecked Sendable {
         }
     }
 
-    private static func logFile(_ path: String) throws -> FileHandle {
-        guard FileManager.default.createFile(atPath: path, contents: nil) else {
-            throw SteleError(.configuration, "cannot create \(path)")
+    /// Creates a directory for its owner alone, and those that it lies in.
+    static func createDirectory(_ path: String) throws {
+        var parent = ""
+        for part in path.split(separator: "/", omittingEmptySubsequences: false) {
+            parent += parent.isEmpty && !path.hasPrefix("/") ? part : "/" + part
+            if part.isEmpty { continue }
+            if mkdir(parent.replacingOccurrences(of: "//", with: "/"), 0o700) == 0 { continue }
+            guard errno == EEXIST else { throw failure(to: "create the directory", path) }
         }
-        return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+            errno = ENOTDIR
+            throw failure(to: "create the directory", path)
+        }
+    }
+
+    private static func failure(to what: String, _ path: String) -> SteleError {
+        SteleError(.configuration, "cannot \(what) \(path): \(String(cString: strerror(errno)))")
+    }
+
+    /// What nodes say is added to what they said before: that may be why they were started again.
+    private static func logFile(_ path: String) throws -> FileHandle {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure(to: "write to", path) }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
     /// This program itself, as a shell in the same directory finds it.

@@ -2,21 +2,73 @@ import ArgumentParser
 import SteleAPI
 import SteleClient
 
-/// Which node a command talks to.
+/// Which node a command talks to, and for how long.
 struct HostOption: ParsableArguments {
     @Option(help: "The address of any node, or several separated by commas.")
     var host = "127.0.0.1:7400"
+    @Option(help: "Seconds after which the command is given up; without it the client decides.")
+    var timeout: Double?
+
+    func validate() throws {
+        guard timeout.map({ $0 > 0 && $0 <= 86_400 }) ?? true else {
+            throw ValidationError("--timeout is above 0 and at most 86400 seconds")
+        }
+    }
 
     /// Connects, runs `body`, and disconnects.
-    func withClient<R>(_ body: (SteleClient) async throws -> R) async throws -> R {
-        let client = try await SteleClient.connect(to: host.split(separator: ",").map(String.init))
+    func withClient<R: Sendable>(
+        _ body: @escaping @Sendable (SteleClient) async throws -> R
+    ) async throws -> R {
+        let addresses = host.split(separator: ",").map(String.init)
+        return try await inTime {
+            let client = try await SteleClient.connect(to: addresses)
+            do {
+                let result = try await body(client)
+                client.close()
+                return result
+            } catch {
+                client.close()
+                throw error
+            }
+        }
+    }
+
+    /// The same for what changes something: then it matters whether it may have been done.
+    func write<R: Sendable>(
+        _ body: @escaping @Sendable (SteleClient) async throws -> R
+    ) async throws -> R {
         do {
-            let result = try await body(client)
-            client.close()
+            return try await withClient(body)
+        } catch let error as SteleError
+        where error.code == .commitOutcomeUnknown || error.code == .cancelled {
+            throw CommandFailure(
+                .unknownOutcome,
+                "it is not known whether the write took effect: \(error.message)")
+        } catch let error as TimedOut {
+            throw CommandFailure(
+                .unknownOutcome,
+                "it is not known whether the write took effect: \(error.description)")
+        }
+    }
+
+    struct TimedOut: Error, CustomStringConvertible {
+        let seconds: Double
+        var description: String { "no answer came within \(seconds) s" }
+    }
+
+    private func inTime<R: Sendable>(
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        guard let timeout else { return try await body() }
+        return try await withThrowingTaskGroup(of: R.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: .seconds(timeout))
+                throw TimedOut(seconds: timeout)
+            }
+            defer { group.cancelAll() }
+            guard let result = try await group.next() else { throw TimedOut(seconds: timeout) }
             return result
-        } catch {
-            client.close()
-            throw error
         }
     }
 }

@@ -8,6 +8,6 @@ struct Init: AsyncParsableCommand {
 
     func run() async throws {
         try await target.withClient { try await $0.initialize() }
-        printLine("the cluster is initialised")
+        try printLine("the cluster is initialised")
     }
 }

@@ -2,7 +2,8 @@ import ArgumentParser
 import Foundation
 import SteleAPI
 
-/// The command line. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong usage.
+/// The command line. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong usage, and those of
+/// ``CommandFailure``.
 struct SteleTool: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stele",
@@ -20,7 +21,7 @@ enum Main {
         // A peer or a pipe that went away is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try SteleTool.parseAsRoot()
+            var command = try SteleTool.parseAsRoot(RawArgument.all())
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -32,12 +33,21 @@ enum Main {
     }
 
     private static func report(_ error: any Error) -> Int32 {
+        // As a shell reports of programs that are ended by a pipe without a reader.
+        if error is Output.ReaderGone { return 128 + SIGPIPE }
+        if let failure = error as? CommandFailure {
+            printError("stele: " + failure.message)
+            return failure.code.rawValue
+        }
         switch SteleTool.exitCode(for: error) {
         case .success:
-            print(SteleTool.fullMessage(for: error))
+            try? printLine(SteleTool.fullMessage(for: error))
             return 0
         case .validationFailure:
             printError(SteleTool.fullMessage(for: error))
+            if CommandLine.arguments.contains("kv") {
+                printError("A key or value that begins with - goes behind --, after all options.")
+            }
             return 2
         default:
             let text = (error as? SteleError)?.message ?? SteleTool.message(for: error)
@@ -45,14 +55,4 @@ enum Main {
             return 1
         }
     }
-}
-
-/// Writes one line to standard error.
-func printError(_ line: String) {
-    FileHandle.standardError.write(Data((line + "\n").utf8))
-}
-
-/// Writes one line to standard output, at once even if that is a pipe.
-func printLine(_ line: String) {
-    FileHandle.standardOutput.write(Data((line + "\n").utf8))
 }

@@ -12,7 +12,7 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         let report = try await target.withClient { try await $0.status() }
-        printLine(json ? report.json : Self.table(report))
+        try printLine(json ? report.json : Self.table(report))
     }
 
     static func table(_ report: StatusReport) -> String {
