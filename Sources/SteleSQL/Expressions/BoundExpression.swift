@@ -156,6 +156,12 @@ indirect enum BoundExpression: Hashable, Sendable {
         }
     }
 
+    /// Whether the value depends on the row.
+    var readsColumns: Bool {
+        if case .column = self { return true }
+        return children.contains(where: \.readsColumns)
+    }
+
     /// Marks the columns that the expression reads.
     func markColumns(in wanted: inout [Bool]) {
         if case .column(let index) = self {

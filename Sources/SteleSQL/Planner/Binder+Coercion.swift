@@ -139,7 +139,9 @@ extension Binder {
     mutating func unified(
         _ operands: [Typed], of construct: String, at: Int
     ) throws(SQLError) -> (expressions: [BoundExpression], type: SQLType) {
-        let type = try commonType(operands, of: construct, at: at)
+        var type = try commonType(operands, of: construct, at: at)
+        // What a literal becomes has no modifier, and so the whole has none.
+        if operands.contains(where: { $0.type == .unknown }) { type = type.withoutModifier }
         var expressions: [BoundExpression] = []
         for operand in operands {
             expressions.append(try coerce(operand, to: type, at: at).expression)

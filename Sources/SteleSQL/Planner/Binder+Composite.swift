@@ -61,31 +61,41 @@ extension Binder {
     }
 
     /// `x IN (…)`: a comparison with each item.
+    ///
+    /// As in PostgreSQL, several items that read no column are brought to one type first, together
+    /// with what is looked for, if they have one in common.
     private mutating func membership(
         _ operand: Expression, _ list: [Expression], isNegated: Bool, at: Int
     ) throws(SQLError) -> Typed {
         var value = try bind(operand)
-        let items = try bindAll(list)
+        var items = try bindAll(list)
+        let fixed = items.indices.filter { !items[$0].expression.readsColumns }
+        if fixed.count > 1,
+            let type = try? commonType([value] + fixed.map { items[$0] }, of: "IN", at: at)
+        {
+            for place in fixed {
+                items[place] = try coerce(items[place], to: type.withoutModifier, at: at)
+            }
+        }
         if value.type == .unknown {
             let type = try commonType(items, of: "IN", at: at)
-            value = try coerce(value, to: type, at: at)
+            value = try coerce(value, to: type.withoutModifier, at: at)
         }
-        var bound: [BoundExpression] = []
-        var comparisons: [BoundExpression] = []
-        var isUniform = true
+        var lists: [(value: BoundExpression, items: [BoundExpression])] = []
         for item in items {
             let (one, two) = try comparable(value, item, "=", at: at)
-            if one != value.expression { isUniform = false }
-            bound.append(two)
-            comparisons.append(.comparison(.equal, one, two))
+            if let last = lists.indices.last(where: { lists[$0].value == one }) {
+                lists[last].items.append(two)
+            } else {
+                lists.append((one, [two]))
+            }
         }
-        if isUniform {
-            return Typed(
-                expression: .isIn(value.expression, ValueList(bound), isNegated: isNegated),
-                type: .bool)
+        try copy(value, times: lists.count - 1, at: at)
+        let alternatives = lists.map { one, items in
+            BoundExpression.isIn(one, ValueList(items), isNegated: isNegated && lists.count == 1)
         }
-        try copy(value, times: items.count - 1, at: at)
-        let any = BoundExpression.or(comparisons)
+        guard alternatives.count > 1 else { return Typed(expression: alternatives[0], type: .bool) }
+        let any = BoundExpression.or(alternatives)
         return Typed(expression: isNegated ? .not(any) : any, type: .bool)
     }
 

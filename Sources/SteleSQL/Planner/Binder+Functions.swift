@@ -27,8 +27,20 @@ extension Binder {
                 "function \(call.name) of type numeric", at: call.at,
                 hint: "Cast the argument to double precision.")
         }
-        guard let signature = Self.best(Function.signatures[call.name] ?? [], arguments) else {
-            throw noFunction(call, arguments)
+        let (signature, isUnique) = Self.best(Function.signatures[call.name] ?? [], arguments)
+        guard let signature else { throw noFunction(call, arguments) }
+        // PostgreSQL has these for intervals and for addresses of networks too.
+        let hasOthers =
+            Self.functionsOfOtherTypes.contains(call.name)
+            && arguments[arguments.count > 1 ? 1 : 0].type == .unknown
+        if call.name == "substring", arguments.count == 2, arguments[1].type == .unknown {
+            throw unsupported(
+                "substring with a pattern", at: call.at,
+                hint: "Cast a position to integer.")
+        }
+        guard isUnique, !hasOthers else {
+            let types = arguments.map(\.type.plainName).joined(separator: ", ")
+            throw notUnique("function", "\(call.name)(\(types))", at: call.at)
         }
         var values: [BoundExpression] = []
         for (argument, type) in zip(arguments, signature.arguments) {
@@ -36,6 +48,10 @@ extension Binder {
         }
         return Typed(expression: .call(signature.function, values), type: signature.result)
     }
+
+    private static let functionsOfOtherTypes: Set<String> = [
+        "extract", "date_part", "date_trunc", "trunc",
+    ]
 
     /// Functions that PostgreSQL computes exactly for `numeric`, and that here are only there for
     /// floating-point numbers.
@@ -61,11 +77,14 @@ extension Binder {
                 + "You might need to add explicit type casts.")
     }
 
-    /// The signature that fits with the fewest conversions; the first of several.
+    /// The signature that fits with the fewest conversions; the first of several. It is not the only
+    /// one if others fit as well and an argument has no type.
     private static func best(
         _ signatures: [Function.Signature], _ arguments: [Typed]
-    ) -> Function.Signature? {
+    ) -> (signature: Function.Signature?, isUnique: Bool) {
         var best: (signature: Function.Signature, score: Int)?
+        var isUnique = true
+        let isOpen = arguments.contains { $0.type == .unknown }
         for signature in signatures where signature.arguments.count == arguments.count {
             var score = 0
             for (argument, type) in zip(arguments, signature.arguments) {
@@ -80,9 +99,14 @@ extension Binder {
                     break
                 }
             }
-            if score >= 0, score > best?.score ?? -1 { best = (signature, score) }
+            if score >= 0, score > best?.score ?? -1 {
+                best = (signature, score)
+                isUnique = true
+            } else if score >= 0, score == best?.score, isOpen {
+                isUnique = false
+            }
         }
-        return best?.signature
+        return (best?.signature, isUnique)
     }
 
     // MARK: Aggregates
@@ -104,6 +128,10 @@ extension Binder {
         }
         var argument = try aggregateArgument(call.arguments[0], at: call.at)
         if argument.type == .unknown {
+            // PostgreSQL has these for intervals too.
+            if kind == .sum || kind == .average {
+                throw notUnique("function", "\(call.name)(unknown)", at: call.at)
+            }
             let type: SQLType = kind.isNumeric ? .float8 : .text
             argument = try coerce(argument, to: type, at: call.at)
         }

@@ -39,7 +39,10 @@ extension Binder {
     ) throws(SQLError) -> Typed {
         var typed = try bind(operand)
         guard name == "-" || name == "+" else { throw unsupported("operator \(name)", at: at) }
-        if typed.type == .unknown { typed = try coerce(typed, to: .float8, at: at) }
+        if typed.type == .unknown {
+            if name == "-" { throw notUnique("operator", "- unknown", at: at) }
+            typed = try coerce(typed, to: .float8, at: at)
+        }
         guard typed.type.category == .number, typed.type != .oid else {
             throw error(
                 "42883", "operator does not exist: \(name) \(typed.type.plainName)", at: at,
@@ -53,6 +56,16 @@ extension Binder {
     private static let operatorHint =
         "No operator matches the given name and argument types. "
         + "You might need to add explicit type casts."
+
+    /// Of several operators or functions that literals and parameters without a type fit.
+    func notUnique(_ kind: String, _ call: String, at: Int) -> SQLError {
+        error(
+            "42725",
+            kind == "operator"
+                ? "operator is not unique: \(call)" : "function \(call) is not unique", at: at,
+            hint: "Could not choose a best candidate \(kind). "
+                + "You might need to add explicit type casts.")
+    }
 
     private func noOperator(
         _ name: String, _ left: SQLType, _ right: SQLType, at: Int
@@ -91,7 +104,9 @@ extension Binder {
             return (left.expression, right.expression)
         }
         guard left.type.category == right.type.category,
-            left.type.category != .other, left.type.category != .unknown
+            left.type.category != .other, left.type.category != .unknown,
+            left.type != .oid || Self.isOrdinal(right.type),
+            right.type != .oid || Self.isOrdinal(left.type)
         else { throw noOperator(name, left.type, right.type, at: at) }
         if left.type == .timestamptz || right.type == .timestamptz {
             left = try coerce(left, to: .timestamptz, at: at)
@@ -106,6 +121,14 @@ extension Binder {
         return (left.expression, right.expression)
     }
 
+    /// What an oid is compared with.
+    private static func isOrdinal(_ type: SQLType) -> Bool {
+        switch type {
+        case .int2, .int4, .int8, .oid: true
+        default: false
+        }
+    }
+
     // MARK: Arithmetic
 
     private mutating func calculate(
@@ -118,10 +141,7 @@ extension Binder {
         var right = right
         switch (left.type, right.type) {
         case (.unknown, .unknown):
-            throw error(
-                "42725", "operator is not unique: unknown \(name) unknown", at: at,
-                hint: "Could not choose a best candidate operator. "
-                    + "You might need to add explicit type casts.")
+            throw notUnique("operator", "unknown \(name) unknown", at: at)
         case (.unknown, _): left = try coerce(left, to: right.type.withoutModifier, at: at)
         case (_, .unknown): right = try coerce(right, to: left.type.withoutModifier, at: at)
         default: break

@@ -113,9 +113,11 @@ struct Binder {
     mutating func bind(_ expression: Expression) throws(SQLError) -> Typed {
         switch expression {
         case .literal(let literal, let at):
-            var typed = Self.literal(literal)
-            typed.at = at
-            return typed
+            do {
+                var typed = try Self.literal(literal)
+                typed.at = at
+                return typed
+            } catch { throw error.at(source.position(of: at)) }
         case .parameter(let number, let at): return try parameter(number, at: at)
         case .column(let qualifier, let name, let at):
             do {
@@ -156,7 +158,7 @@ struct Binder {
         }
     }
 
-    private static func literal(_ literal: Expression.Literal) -> Typed {
+    private static func literal(_ literal: Expression.Literal) throws(SQLError) -> Typed {
         switch literal {
         case .null: return Typed(expression: .null, type: .unknown)
         case .bool(let value): return Typed(expression: .constant(.bool(value)), type: .bool)
@@ -168,8 +170,7 @@ struct Binder {
                 let type: SQLType = Int32(exactly: value) == nil ? .int8 : .int4
                 return Typed(expression: .constant(.int(value)), type: type)
             }
-            // The grammar lets only numbers through.
-            let number = (try? Numeric(Array(digits.utf8)[...])) ?? .zero
+            let number = try Numeric(Array(digits.utf8)[...])
             return Typed(expression: .constant(.numeric(number)), type: .numeric(nil))
         }
     }
