@@ -41,7 +41,9 @@ enum DoubleFunction: String, CaseIterable, Hashable, Sendable {
         default: break
         }
         let result = computed(value)
-        if value.isFinite, result.isInfinite, self != .cotangent {
+        if value.isFinite, result.isInfinite, self != .cotangent, self != .hyperbolicSine,
+            self != .hyperbolicCosine
+        {
             throw SQLError("22003", "value out of range: overflow")
         }
         if self == .exponential, result == 0, value.isFinite {

@@ -119,7 +119,7 @@ extension Function {
     /// The number of decimals to keep, within PostgreSQL's limits.
     private static func scale(_ values: [Datum]) -> Int {
         guard values.count > 1, case .int(let scale) = values[1] else { return 0 }
-        return Int(max(-2000, min(2000, scale)))
+        return Int(max(-131_073, min(16_383, scale)))
     }
 
     // MARK: Text
@@ -128,8 +128,8 @@ extension Function {
         if case .bytes(let bytes) = values[0] { return .int(Int64(bytes.count)) }
         guard case .text(let text) = values[0] else { return .null }
         switch self {
-        case .lower: return .text(text.lowercased())
-        case .upper: return .text(text.uppercased())
+        case .lower: return .text(text.inLowerCase)
+        case .upper: return .text(text.inUpperCase)
         case .length: return .int(Int64(text.unicodeScalars.count))
         case .byteLength: return .int(Int64(text.utf8.count))
         case .reversed: return .text(Self.string(text.unicodeScalars.reversed()))
@@ -223,7 +223,7 @@ extension Function {
         if values.count > 2, case .text(let written) = values[2] {
             fill = Array(written.unicodeScalars)
         }
-        try checkLength(max(0, width), of: 4)
+        if !fill.isEmpty { try checkLength(max(0, width), of: 4) }
         let scalars = text.unicodeScalars.prefix(Int(max(0, width)))
         let missing = fill.isEmpty ? 0 : max(0, Int(width) - scalars.count)
         let padding = (0..<missing).map { fill[$0 % fill.count] }

@@ -57,7 +57,7 @@ extension Function {
         var isInWord = false
         for scalar in text.unicodeScalars {
             let character = String(Character(scalar))
-            result += isInWord ? character.lowercased() : character.uppercased()
+            result += isInWord ? character.inLowerCase : character.inUpperCase
             isInWord = scalar.properties.isAlphabetic || scalar.properties.numericType != nil
         }
         return result

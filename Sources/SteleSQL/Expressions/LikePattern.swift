@@ -13,7 +13,7 @@ struct LikePattern {
 
     init(_ pattern: String, _ like: Expression.Like) {
         ignoresCase = like.ignoresCase
-        var scalars = (ignoresCase ? pattern.lowercased() : pattern).unicodeScalars.makeIterator()
+        var scalars = (ignoresCase ? pattern.inLowerCase : pattern).unicodeScalars.makeIterator()
         while let scalar = scalars.next() {
             switch scalar {
             case "%": if items.last != .any { items.append(.any) }
@@ -28,7 +28,7 @@ struct LikePattern {
     /// Whether the whole text matches. Goes back only to the last `%`, so it takes at most the
     /// product of both lengths.
     func matches(_ text: String) throws(SQLError) -> Bool {
-        let scalars = Array((ignoresCase ? text.lowercased() : text).unicodeScalars)
+        let scalars = Array((ignoresCase ? text.inLowerCase : text).unicodeScalars)
         var position = 0
         var item = 0
         var retry: (item: Int, position: Int)?

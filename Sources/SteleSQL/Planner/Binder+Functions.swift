@@ -42,6 +42,11 @@ extension Binder {
             let types = arguments.map(\.type.plainName).joined(separator: ", ")
             throw notUnique("function", "\(call.name)(\(types))", at: call.at)
         }
+        if call.name == "octet_length", case .char(let width?) = arguments[0].type {
+            // With the blanks that pad it, which are not held.
+            let width = BoundExpression.constant(.int(Int64(width)))
+            arguments[0].expression = .call(.padEnd, [arguments[0].expression, width])
+        }
         var values: [BoundExpression] = []
         for (argument, type) in zip(arguments, signature.arguments) {
             values.append(try coerce(argument, to: type, at: call.at).expression)
@@ -127,6 +132,9 @@ extension Binder {
                     + "exist", at: call.at)
         }
         var argument = try aggregateArgument(call.arguments[0], at: call.at)
+        if argument.type == .unknown, kind == .every || kind == .some {
+            argument = try coerce(argument, to: .bool, at: call.at)
+        }
         if argument.type == .unknown {
             // PostgreSQL has these for intervals too.
             if kind == .sum || kind == .average {

@@ -142,8 +142,16 @@ extension Binder {
         switch (left.type, right.type) {
         case (.unknown, .unknown):
             throw notUnique("operator", "unknown \(name) unknown", at: at)
-        case (.unknown, _): left = try coerce(left, to: right.type.withoutModifier, at: at)
-        case (_, .unknown): right = try coerce(right, to: left.type.withoutModifier, at: at)
+        // Whether there is such an operator comes before what the literal says.
+        case (.unknown, let other), (let other, .unknown):
+            guard Self.resultType(other, other) != nil else {
+                throw noOperator(name, left.type, right.type, at: at)
+            }
+            if left.type == .unknown {
+                left = try coerce(left, to: other.withoutModifier, at: at)
+            } else {
+                right = try coerce(right, to: other.withoutModifier, at: at)
+            }
         default: break
         }
         guard let type = Self.resultType(left.type, right.type),

@@ -64,6 +64,14 @@ package enum CivilCalendar {
         return (Int(days), timestamp &- days &* dayLength)
     }
 
+    /// -1, 0 or 1 as a date's midnight is before, at or after a time. A date that timestamps do not
+    /// reach is later than all of them, but no infinity.
+    static func compare(_ date: Int32, _ time: Int64) -> Int {
+        let midnight = timestamp(date)
+        if midnight == .max, date != .max { return time == .max ? -1 : 1 }
+        return order(midnight, time)
+    }
+
     /// Midnight of a date; dates that timestamps do not reach become the infinity beyond them.
     package static func timestamp(_ date: Int32) -> Int64 {
         if date == .min { return .min }

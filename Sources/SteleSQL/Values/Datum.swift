@@ -100,8 +100,8 @@ extension Datum {
         case (.numeric(let left), .int(let right)): left.compare(Numeric(right))
         case (.double(let left), .numeric(let right)): Self.compare(left, right.doubleValue)
         case (.numeric(let left), .double(let right)): Self.compare(left.doubleValue, right)
-        case (.date(let left), .timestamp(let right)): order(CivilCalendar.timestamp(left), right)
-        case (.timestamp(let left), .date(let right)): order(left, CivilCalendar.timestamp(right))
+        case (.date(let left), .timestamp(let right)): CivilCalendar.compare(left, right)
+        case (.timestamp(let left), .date(let right)): -CivilCalendar.compare(right, left)
         default: order(caseRank, other.caseRank)
         }
     }

@@ -1,0 +1,38 @@
+import Testing
+
+@testable import SteleSQL
+
+/// Answers at the ends of ranges and beside them, as PostgreSQL 15 gives them, but for the last moment
+/// that there is: PostgreSQL rounds its epoch to whole seconds.
+@Suite struct EdgeAnswerTests {
+    @Test(arguments: [
+        ("date '5874897-12-31' = timestamp 'infinity'", "f"),
+        ("date '5874897-12-31' < timestamp 'infinity'", "t"),
+        ("date '5874897-12-31' > timestamp '294276-12-31'", "t"),
+        ("timestamp 'infinity' > date '5874897-12-31'", "t"),
+        ("date 'infinity' = timestamp 'infinity'", "t"),
+        ("date '-infinity' < timestamp '4714-11-24 BC'", "t"),
+        ("extract(epoch from timestamp '294247-01-11')", "9223372108800.000000"),
+        ("extract(epoch from timestamp '294276-12-31 23:59:59.999999')", "9224318015999.999999"),
+        ("extract(epoch from date '5874897-12-31')", "185331706992000"),
+        ("octet_length('ab'::char(5)), length('ab'::char(5))", "5|2"),
+        ("octet_length('äb'::char(5)), octet_length('ab'::varchar(5))", "6|2"),
+        ("upper('straße'), lower('İ'), initcap('straße ÄÖ'), upper('äöü')", "STRAßE|i|Straße Äö|ÄÖÜ"),
+        ("'SS' ilike 'ß', 'Ä' ilike 'ä'", "f|t"),
+        ("length(round(1.5, 3000)::text), length(trunc(1.5, 17000)::text)", "3002|16385"),
+        ("round(123e20::numeric, -3000), round(1e3000::numeric, -2999) = 0", "0|f"),
+        ("sinh(1000), cosh(-1000), sinh(-1000)", "Infinity|Infinity|-Infinity"),
+        ("bool_or(null), bool_and(null)", "∅|∅"),
+        ("lpad('a', 2147483647, ''), rpad('ab', 5, '')", "a|ab"),
+    ])
+    func value(_ expression: String, _ expected: String) async throws {
+        let session = try TestSession(TestNode())
+        #expect(try await session.run("select \(expression)") == [expected, "SELECT 1"])
+    }
+
+    @Test(arguments: [("true % '7'", "42883"), ("'a'::text + '7'", "42883"), ("exp(1000)", "22003")])
+    func failure(_ expression: String, _ state: String) async throws {
+        let session = try TestSession(TestNode())
+        #expect(await session.error("select \(expression)")?.state == state)
+    }
+}
