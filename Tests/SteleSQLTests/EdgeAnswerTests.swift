@@ -22,6 +22,9 @@ import Testing
         ("length(round(1.5, 3000)::text), length(trunc(1.5, 17000)::text)", "3002|16385"),
         ("round(123e20::numeric, -3000), round(1e3000::numeric, -2999) = 0", "0|f"),
         ("sinh(1000), cosh(-1000), sinh(-1000)", "Infinity|Infinity|-Infinity"),
+        ("case when true then 1 else '1000'::numeric(5,2) end", "1"),
+        ("case when false then '1e9'::numeric(3) else 2 end", "2"),
+        ("bit_length('\\x00ff'::bytea), bit_length('äb')", "16|24"),
         ("bool_or(null), bool_and(null)", "∅|∅"),
         ("lpad('a', 2147483647, ''), rpad('ab', 5, '')", "a|ab"),
     ])
@@ -30,7 +33,8 @@ import Testing
         #expect(try await session.run("select \(expression)") == [expected, "SELECT 1"])
     }
 
-    @Test(arguments: [("true % '7'", "42883"), ("'a'::text + '7'", "42883"), ("exp(1000)", "22003")])
+    @Test(arguments: [("true % '7'", "42883"), ("'a'::text + '7'", "42883"), ("exp(1000)", "22003"),
+        ("'1000'::numeric(5,2)", "22003"), ("'x'::numeric(5,2)", "22P02")])
     func failure(_ expression: String, _ state: String) async throws {
         let session = try TestSession(TestNode())
         #expect(await session.error("select \(expression)")?.state == state)

@@ -3,6 +3,7 @@
 extension Function {
     func words(_ values: [Datum]) throws(SQLError) -> Datum {
         if case .bytes(let bytes) = values[0], self == .digest { return .text(MD5.hex(bytes)) }
+        if case .bytes(let bytes) = values[0] { return .int(Int64(bytes.count) * 8) }
         if case .int(let number) = values[0] { return try Self.text(of: number, self) }
         guard case .text(let text) = values[0] else { return .null }
         switch self {

@@ -100,6 +100,7 @@ enum Function: Hashable, Sendable {
         of("md5", [.text], .text, .digest),
         of("md5", [.bytea], .text, .digest),
         of("bit_length", [.text], .int4, .bitLength),
+        of("bit_length", [.bytea], .int4, .bitLength),
         of("ascii", [.text], .int4, .firstCode),
         of("chr", [.int4], .text, .character),
         of("to_hex", [.int4], .text, .hex(.int4)),

@@ -68,7 +68,12 @@ extension Binder {
                     .coerced(from: .text, to: type, explicit: isExplicit)
                 return .constant(value)
             }
-            let value = try Datum.parse(text: text, as: type, time: time)
+            let value = try Datum.parse(text: text, as: type.withoutModifier, time: time)
+            // Whether it fits is seen when it is needed: that may be never, in a branch of a CASE.
+            if type != type.withoutModifier, type.category == .number {
+                return .cast(
+                    .constant(value), from: type.withoutModifier, to: type, isExplicit: isExplicit)
+            }
             guard type.category == .dateTime else { return .constant(value) }
             return .cast(.constant(.text(text)), from: .text, to: type, isExplicit: true)
         } catch { throw error.at(source.position(of: at)) }
