@@ -20,7 +20,7 @@ package final class TurnWork {
     private var applying = 0
 
     /// - Parameter stopwatch: tells the time in nanoseconds, to find out what took how long and when
-    ///   a turn has to end; without one, work takes as long as is estimated.
+    ///   long work has to go on in the next turn; without one, work takes as long as is estimated.
     package init(
         answerLimit: Int = Limits.turnAnswerBytes, costLimit: Int = Limits.turnWork,
         stopwatch: (() -> Int)? = nil
@@ -79,8 +79,9 @@ package final class TurnWork {
     /// What the turn has done so far, in nanoseconds: as estimated, or longer if it took longer.
     private var spent: Int { stopwatch.map { max(cost, $0() - began) } ?? cost }
 
-    /// Whether what is still asked for has to wait for the next turn.
-    var isUsedUp: Bool { answerBytes >= answerLimit || spent >= costLimit }
+    /// Whether what is still asked for has to wait for the next turn. As estimated: many small
+    /// requests in one turn are what makes it worth its while, also where the processor is shared.
+    var isUsedUp: Bool { answerBytes >= answerLimit || cost >= costLimit }
 
     /// Whether work that takes several turns has to go on in the next one: half of each turn is for
     /// requests that come meanwhile.
@@ -88,7 +89,7 @@ package final class TurnWork {
 
     /// How many pieces of a request's work still have room: at least one, so that something is done.
     func room(at cost: Int, isLong: Bool = false) -> Int {
-        max(((isLong ? costLimit / 2 : costLimit) - spent) / cost, 1)
+        max((isLong ? costLimit / 2 - spent : costLimit - self.cost) / cost, 1)
     }
 
     /// Whether more is to be applied in this turn. What is evaluated does not count: a node that
