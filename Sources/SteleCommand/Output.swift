@@ -19,7 +19,7 @@ enum Output {
     /// Whether a person reads standard output.
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-    /// Bytes as a terminal may be given them: control characters and what is no UTF-8 as `\\xNN`.
+    /// Bytes as a terminal may be given them: control characters and what is no UTF-8 as `\xNN`.
     static func visible(_ bytes: [UInt8]) -> [UInt8] {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             return bytes.flatMap { (0x20...0x7E).contains($0) ? [$0] : escaped($0) }
