@@ -47,20 +47,7 @@ import Testing
         /// One turn, and those that its log records call for; returns the tokens it answered.
         @discardableResult
         mutating func turn(_ body: (NodeCore) -> Void = { _ in }) -> [UInt64] {
-            var answered: [UInt64] = []
-            var synced: UInt64?
-            var isFirst = true
-            repeat {
-                time += 10_000
-                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
-                if let synced { core.logSynced(synced) }
-                if isFirst { body(core) }
-                isFirst = false
-                let effects = core.endTurn(monotonic: time)
-                answered += effects.replies.map(\.0)
-                synced = effects.log?.token
-            } while synced != nil
-            return answered
+            core.turns(at: &time, every: 10_000, body).flatMap { $0.replies.map(\.0) }
         }
     }
 

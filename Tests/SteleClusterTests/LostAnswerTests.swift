@@ -17,22 +17,9 @@ import Testing
         /// Has its log written to disk as often as it takes, and returns what was sent.
         @discardableResult
         mutating func turn(_ body: (NodeCore) -> Void = { _ in }) -> [(NodeID, PeerMessage)] {
-            var sent: [(NodeID, PeerMessage)] = []
-            var synced: UInt64?
-            var isFirst = true
-            repeat {
-                time += 10_000
-                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
-                if let synced { core.logSynced(synced) }
-                if isFirst { body(core) }
-                isFirst = false
-                let effects = core.endTurn(monotonic: time)
-                for outbox in effects.messages {
-                    sent += outbox.messages.map { (outbox.node, $0) }
-                }
-                synced = effects.log?.token
-            } while synced != nil
-            return sent
+            core.turns(at: &time, every: 10_000, body).flatMap(\.messages).flatMap { outbox in
+                outbox.messages.map { (outbox.node, $0) }
+            }
         }
     }
 

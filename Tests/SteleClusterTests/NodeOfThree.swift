@@ -17,4 +17,22 @@ extension NodeCore {
                 node: NodeID(1), tablets: [descriptor], members: nodes, seed: 1),
             engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: monotonic, wall: wall)
     }
+
+    /// A turn at `time`, in which `body` runs, and those that its log records call for, `step`
+    /// microseconds apart; returns what each of them wants done.
+    func turns(
+        at time: inout UInt64, every step: UInt64, _ body: (NodeCore) -> Void = { _ in }
+    ) -> [NodeEffects] {
+        var all: [NodeEffects] = []
+        var synced: UInt64?
+        repeat {
+            time += step
+            beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
+            if let synced { logSynced(synced) }
+            if all.isEmpty { body(self) }
+            all.append(endTurn(monotonic: time))
+            synced = all[all.count - 1].log?.token
+        } while synced != nil
+        return all
+    }
 }

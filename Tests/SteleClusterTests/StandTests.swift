@@ -48,21 +48,9 @@ import Testing
         mutating func turn(
             after elapsed: UInt64 = 100_000, _ body: (NodeCore) -> Void = { _ in }
         ) -> [PeerMessage] {
-            var sent: [PeerMessage] = []
-            var synced: UInt64?
-            var isFirst = true
             time += elapsed
-            repeat {
-                time += 100
-                core.beginTurn(monotonic: time, wall: 1_700_000_000_000_000 + time)
-                if let synced { core.logSynced(synced) }
-                if isFirst { body(core) }
-                isFirst = false
-                let effects = core.endTurn(monotonic: time)
-                sent += effects.messages.filter { $0.node == leader }.flatMap(\.messages)
-                synced = effects.log?.token
-            } while synced != nil
-            return sent
+            return core.turns(at: &time, every: 100, body).flatMap(\.messages)
+                .filter { $0.node == leader }.flatMap(\.messages)
         }
 
         /// The terms in which the leader was asked about.
