@@ -82,13 +82,16 @@ extension Binder {
             value = try coerce(value, to: type.withoutModifier, at: at)
         }
         var lists: [(value: BoundExpression, items: [BoundExpression])] = []
+        var present: SQLType?
         for item in items {
             let (one, two) = try comparable(value, item, "=", at: at)
-            if let last = lists.indices.last(where: { lists[$0].value == one }) {
-                lists[last].items.append(two)
+            // Items of one type are compared with the value in one form.
+            if !lists.isEmpty, item.type == present || lists[lists.count - 1].value == one {
+                lists[lists.count - 1].items.append(two)
             } else {
                 lists.append((one, [two]))
             }
+            present = item.type
         }
         try copy(value, times: lists.count - 1, at: at)
         let alternatives = lists.map { one, items in
