@@ -118,11 +118,15 @@ package struct LeaseTable: Sendable {
             guard let grant = received[acknowledgement.node],
                 grant.epoch == acknowledgement.epoch, grant.until > clock.monotonic
             else { continue }
+            // A handful: each to its place, the highest first.
+            var place = bounds.count
             bounds.append(grant.bound)
+            while place > 0, bounds[place - 1] < grant.bound {
+                bounds.swapAt(place, place - 1)
+                place -= 1
+            }
         }
-        guard bounds.count > voters / 2 else { return .zero }
-        bounds.sort(by: >)
-        return bounds[voters / 2]
+        return bounds.count > voters / 2 ? bounds[voters / 2] : .zero
     }
 
     private mutating func newBound(_ clock: TurnClock, _ physical: UInt64? = nil) -> Timestamp {

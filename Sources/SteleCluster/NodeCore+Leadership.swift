@@ -1,3 +1,4 @@
+import SteleBase
 import SteleClock
 import SteleRaft
 import SteleTablet
@@ -54,12 +55,22 @@ extension NodeCore {
         }
     }
 
-    func noteLeadership(_ index: Int) {
+    /// Takes notice of who leads. Returns whether this node's own leadership began or ended.
+    func noteLeadership(_ index: Int) -> Bool {
         let tablet = tablets[index]
         let led = tablet.leadingTerm
         tablet.noteLeadership()
         if led != 0, tablet.leadingTerm != led { endedLeaderships.append((index, led)) }
-        let leader = tablet.descriptor.node(of: tablet.group.lead) ?? .none
+        let replica = tablet.group.lead
+        if replica != states[index].leadingReplica {
+            states[index].leadingReplica = replica
+            note(leader: tablet.descriptor.node(of: replica) ?? .none, of: index)
+        }
+        return tablet.leadingTerm != led
+    }
+
+    private func note(leader: NodeID, of index: Int) {
+        let tablet = tablets[index]
         guard leader != states[index].leader else { return }
         states[index].leader = leader
         if leader != .none { states[index].campaignAt = nil }

@@ -45,7 +45,9 @@ extension NodeCore {
     }
 
     /// Whether the next turn has a part to send.
-    var hasPartsToSend: Bool { outgoing.indices.contains(where: mayTakePart) }
+    var hasPartsToSend: Bool {
+        areRequestsInParts && outgoing.indices.contains(where: mayTakePart)
+    }
 
     private func mayTakePart(_ peer: Int) -> Bool {
         guard let first = requestsInParts[peer].first, !outgoing[peer].isCongested else {
@@ -56,7 +58,9 @@ extension NodeCore {
 
     /// Sends the next part to each peer that takes it.
     func sendParts() {
+        guard areRequestsInParts else { return }
         for peer in outgoing.indices where mayTakePart(peer) { sendPart(to: peer) }
+        areRequestsInParts = requestsInParts.contains { !$0.isEmpty }
     }
 
     private func sendPart(to peer: Int) {

@@ -102,6 +102,7 @@ extension NodeCore {
         let attempt = RequestAttempt(id: id, number: request.attempt)
         let header = RequestHeader(attempt, term: term, passage: passage)
         if travelsInParts(request.request) {
+            areRequestsInParts = true
             return requestsInParts[peer].append(RequestInParts(header: header))
         }
         outgoing[peer].messages.append(.request(header, request.request))

@@ -107,6 +107,8 @@ package final class NodeCore {
     /// Large requests that are on their way to a peer, in order, and what has come of one of a peer's;
     /// by peer.
     var requestsInParts: [[RequestInParts]]
+    /// Whether there may be any, so that a turn does not have to look.
+    var areRequestsInParts = false
     var incomingParts: [IncomingParts?]
     /// Requests of peers to which no connection stands, by peer.
     var unanswerable: [[(request: TabletRequest, header: RequestHeader)]]
@@ -319,7 +321,7 @@ package final class NodeCore {
             effects.needsAnotherTurn = true
         }
         effects.wakeAt = min(nextTick, nextRetry, nextCampaign())
-        if !congested.isEmpty || requestsInParts.contains(where: { !$0.isEmpty }) {
+        if !congested.isEmpty || areRequestsInParts {
             effects.wakeAt = min(effects.wakeAt, clock.monotonic + Self.congestionDelay)
         }
         if isEngineBusy {
@@ -337,8 +339,8 @@ package final class NodeCore {
             isBusy = false
             for index in tablets.indices {
                 let tablet = tablets[index]
-                noteLeadership(index)
-                refreshLease(index)
+                // Nothing else that a lease depends on changes here.
+                if noteLeadership(index) || rounds == 1 { refreshLease(index) }
                 tablet.retryParked()
                 if tablet.hasApplies, applyBudget > 0, work.mayApply {
                     let beginning = work.begins()

@@ -117,8 +117,9 @@ struct PendingAppend {
 
 /// What a node keeps about a tablet besides the tablet itself.
 struct TabletState {
-    /// The node that was last known to lead.
+    /// The node that was last known to lead, and its replica.
     var leader = NodeID.none
+    var leadingReplica = ReplicaID.none
     /// The leader that this node last acknowledged under a grant, its term, and the grant.
     var standsBy: (node: NodeID, term: Term, epoch: GrantEpoch)?
     /// When the leader's last Raft message came.

@@ -20,7 +20,7 @@ struct SeedTests {
         }
         // A debug build has to get through all of them in a minute or so. Some last longer than a
         // healthy majority may take to serve, so that faults do too.
-        let isLong = seed % 5 == 0
+        let isLong = seed % 10 == 0
         scenario.duration = isLong ? 9_000_000 : 2_000_000
         scenario.thinkTime = (isLong ? 200_000 : 40_000) + scenario.thinkTime
         return scenario
