@@ -110,8 +110,8 @@ let package = Package(
             name: "SteleCommand",
             dependencies: [
                 "Stele", "SteleBase", "SteleAPI", "SteleClient", "SteleSQL", "StelePostgres",
-                "SteleWire", "SteleSimulation", "SteleVerify", nioCore, nioPosix, logging, lifecycle,
-                arguments,
+                "SteleTransport", "SteleWire", "SteleSimulation", "SteleVerify", nioCore, nioPosix,
+                logging, lifecycle, arguments,
             ],
             swiftSettings: settings),
 
@@ -175,16 +175,26 @@ let package = Package(
         .target(
             name: "SteleFuzzing",
             dependencies: [
-                "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleRocksDB", "SteleLog",
+                "SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleCluster",
+                "SteleRocksDB", "SteleLog", "SteleWire", "SteleSQL", "StelePostgres",
             ],
             path: "Fuzz/Bodies", swiftSettings: settings),
         fuzzer("FuzzCanary"),
+        fuzzer("FuzzClient"),
+        fuzzer("FuzzCopy"),
+        fuzzer("FuzzDatum"),
         fuzzer("FuzzLogRecovery"),
         fuzzer("FuzzMutationList"),
+        fuzzer("FuzzPeer"),
+        fuzzer("FuzzPostgres"),
         fuzzer("FuzzRaft"),
         fuzzer("FuzzReplicaChunk"),
+        fuzzer("FuzzSQL"),
         fuzzer("FuzzTuple"),
         tests("SteleFuzzingTests", ["SteleFuzzing"]),
+        tests(
+            "SteleComparisonTests",
+            ["SteleBase", "SteleSQL", "StelePostgres", "SteleFuzzing", nioCore, nioPosix]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -38,7 +38,7 @@ final class ClientService: @unchecked Sendable {
         }
         perform(verb, keyspace, of: connection) { [memory] reply in
             memory.remove(bytes)
-            answer(reply)
+            answer(reply.fromNode)
         }
     }
 
@@ -196,4 +196,12 @@ final class ClientService: @unchecked Sendable {
     }
 
     private static let timeout = TransactionOptions().timeout
+}
+
+extension ClientReply.Body {
+    /// That one node is stopped means to its client that another has to be asked.
+    fileprivate var fromNode: ClientReply.Body {
+        guard case .failed(let error) = self, error.code == .stopped else { return self }
+        return .failed(SteleError(.unavailable, error.message))
+    }
 }

@@ -63,14 +63,19 @@ public final class Node: Service {
     /// The cluster as this node sees it.
     public func status() async -> StatusReport { await assembly.status() }
 
-    /// Waits until the node fails or the surrounding service group shuts down, and stops it.
+    /// Waits until the node fails, the surrounding service group shuts down, or the task is
+    /// cancelled, as a group does when another of its services has failed; then stops the node.
     ///
     /// - Throws: ``SteleError/Code/storage`` when the log or the store has failed. The node
     ///   acknowledges nothing any more then; its process may go on.
     public func run() async throws {
-        let failure = await withGracefulShutdownHandler {
-            await assembly.ended()
-        } onGracefulShutdown: { [assembly] in
+        let failure = await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await assembly.ended()
+            } onGracefulShutdown: { [assembly] in
+                assembly.end(nil)
+            }
+        } onCancel: { [assembly] in
             assembly.end(nil)
         }
         try await stop()

@@ -57,6 +57,10 @@ final class NodeAssembly: @unchecked Sendable {
     }
 
     static func start(_ configuration: NodeConfiguration) async throws(SteleError) -> NodeAssembly {
+        // A start that fails for a reason of the machine's changes nothing.
+        if let listen = configuration.listen {
+            try NetworkAddress(parsing: listen).checkIsFree()
+        }
         try makeDirectory(configuration.directory)
         let identity = try NodeIdentity.load(from: configuration.directory)
         try identity.check(configuration)

@@ -456,7 +456,7 @@ final class NodeHost: @unchecked Sendable {
 
     private func refuse(_ events: [Event]) {
         for case .submit(_, _, _, let waiter) in events {
-            waiter.resume(.failed(.init(.notLeader, "the node does not serve (yet, or any more)")))
+            waiter.resume(.failed(.init(.stopped, "the node is stopped")))
         }
     }
 

@@ -46,6 +46,12 @@ struct NodeIdentity: Sendable {
                 .configuration,
                 "\(directory) holds a \(name), but not the file \(fileName) that belongs to it")
         }
+        if let other = try foreignName(in: directory) {
+            throw SteleError(
+                .configuration,
+                "\(directory) is no node's directory, and cannot become one, because it is not "
+                    + "empty: it holds \(other)")
+        }
         var random = SystemRandomNumberGenerator()
         let identity = NodeIdentity(directoryID: UniqueID(from: &random), membership: nil)
         try identity.store(in: directory)
@@ -188,6 +194,22 @@ extension ClusterMembership {
 private func exists(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0
+}
+
+/// Something in a directory that no node that is about to begin there has made; nil if there is none.
+private func foreignName(in directory: String) throws(SteleError) -> String? {
+    // What a new file system holds, what the demo keeps for a node, and an identity that was not
+    // finished.
+    let known = [".", "..", "lost+found", "stderr.log", "identity.new"]
+    guard let stream = opendir(directory) else { throw failure("cannot read \(directory)") }
+    defer { closedir(stream) }
+    while let entry = readdir(stream) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if !known.contains(name) { return name }
+    }
+    return nil
 }
 
 /// The content of a file; nil if there is none.

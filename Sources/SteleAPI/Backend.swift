@@ -49,6 +49,9 @@ package protocol TransactionBackend: AnyObject, Sendable {
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue]
 
+    /// How long a call waits for a lock from now on; nil is for ever.
+    func setLockTimeout(_ timeout: Duration?)
+
     /// Buffers a write; nil deletes. Reads of this transaction see it at once, others at commit.
     func write(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError)
 
@@ -65,7 +68,7 @@ package protocol TransactionBackend: AnyObject, Sendable {
     /// Remembers the present state of the write buffer.
     func savepoint() throws(SteleError) -> Savepoint
 
-    /// Forgets what was written since. Locks stay.
+    /// Forgets what was written since, and lets go of the locks that were taken since.
     func rollback(to savepoint: Savepoint)
 
     /// Commits. Whatever the result, the transaction has ended afterwards.
@@ -91,6 +94,8 @@ extension TransactionBackend {
     package func expectInterruption() {}
 
     package func interrupt() {}
+
+    package func setLockTimeout(_ timeout: Duration?) {}
 
     package func discard(_ range: KeyRange) throws(SteleError) {
         throw SteleError(.unsupported, "a client cannot discard ranges")
@@ -184,9 +189,14 @@ package struct RowPage: Sendable {
     }
 }
 
-/// A state of a transaction's write buffer to which it can return.
+/// A state of a transaction's writes and locks to which it can return.
 package struct Savepoint: Hashable, Sendable {
     package var position: Int
+    /// How many locks it had.
+    package var locks: Int
 
-    package init(position: Int) { self.position = position }
+    package init(position: Int, locks: Int = 0) {
+        self.position = position
+        self.locks = locks
+    }
 }

@@ -38,7 +38,7 @@ public final class Database: Sendable {
         while true {
             let backend = try self.backend.begin(options)
             do {
-                let result = try await TransactionMark.$isInside.withValue(true) {
+                let result = try await TransactionScope.run(in: self) {
                     try await body(Transaction(core: backend))
                 }
                 try await backend.commit()
@@ -84,7 +84,8 @@ public final class Database: Sendable {
     public func get<V: ValueConvertible>(
         _ key: some KeyConvertible, as type: V.Type
     ) async throws(SteleError) -> V? {
-        try decode(await backend.get(try checkedKey(key)), as: type)
+        try refuseInsideTransaction("get")
+        return try decode(await backend.get(try checkedKey(key)), as: type)
     }
 
     /// Deletes one key; does nothing if it is not there.
@@ -114,21 +115,17 @@ public final class Database: Sendable {
         await backend.standBack(upTo: .microseconds(min(50 << min(attempts, 16), 10_000)))
     }
 
-    /// A write of its own inside a transaction's closure would be another transaction, would be
-    /// repeated with each attempt, and could wait for a lock that the closure itself holds.
+    /// A call of its own inside a transaction's closure would be another transaction: it would not
+    /// see what the closure wrote, be repeated with each attempt, and could wait for a lock that the
+    /// closure itself holds.
     private func refuseInsideTransaction(_ verb: String) throws(SteleError) {
-        if TransactionMark.isInside {
+        if TransactionScope.isInside(self) {
             throw SteleError(
                 .invalidArgument,
                 "database.\(verb) was called inside a write closure, where it would be another "
                     + "transaction; call transaction.\(verb) instead")
         }
     }
-}
-
-/// Marks the tasks that run inside the closure of ``Database/write(_:_:)``.
-enum TransactionMark {
-    @TaskLocal static var isInside = false
 }
 
 func checkedKey(_ key: some KeyConvertible) throws(SteleError) -> KeyBytes {

@@ -43,7 +43,7 @@ extension NodeCore {
             lockers.remove(request.transaction)
         case .release: lockers.remove(request.transaction)
         case .lock: lockers.insert(request.transaction)
-        case .read, .scan: break
+        case .read, .scan, .unlock: break
         }
         lastRequest += 1
         pending[lastRequest] = PendingRequest(
@@ -74,7 +74,7 @@ extension NodeCore {
         guard isLatest else { return }
         if request.isPassedOn { return finish(attempt.id, reply) }
         switch failure.reason {
-        case .notLeader:
+        case .notLeader, .stopped:
             let isNews = noteHint(failure, of: tabletID(of: request.request))
             request.retryAt = clock.monotonic + (isNews ? 0 : request.nextBackoff())
         case .outcomeUnknown:

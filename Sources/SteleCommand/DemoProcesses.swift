@@ -37,8 +37,8 @@ final class DemoProcesses: @unchecked Sendable {
     /// Starts all nodes, if their addresses are free: otherwise nothing is changed.
     func start() async throws {
         for node in nodes {
-            try await PostgresFront.checkIsFree(node.address)
-            try await PostgresFront.checkIsFree(node.postgres)
+            try PostgresFront.checkIsFree(node.address)
+            try PostgresFront.checkIsFree(node.postgres)
         }
         for node in nodes {
             do {

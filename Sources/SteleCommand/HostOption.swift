@@ -15,22 +15,31 @@ struct HostOption: ParsableArguments {
         }
     }
 
-    /// Connects, runs `body`, and disconnects.
+    /// Connects, runs `body`, and disconnects: with the first of the addresses whose node serves.
+    ///
+    /// One that cannot be reached, belongs to no cluster yet or is about to start has done nothing, so
+    /// the next is asked. The last one's answer counts.
     func withClient<R: Sendable>(
         _ body: @escaping @Sendable (SteleClient) async throws -> R
     ) async throws -> R {
         let addresses = host.split(separator: ",").map(String.init)
         return try await inTime {
-            let client = try await SteleClient.connect(to: addresses)
-            do {
-                let result = try await body(client)
-                client.close()
-                return result
-            } catch {
-                client.close()
-                throw error
+            for address in addresses.dropLast() {
+                do {
+                    return try await Self.ask(address, body)
+                } catch let error as SteleError
+                where error.code == .unavailable || error.code == .notInitialized { continue }
             }
+            return try await Self.ask(addresses.last ?? "", body)
         }
+    }
+
+    private static func ask<R: Sendable>(
+        _ address: String, _ body: @escaping @Sendable (SteleClient) async throws -> R
+    ) async throws -> R {
+        let client = try await SteleClient.connect(to: [address])
+        defer { client.close() }
+        return try await body(client)
     }
 
     /// The same for what changes something: then it matters whether it may have been done.

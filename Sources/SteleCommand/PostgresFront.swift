@@ -5,6 +5,7 @@ import Stele
 import SteleAPI
 import SteleSQL
 import StelePostgres
+import SteleTransport
 import SteleWire
 
 /// A node's Postgres front: sessions run on the node's own event loop, beside its kernel.
@@ -24,6 +25,7 @@ struct PostgresFront {
             let task = loop.scheduleTask(in: .milliseconds(Int64(milliseconds)), action)
             return { task.cancel() }
         }
+        let workers = StatementWorkers()
         let service = PostgresService(
             PostgresService.Configuration(), secret: { .random(in: 0 ... .max) }
         ) { request throws(SQLError) in
@@ -32,37 +34,20 @@ struct PostgresFront {
                 environment: SQLEnvironment(
                     clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
                     random: { .random(in: 0 ... .max) }, schedule: schedule,
-                    processID: request.processID, user: request.user, database: request.database,
+                    offload: workers.run, processID: request.processID, user: request.user, database: request.database,
                     zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }
         let executor = node.executor
         return PostgresFront(
-            server: try await listening(on: address) {
-                try await PostgresServer.bind(
-                    group: node.eventLoop, host: address.host, port: address.port,
-                    service: service, executor: { _ in executor })
-            })
+            server: try await PostgresServer.bind(
+                group: node.eventLoop, host: address.host, port: address.port,
+                service: service, executor: { _ in executor }))
     }
 
     /// - Throws: ``SteleError/Code/configuration`` if nobody can listen on `address` now.
-    static func checkIsFree(_ address: String?) async throws {
-        guard let address = try address.map({ try NetworkAddress(parsing: $0) }) else { return }
-        try await listening(on: address) {
-            try PostgresServer.checkAddress(host: address.host, port: address.port)
-        }
-    }
-
-    private static func listening<R>(
-        on address: NetworkAddress, _ body: () async throws -> R
-    ) async throws -> R {
-        do {
-            return try await body()
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw SteleError(.configuration, "the address \(address) is in use")
-        } catch {
-            throw SteleError(.configuration, "cannot listen on \(address): \(error)")
-        }
+    static func checkIsFree(_ address: String?) throws {
+        if let address { try NetworkAddress(parsing: address).checkIsFree() }
     }
 
     /// Ends all sessions; returns when they are closed.

@@ -63,7 +63,7 @@ struct Start: AsyncParsableCommand {
         var logger = Logger(label: "stele") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = logLevel
         // Before the directory becomes a node's: a start that fails is to change nothing.
-        try await PostgresFront.checkIsFree(postgres)
+        try PostgresFront.checkIsFree(postgres)
         var configuration = NodeConfiguration(
             directory: data, listen: listen,
             join: join?.split(separator: ",").map(String.init) ?? [],

@@ -16,6 +16,9 @@ struct Status: AsyncParsableCommand {
     }
 
     static func table(_ report: StatusReport) -> String {
+        guard !report.nodes.isEmpty else {
+            return "The node belongs to no cluster yet: run `stele init` on one of its nodes."
+        }
         var lines = ["node  address                postgres               pid      live  clock"]
         for node in report.nodes {
             lines.append(

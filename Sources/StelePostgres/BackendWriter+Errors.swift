@@ -18,11 +18,9 @@ extension BackendWriter {
         message("E") { $0.fields(error, severity) }
     }
 
-    /// Reports something that is no failure. Warnings are those of their own SQLSTATE class, 01,
-    /// and a transaction statement that makes no sense in the present state, class 25.
+    /// Reports something that is no failure.
     package mutating func noticeResponse(_ notice: SQLError) {
-        let isWarning = notice.state.hasPrefix("01") || notice.state.hasPrefix("25")
-        message("N") { $0.fields(notice, isWarning ? .warning : .notice) }
+        message("N") { $0.fields(notice, notice.isWarning ? .warning : .notice) }
     }
 
     private mutating func fields(_ error: SQLError, _ severity: Severity) {

@@ -26,11 +26,13 @@ extension PostgresConnection: ResultSink {
 
     package func emptyQuery() { writer.emptyQueryResponse() }
 
-    package func notice(_ notice: SQLError) { writer.noticeResponse(notice) }
+    package func notice(_ notice: SQLError) {
+        if session?.tells(notice) ?? true { writer.noticeResponse(notice) }
+    }
 
     /// Tells the client what the session has to say besides its results.
     func writeNotices() {
-        for notice in session?.takeNotices() ?? [] { writer.noticeResponse(notice) }
+        for notice in session?.takeNotices() ?? [] { self.notice(notice) }
     }
 
     package func copyIn(columns: Int, binary: Bool) {

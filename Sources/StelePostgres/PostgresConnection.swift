@@ -36,6 +36,8 @@ package final class PostgresConnection {
     var isRowTooLong = false
     /// Why the connection is to end, found out while a statement was running.
     var ending: Ending?
+    /// The client was told that it may send a command, and has sent none yet.
+    var isIdle = false
     private let transport: any PostgresTransport
     private var messageCount = 0
     /// Unread bytes that the service knows of.
@@ -105,6 +107,8 @@ package final class PostgresConnection {
         send(now: true)
         // What was taken for a message is held no more, however long the next one takes to come.
         try hold(decoder.unreadBytes)
+        let endIdleTime = isIdle ? session?.limitIdleTime { [inbox] in inbox.terminate($0) } : nil
+        defer { endIdleTime?() }
         while true {
             let (arrival, wasPaused) = decoder.withBuffer { inbox.take(into: &$0) }
             if wasPaused { transport.resumeReading() }

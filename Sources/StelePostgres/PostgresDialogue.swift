@@ -20,6 +20,7 @@ struct PostgresDialogue {
 
     /// Answers one message.
     mutating func answer(_ message: FrontendMessage) async throws(PostgresConnection.Ending) {
+        connection.isIdle = false
         switch message {
         case .terminate:
             throw .clientLeft
@@ -141,6 +142,7 @@ struct PostgresDialogue {
             connection.writer.parameterStatus(name, value)
         }
         connection.writer.readyForQuery(session.transactionStatus)
+        connection.isIdle = true
         connection.release()
     }
 }

@@ -3,6 +3,14 @@ import NIOPosix
 import SteleAPI
 import Synchronization
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 // Listens for Postgres clients. Each connection has one task, which runs on the executor that the
 // node chooses for the connection's event loop, so that an answer need not change threads.
 
@@ -70,6 +78,8 @@ package final class PostgresServer: Sendable {
             let listener = try await bootstrap.bind(host: host, port: port).get()
             return PostgresServer(
                 service: service, listener: listener, connections: connections)
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw SteleError(.configuration, "the address \(host):\(port) is in use")
         } catch {
             throw SteleError(
                 .configuration,

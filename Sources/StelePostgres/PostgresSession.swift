@@ -18,6 +18,12 @@ package protocol PostgresSession: AnyObject {
     func takeChangedParameters() -> [(String, String)]
     /// The notices since they were last asked for.
     func takeNotices() -> [SQLError]
+    /// Whether the client wants to be told of something that is no failure.
+    func tells(_ notice: SQLError) -> Bool
+    /// The client is about to be idle, which it may be for some time only.
+    ///
+    /// - Returns: what to call when it has said something; nil if it may be idle for ever.
+    func limitIdleTime(_ end: @escaping @Sendable (SQLError) -> Void) -> (() -> Void)?
 
     /// Runs all statements of a text, in one implicit transaction unless they say otherwise.
     func simpleQuery(_ text: String, into sink: any ResultSink) async throws(SQLError)

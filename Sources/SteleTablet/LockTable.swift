@@ -150,6 +150,24 @@ package struct LockTable: Sendable {
         return granted
     }
 
+    /// Gives up those of the keys that a transaction has.
+    ///
+    /// - Returns: the tickets of those whose turn it is now.
+    package mutating func release(
+        _ keys: [KeyBytes], of transaction: TransactionID
+    ) -> [UInt64] {
+        guard let owner = owners[transaction] else { return [] }
+        let given = Set(keys.map(DictionaryKey.init))
+        let kept = owner.keys.filter { !given.contains($0) }
+        owners[transaction]?.keys = kept
+        var granted: [UInt64] = []
+        for key in owner.keys where given.contains(key) {
+            granted += release(key, of: transaction)
+        }
+        if kept.isEmpty, owner.waitsFor == nil { owners[transaction] = nil }
+        return granted
+    }
+
     /// Whether locks are left that were given up.
     package var isReleasing: Bool { !leaving.isEmpty }
 

@@ -115,7 +115,7 @@ extension Tablet {
             switch request.body {
             case .read(let keys, _): subject = .newest(keys, at: timestamp)
             case .lock(let lock): subject = .newest(lock.keys + lock.others, at: timestamp)
-            case .commit, .scan, .release: break
+            case .commit, .scan, .release, .unlock: break
             }
         }
         return DiskRead(tablet: descriptor.id, ticket: ticket, subject: subject)

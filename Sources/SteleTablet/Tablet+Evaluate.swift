@@ -177,6 +177,9 @@ extension Tablet {
         case .release:
             release(request.transaction)
             return .reply(.released, servedAt: nil)
+        case .unlock(let keys):
+            unlock(keys, of: request.transaction)
+            return .reply(.released, servedAt: nil)
         }
     }
 
@@ -365,6 +368,16 @@ extension Tablet {
             giveUpLocks(of: transaction)
         }
         cancelLockRequests(of: transaction)
+    }
+
+    /// Gives up some of a transaction's locks.
+    ///
+    /// One whose command is in flight keeps them until that is applied, as in ``release(_:)``; this
+    /// came late then, and all of them go soon.
+    private func unlock(_ keys: [KeyBytes], of transaction: TransactionID) {
+        guard !inFlight.contains(transaction) else { return }
+        work.add(keys.count, at: TurnWork.Cost.lockedKey)
+        awakened += locks.release(keys, of: transaction)
     }
 
     private static let givenUp = "the transaction was given up, and with it its row locks"

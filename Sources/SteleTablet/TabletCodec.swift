@@ -38,6 +38,9 @@ extension TabletRequest {
         case .release(let key):
             writer.write(UInt8(5))
             writer.writeBytes(key)
+        case .unlock(let keys):
+            writer.write(UInt8(6))
+            writer.write(keys: keys)
         }
     }
 
@@ -85,6 +88,7 @@ extension TabletRequest {
                     grant: try reader.readOptionalGrant()))
         case 4: body = .commit(try CommitRequest(from: &reader))
         case 5: body = .release(near: Array(try reader.readBytes()))
+        case 6: body = .unlock(keys: try reader.readKeys())
         default: throw DecodingError("\(kind) is no kind of request")
         }
         self.init(transaction: transaction, body: body)

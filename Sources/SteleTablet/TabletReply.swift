@@ -52,6 +52,8 @@ package enum TabletReply: Sendable {
             /// Whether an earlier attempt of the commit is in effect cannot be told, because it
             /// began below the watermark, which `watermark` names. This attempt is not.
             case begunTooEarly = 21
+            /// The node that was asked is stopped or about to stop.
+            case stopped = 22
         }
 
         package var reason: Reason

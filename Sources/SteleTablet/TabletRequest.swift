@@ -23,6 +23,10 @@ package struct TabletRequest: Sendable {
         case commit(CommitRequest)
         /// Gives up the transaction's locks at the tablet that holds this key.
         case release(near: KeyBytes)
+        /// Gives up some of the transaction's locks: those that it took after a savepoint to which it
+        /// returns. Meanwhile or afterwards it may take them again; should this come late then, its
+        /// commit finds them gone and fails.
+        case unlock(keys: [KeyBytes])
     }
 
     /// A page of a range. Without a timestamp the leader chooses one, at which nothing that was
@@ -143,6 +147,7 @@ package struct TabletRequest: Sendable {
         case .lock(let lock): lock.keys.first ?? []
         case .commit(let commit): commit.writes.first?.key ?? commit.locks.first ?? []
         case .release(let key): key
+        case .unlock(let keys): keys.first ?? []
         }
     }
 
@@ -161,13 +166,14 @@ package struct TabletRequest: Sendable {
                 .first(where: outside)
                 ?? commit.expected.first { outside($0.key) }?.key
         case .release(let key): return outside(key) ? key : nil
+        case .unlock(let keys): return keys.first(where: outside)
         }
     }
 
     /// About how many bytes the coding takes.
     package var sizeHint: Int {
         switch body {
-        case .read(let keys, _): keys.reduce(64) { $0 + 4 + $1.count }
+        case .read(let keys, _), .unlock(let keys): keys.reduce(64) { $0 + 4 + $1.count }
         case .lock(let lock): lock.keys.reduce(128) { $0 + 4 + $1.count }
         case .commit(let commit):
             commit.sizeHint
@@ -179,7 +185,7 @@ package struct TabletRequest: Sendable {
     package var isRead: Bool {
         switch body {
         case .read, .scan: true
-        case .lock, .commit, .release: false
+        case .lock, .commit, .release, .unlock: false
         }
     }
 
@@ -188,9 +194,12 @@ package struct TabletRequest: Sendable {
         return false
     }
 
+    /// Whether it gives up locks, some or all.
     package var isRelease: Bool {
-        if case .release = body { return true }
-        return false
+        switch body {
+        case .release, .unlock: true
+        default: false
+        }
     }
 
     package var isCommit: Bool {

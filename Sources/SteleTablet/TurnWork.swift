@@ -143,7 +143,7 @@ extension TabletRequest {
         case .scan: .scan
         case .lock: .lock
         case .commit: .commit
-        case .release: .release
+        case .release, .unlock: .release
         }
     }
 }

@@ -43,6 +43,7 @@ extension TabletReply.Failure {
         case .storage: SteleError(.storage, message)
         case .tooLarge: SteleError(.limitExceeded, message)
         case .cancelled: SteleError(.cancelled, message)
+        case .stopped: SteleError(.stopped, message)
         case .snapshotTooOld, .begunTooEarly: SteleError(.snapshotTooOld, message)
         }
     }

@@ -27,6 +27,8 @@ package final class TransactionCoordinator: TransactionBackend {
 
     private struct State {
         var isOpen = true
+        /// How long a call waits for a lock.
+        var lockTimeout: Duration?
         var buffer = WriteBuffer()
         /// The snapshot's timestamp; nil until its first read.
         var readTimestamp: Timestamp?
@@ -80,7 +82,10 @@ package final class TransactionCoordinator: TransactionBackend {
         self.port = port
         self.keyspace = keyspace
         self.memory = memory
-        try open { state throws(SteleError) in try hold(Cost.transaction, &state) }
+        try open { state throws(SteleError) in
+            state.lockTimeout = options.lockTimeout
+            try hold(Cost.transaction, &state)
+        }
     }
 
     deinit {
@@ -272,13 +277,16 @@ package final class TransactionCoordinator: TransactionBackend {
     private func lockSome(
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading beside: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
-        let (snapshot, grant) = try open { state throws(SteleError) in
-            (options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant)
+        let (snapshot, grant, timeout) = try open { state throws(SteleError) in
+            (
+                options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant,
+                state.lockTimeout
+            )
         }
         let request = TabletRequest.Body.lock(
             .init(
                 keys: keys, others: beside, mode: mode, wait: wait,
-                timeoutMicroseconds: options.lockTimeout.map(\.microseconds),
+                timeoutMicroseconds: timeout.map(\.microseconds),
                 snapshot: snapshot, grant: grant))
         let reply = await withTaskCancellationHandler {
             await send(request)
@@ -305,6 +313,10 @@ package final class TransactionCoordinator: TransactionBackend {
                     isLocked: locked.isLocked, value: state.buffer.value(of: key) ?? locked.value)
             }
         }
+    }
+
+    package func setLockTimeout(_ timeout: Duration?) {
+        state.withLock { $0.lockTimeout = timeout }
     }
 
     // MARK: Writes
@@ -348,18 +360,35 @@ package final class TransactionCoordinator: TransactionBackend {
     package func savepoint() throws(SteleError) -> Savepoint {
         try open { state throws(SteleError) in
             try hold(Cost.key, &state)
-            return Savepoint(position: state.buffer.position)
+            return Savepoint(position: state.buffer.position, locks: state.locks.count)
         }
     }
 
     package func rollback(to savepoint: Savepoint) {
-        state.withLock { state in
+        let unlocked = state.withLock { state in
             let before = state.buffer.bytes + state.buffer.position * Cost.write
             state.buffer.rollback(to: savepoint.position)
             let freed = before - state.buffer.bytes - state.buffer.position * Cost.write
             memory.remove(freed)
             state.held -= freed
+            return state.isOpen ? takeLocks(after: savepoint.locks, &state) : []
         }
+        for start in stride(from: 0, to: unlocked.count, by: Limits.keysAtOnce) {
+            let keys = Array(unlocked[start..<min(start + Limits.keysAtOnce, unlocked.count)])
+            post(.unlock(keys: keys), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
+        }
+    }
+
+    /// Forgets the locks after the first so many, and returns the keys that are not locked any more.
+    private func takeLocks(after count: Int, _ state: inout State) -> [KeyBytes] {
+        guard state.locks.count > count else { return [] }
+        let later = Array(state.locks[count...])
+        forget(later, &state)
+        state.locks.removeSubrange(count...)
+        // The grant is that of all locks; those that are taken next are granted anew.
+        if state.locks.isEmpty { state.grant = nil }
+        var kept = Set(state.locks.map(DictionaryKey.init))
+        return later.filter { kept.insert(DictionaryKey($0)).inserted }
     }
 
     // MARK: What the transaction holds
@@ -479,10 +508,14 @@ package final class TransactionCoordinator: TransactionBackend {
 
     private func release(near key: KeyBytes?) {
         guard let key else { return }
-        // It waits for as long as the tablet has no leader, while its client begins the next ones.
-        let bytes = Cost.transaction + key.count
+        post(.release(near: key), bytes: Cost.transaction + key.count)
+    }
+
+    /// Has locks given up. The request waits for as long as the tablet has no leader, while its
+    /// client begins the next ones.
+    private func post(_ body: TabletRequest.Body, bytes: Int) {
         memory.insist(on: bytes)
-        port.post(TabletRequest(transaction: id, body: .release(near: key))) { [memory] in
+        port.post(TabletRequest(transaction: id, body: body)) { [memory] in
             memory.remove(bytes)
         }
     }

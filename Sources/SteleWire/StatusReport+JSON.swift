@@ -1,10 +1,10 @@
 import SteleBase
 
 extension StatusReport {
-    /// One line of JSON. Keys are text: printable ASCII as it is, any other byte as `\xNN`.
+    /// One line of JSON. Keys are in hexadecimal digits.
     ///
-    /// What is not known is `null`: a tablet's leader, a node's Postgres front or process, how far
-    /// its clock is ahead.
+    /// What is not known or not there is `null`: a bound of a tablet at an end of the keyspace, its
+    /// leader, a node's Postgres front or process, how far its clock is ahead.
     /// `turns.histogram` counts those below 1 µs, 2 µs, 4 µs and so on, up to the longest.
     public var json: String {
         let nodes = self.nodes.map { node in
@@ -18,8 +18,8 @@ extension StatusReport {
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
             let outrun = tablet.outrun.map { "\($0.rawValue)" }.joined(separator: ",")
             let leader = tablet.leader == .none ? "null" : "\(tablet.leader.rawValue)"
-            return "{\"id\":\(tablet.id.rawValue),\"start\":\(tablet.start.readable.json),"
-                + "\"end\":\(tablet.end.readable.json),\"leader\":\(leader),"
+            return "{\"id\":\(tablet.id.rawValue),\"start\":\(tablet.start.bound),"
+                + "\"end\":\(tablet.end.bound),\"leader\":\(leader),"
                 + "\"replicas\":[\(replicas)],\"rebuild\":[\(outrun)]}"
         }
         return "{\"cluster\":\(cluster.description.json),"
@@ -48,8 +48,14 @@ extension StatusReport.Clock {
 }
 
 extension Array where Element == UInt8 {
-    /// The key's form for people, without the quotation marks.
-    fileprivate var readable: String { String(keyDescription.dropFirst().dropLast()) }
+    /// A bound of a range, which has none where it is empty.
+    fileprivate var bound: String {
+        guard !isEmpty else { return "null" }
+        let digits = map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }
+        return "\"\(digits.joined())\""
+    }
 }
 
 extension String {

@@ -66,6 +66,10 @@ final class FakeSession: PostgresSession {
         return changed
     }
 
+    func tells(_ notice: SQLError) -> Bool { true }
+
+    func limitIdleTime(_ end: @escaping @Sendable (SQLError) -> Void) -> (() -> Void)? { nil }
+
     func takeNotices() -> [SQLError] {
         defer { notices = [] }
         return notices

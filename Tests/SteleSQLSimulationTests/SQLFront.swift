@@ -21,17 +21,23 @@ final class SQLFront: Sendable {
         service = PostgresService(
             secret: { UInt32(truncatingIfNeeded: cluster.taskRandom.next()) }
         ) { request throws(SQLError) in
-            try SQLSession(
-                database: database, catalog: catalog,
-                environment: SQLEnvironment(
-                    clock: { Int64(node.clock.wall(at: cluster.now)) - Self.epoch },
-                    nextRowID: {
-                        node.nextTransaction += 1
-                        return TransactionID(node: node.id, sequence: node.nextTransaction).rawValue
-                    },
-                    random: { cluster.taskRandom.next() },
-                    schedule: { Self.schedule($0, $1, on: node, in: cluster) },
-                    processID: request.processID, user: request.user, database: request.database),
+            var environment = SQLEnvironment(
+                clock: { Int64(node.clock.wall(at: cluster.now)) - Self.epoch },
+                nextRowID: {
+                    node.nextTransaction += 1
+                    return TransactionID(node: node.id, sequence: node.nextTransaction).rawValue
+                },
+                random: { cluster.taskRandom.next() },
+                schedule: { Self.schedule($0, $1, on: node, in: cluster) },
+                offload: { work in
+                    // Also after a crash: whose session it is goes on, but reaches nobody.
+                    cluster.after(cluster.taskRandom.below(500)) { work() }
+                },
+                processID: request.processID, user: request.user, database: request.database)
+            // So little that ordinary statements go to a worker now and then.
+            environment.turnBudget = 20_000
+            return try SQLSession(
+                database: database, catalog: catalog, environment: environment,
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }
     }

@@ -44,15 +44,11 @@ import Testing
     }
 
     @Test func `what an aggregate has seen counts`() throws {
-        let context = StatementContext(
-            parameters: [], time: TimeContext(now: 0, zone: .utc, zones: .none, order: .monthFirst),
-            statementTime: 0, environment: session.session.environment,
-            settings: session.session.settings)
         var state = Aggregate.State()
         var memory = MemoryMeter()
         let aggregate = Aggregate(kind: .count, argument: .column(0), isDistinct: true)
         for number in 0..<100 as Range<Int64> {
-            try state.add(aggregate, [.int(number % 10)], context, &memory)
+            try state.add(aggregate, Aggregate.Input(argument: .int(number % 10)), &memory)
         }
         #expect(memory.bytes == 10 * MemoryMeter.size(of: [.int(0)]))
     }

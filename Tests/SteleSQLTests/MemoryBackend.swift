@@ -74,6 +74,9 @@ final class MemoryTransaction: TransactionBackend {
         var log: [(key: KeyBytes, value: [UInt8]?)] = []
         var expected: [KeyBytes: [UInt8]?] = [:]
         var isOpen = true
+        /// Keys in the order in which they were locked, and how long to wait for one.
+        var locks: [KeyBytes] = []
+        var lockTimeout: Duration?
 
         var writes: [KeyBytes: [UInt8]?] {
             Dictionary(log.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
@@ -84,9 +87,12 @@ final class MemoryTransaction: TransactionBackend {
         self.database = database
         self.id = id
         self.options = options
+        own.withLock { $0.lockTimeout = options.lockTimeout }
     }
 
     deinit { release() }
+
+    func setLockTimeout(_ timeout: Duration?) { own.withLock { $0.lockTimeout = timeout } }
 
     private func note(_ call: String) { database.state.withLock { $0.calls.append(call) } }
 
@@ -158,11 +164,16 @@ final class MemoryTransaction: TransactionBackend {
         try checkOpen()
         note("lock \(keys.count)")
         var granted: Set<KeyBytes> = []
+        let end = own.withLock { $0.lockTimeout.map { ContinuousClock.now + $0 } }
         for key in keys {
             while true {
                 if take(key, mode) {
                     granted.insert(key)
+                    own.withLock { $0.locks.append(key) }
                     break
+                }
+                if let end, ContinuousClock.now > end {
+                    throw SteleError(.lockNotAvailable, "waited for too long")
                 }
                 if wait == .skip { break }
                 if wait == .fail { throw SteleError(.lockNotAvailable, "locked") }
@@ -219,10 +230,18 @@ final class MemoryTransaction: TransactionBackend {
         own.withLock { if $0.expected[key] == nil { $0.expected[key] = .some(value) } }
     }
 
-    func savepoint() -> Savepoint { Savepoint(position: own.withLock { $0.log.count }) }
+    func savepoint() -> Savepoint {
+        own.withLock { Savepoint(position: $0.log.count, locks: $0.locks.count) }
+    }
 
     func rollback(to savepoint: Savepoint) {
-        own.withLock { $0.log.removeLast($0.log.count - savepoint.position) }
+        let unlocked = own.withLock { own in
+            own.log.removeLast(own.log.count - savepoint.position)
+            let later = own.locks[savepoint.locks...]
+            own.locks.removeSubrange(savepoint.locks...)
+            return Set(later).subtracting(own.locks)
+        }
+        release { unlocked.contains($0) }
     }
 
     @discardableResult
@@ -258,10 +277,10 @@ final class MemoryTransaction: TransactionBackend {
         release()
     }
 
-    private func release() {
+    private func release(where isToGo: (KeyBytes) -> Bool = { _ in true }) {
         let id = id.rawValue
         database.state.withLock { state in
-            for (key, held) in state.locks where held.owners.contains(id) {
+            for (key, held) in state.locks where held.owners.contains(id) && isToGo(key) {
                 let rest = held.owners.subtracting([id])
                 state.locks[key] = rest.isEmpty ? nil : (held.mode, rest)
             }

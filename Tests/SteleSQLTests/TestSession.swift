@@ -8,13 +8,16 @@ final class TestSession {
     let session: SQLSession
     let sink = TextSink()
 
-    init(_ node: TestNode, parameters: [(String, String)] = []) throws {
+    init(
+        _ node: TestNode, parameters: [(String, String)] = [], turnBudget: Int? = nil,
+        offload: @escaping SQLEnvironment.Offload = TestWorker.run
+    ) throws {
+        var environment = SQLEnvironment(
+            clock: node.clock, nextRowID: node.nextRowID, random: { .random(in: 0 ... .max) },
+            schedule: Self.schedule, offload: offload, processID: 7, zones: TestZones.database)
+        if let turnBudget { environment.turnBudget = turnBudget }
         session = try SQLSession(
-            database: node.backend, catalog: node.catalog,
-            environment: SQLEnvironment(
-                clock: node.clock, nextRowID: node.nextRowID, random: { .random(in: 0 ... .max) },
-                schedule: Self.schedule,
-                processID: 7, zones: TestZones.database),
+            database: node.backend, catalog: node.catalog, environment: environment,
             startupParameters: parameters)
         sink.zone = { [session] in session.zone }
     }

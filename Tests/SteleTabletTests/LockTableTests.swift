@@ -35,6 +35,27 @@ import Testing
         #expect(table.release(c) == [40])
     }
 
+    @Test func `some locks go, the others stay`() {
+        let table = TableBox()
+        for key in 1...3 as ClosedRange<UInt8> {
+            #expect(table.acquire([key], .exclusive, for: a))
+        }
+        let arrival = table.arrival(of: a)
+        #expect(table.wait(for: [2], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [3], .exclusive, transaction: c, ticket: 30) == nil)
+        #expect(table.release([[2], [9]], of: a) == [20])
+        #expect(table.holds([2], b) && !table.holds([2], a))
+        #expect(table.holds([1], a) && table.holds([3], a) && table.arrival(of: a) == arrival)
+        // What somebody else has does not go.
+        #expect(table.release([[2]], of: a) == [])
+        #expect(table.holds([2], b))
+        #expect(table.release([[1], [3]], of: a) == [30])
+        #expect(table.arrival(of: a) == nil)
+        #expect(table.release(a) == [])
+        #expect(table.release(b) == [] && table.release(c) == [])
+        #expect(table.isEmpty)
+    }
+
     @Test func `a sole reader may become a writer, and one of two goes to the front`() {
         let table = TableBox()
         #expect(table.acquire([1], .shared, for: a))
@@ -186,6 +207,12 @@ private final class TableBox {
     func cancelWait(of transaction: TransactionID) -> (ticket: UInt64, granted: [UInt64])? {
         table.cancelWait(of: transaction)
     }
+
+    func release(_ keys: [KeyBytes], of transaction: TransactionID) -> [UInt64] {
+        table.release(keys, of: transaction)
+    }
+
+    func arrival(of transaction: TransactionID) -> UInt64? { table.arrival(of: transaction) }
 
     func release(_ transaction: TransactionID) -> [UInt64] { table.release(transaction) }
 

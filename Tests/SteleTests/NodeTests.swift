@@ -89,6 +89,41 @@ import Testing
                 == Data("something else".utf8))
     }
 
+    @Test func `a cancelled node stops, and says that it is stopped`() async throws {
+        let node = try await Node.start(configuration("cancelled"))
+        try await node.database.put("x", 1)
+        let running = Task { try await node.run() }
+        running.cancel()
+        try await running.value
+        let error = await #expect(throws: SteleError.self) {
+            try await node.database.get("x", as: Int.self)
+        }
+        #expect(error?.code == .stopped && error?.isRetryable == false)
+    }
+
+    @Test func `a directory of something else is refused, and left as it is`() async throws {
+        let path = scratch.path + "/foreign"
+        let files = FileManager.default
+        try files.createDirectory(atPath: path + "/bin", withIntermediateDirectories: true)
+        let error = await #expect(throws: SteleError.self) {
+            try await Node.start(NodeConfiguration(directory: path))
+        }
+        #expect(error?.code == .configuration && error?.message.contains("bin") == true)
+        #expect(try files.contentsOfDirectory(atPath: path) == ["bin"])
+    }
+
+    @Test func `a start whose address is taken changes nothing`() async throws {
+        let holder = try await Node.start(
+            NodeConfiguration(directory: scratch.path + "/holder", listen: "127.0.0.1:0"))
+        let path = scratch.path + "/new"
+        let error = await #expect(throws: SteleError.self) {
+            try await Node.start(NodeConfiguration(directory: path, listen: holder.address))
+        }
+        #expect(error?.code == .configuration && error?.message.contains("in use") == true)
+        #expect(!FileManager.default.fileExists(atPath: path))
+        try await holder.stop()
+    }
+
     /// Without it the node would forget what it has voted and acknowledged, and would not know.
     @Test func `a node whose log or identity was lost does not start`() async throws {
         let files = FileManager.default

@@ -305,6 +305,41 @@ import Testing
         #expect(error?.code == .transactionClosed)
     }
 
+    @Test func `what was locked after a savepoint is let go with it`() async throws {
+        let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await transaction.lock([[1]], .exclusive, .wait)
+        let savepoint = try transaction.savepoint()
+        // One that was had before, one twice.
+        _ = try await transaction.lock([[1], [2], [3]], .exclusive, .wait)
+        _ = try await transaction.lock([[2]], .exclusive, .wait)
+        let other = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        #expect(
+            try await other.lock([[1], [2], [3]], .exclusive, .skip).map(\.isLocked)
+                == [false, false, false])
+        transaction.rollback(to: savepoint)
+        #expect(try await other.lock([[2]], .exclusive, .wait)[0].isLocked)
+        #expect(
+            try await other.lock([[1], [3]], .exclusive, .skip).map(\.isLocked) == [false, true])
+        // What is left can be relied upon, and what was let go can be had again.
+        other.rollback()
+        _ = try await transaction.lock([[3]], .exclusive, .wait)
+        try transaction.write([3], [3])
+        try await transaction.commit()
+        #expect(try await kernel.backend.get([3]) == [3])
+    }
+
+    @Test func `a transaction that let all its locks go can take others`() async throws {
+        let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        let savepoint = try transaction.savepoint()
+        _ = try await transaction.lock([[1], [2]], .exclusive, .wait)
+        transaction.rollback(to: savepoint)
+        let other = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        #expect(try await other.lock([[1]], .exclusive, .wait)[0].isLocked)
+        #expect(try await transaction.lock([[2]], .exclusive, .wait)[0].isLocked)
+        try await transaction.commit()
+        other.rollback()
+    }
+
     @Test func `limits are refused with an error that names them`() async throws {
         let long = String(repeating: "k", count: Limits.keyBytes + 1)
         let error = await #expect(throws: SteleError.self) { try await database.put(long, 1) }
@@ -323,5 +358,37 @@ import Testing
             try await database.write { _ in try await database.put("x", 1) }
         }
         #expect(error?.code == .invalidArgument)
+    }
+
+    @Test func `what is within a write closure is its database's and ends with it`() async throws {
+        let database = self.database
+        let other = try LocalKernel().database
+        let later = try await database.write { transaction in
+            // Another database is no part of the transaction.
+            try await other.put("x", 1)
+            try await transaction.put("x", 2)
+            // Which a read past it would not see.
+            let error = await #expect(throws: SteleError.self) {
+                try await database.get("x", as: Int.self)
+            }
+            #expect(error?.code == .invalidArgument)
+            try await other.write { _ in
+                let error = await #expect(throws: SteleError.self) {
+                    try await database.put("y", 1)
+                }
+                #expect(error?.code == .invalidArgument)
+            }
+            return Task {
+                while !Task.isCancelled { await Task.yield() }
+                try await database.put("later", 3)
+            }
+        }
+        later.cancel()
+        // A cancelled task's put may fail, but not for being within the closure.
+        do { try await later.value } catch let error as SteleError {
+            #expect(error.code != .invalidArgument)
+        }
+        #expect(try await database.get("x", as: Int.self) == 2)
+        #expect(try await other.get("x", as: Int.self) == 1)
     }
 }

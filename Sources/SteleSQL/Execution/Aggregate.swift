@@ -77,6 +77,19 @@ struct Aggregate: Hashable, Sendable {
     /// The type of the result.
     var type: SQLType = .int8
 
+    /// What one row gives it: the argument, and the delimiter if there is one.
+    struct Input {
+        var argument: Datum
+        var delimiter: Datum?
+    }
+
+    func input(_ row: [Datum], _ context: StatementContext) throws(SQLError) -> Input {
+        guard let argument else { return Input(argument: .bool(true)) }
+        let value = try argument.evaluate(row, context)
+        guard kind == .joined, !value.isNull else { return Input(argument: value) }
+        return Input(argument: value, delimiter: try delimiter?.evaluate(row, context))
+    }
+
     /// What has been gathered of one group.
     struct State {
         private var count: Int64 = 0
@@ -91,14 +104,9 @@ struct Aggregate: Hashable, Sendable {
 
         /// Takes in one row.
         mutating func add(
-            _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext,
-            _ memory: inout MemoryMeter
+            _ aggregate: Aggregate, _ input: Input, _ memory: inout MemoryMeter
         ) throws(SQLError) {
-            guard let argument = aggregate.argument else {
-                count += 1
-                return
-            }
-            let datum = try argument.evaluate(row, context)
+            let datum = input.argument
             if datum.isNull { return }
             if aggregate.isDistinct {
                 guard seen.insert(datum).inserted else { return }
@@ -106,12 +114,12 @@ struct Aggregate: Hashable, Sendable {
             }
             count += 1
             let before = value.outsideBytes + text.utf8.count
-            try take(datum, aggregate, row, context)
+            try take(datum, input.delimiter, aggregate)
             try memory.add(bytes: value.outsideBytes + text.utf8.count - before)
         }
 
         private mutating func take(
-            _ datum: Datum, _ aggregate: Aggregate, _ row: [Datum], _ context: StatementContext
+            _ datum: Datum, _ delimiter: Datum?, _ aggregate: Aggregate
         ) throws(SQLError) {
             switch aggregate.kind {
             case .count: break
@@ -129,7 +137,7 @@ struct Aggregate: Hashable, Sendable {
             case .variance, .deviation: try spread.add(datum)
             case .joined:
                 guard case .text(let part) = datum else { return }
-                try join(part, aggregate.delimiter?.evaluate(row, context), aggregate.isDistinct)
+                try join(part, delimiter, aggregate.isDistinct)
             }
         }
 

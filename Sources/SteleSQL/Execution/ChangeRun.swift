@@ -20,14 +20,18 @@ struct ChangeRun {
         self.transaction = transaction
     }
 
+    /// Takes notice of rows that were changed, and of what is to be returned of them.
     private mutating func note(
-        _ row: [Datum], _ returning: [BoundExpression]?
-    ) throws(SQLError) {
-        count += 1
+        _ rows: [[Datum]], _ returning: [BoundExpression]?
+    ) async throws(SQLError) {
+        count += rows.count
         guard let returning else { return }
-        let output = try BoundExpression.row(returning, of: row, context)
-        try memory.add(output)
-        returned.append(output)
+        let context = context
+        let outputs = try await context.map(rows) { (row) throws(SQLError) in
+            try BoundExpression.row(returning, of: row, context)
+        }
+        for output in outputs { try memory.add(output) }
+        returned += outputs
     }
 
     // MARK: INSERT
@@ -39,17 +43,23 @@ struct ChangeRun {
             keepsRows: plan.returning != nil)
         switch plan.source {
         case .rows(let rows):
-            for expressions in rows {
-                try await writer.add(try BoundExpression.row(expressions, of: [], context))
+            var rest = rows[...]
+            while !rest.isEmpty {
+                let values = try await context.values(rest)
+                for row in values { try await writer.add(row) }
+                rest = rest.dropFirst(values.count)
             }
         case .query(let query, let expressions):
-            let run = try SelectRun(query, context, transaction)
+            let context = context
+            let run = try await SelectRun(query, context, transaction)
             // Rows that this statement writes must not come up in what it reads.
             var gathered: [[Datum]] = []
             let readsTarget = query.reads(plan.table)
             while let rows = try await run.next() {
-                for row in rows {
-                    let values = try BoundExpression.row(expressions, of: row, context)
+                let rows = try await context.map(rows) { (row) throws(SQLError) in
+                    try BoundExpression.row(expressions, of: row, context)
+                }
+                for values in rows {
                     if readsTarget {
                         try memory.add(values)
                         gathered.append(values)
@@ -61,7 +71,7 @@ struct ChangeRun {
             for values in gathered { try await writer.add(values) }
         }
         try await writer.flush()
-        for row in writer.written { try note(row, plan.returning) }
+        try await note(writer.written, plan.returning)
         if writer.count == 0 { try await transaction.verify(plan.table) }
         return Result(count: writer.count, rows: returned)
     }
@@ -71,9 +81,9 @@ struct ChangeRun {
     mutating func update(_ plan: UpdatePlan) async throws(SQLError) -> Result {
         let table = plan.access.table
         var moved: [(key: KeyBytes, row: [Datum])] = []
-        var targets = try LockedRows(plan.access, context)
+        var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
-            for stored in rows {
+            let changed = try await context.map(rows) { [context] (stored) throws(SQLError) in
                 var row = stored.row
                 let values = try BoundExpression.row(
                     plan.assignments.lazy.map(\.value), of: stored.row, context)
@@ -81,6 +91,9 @@ struct ChangeRun {
                     row[assignment.column] = value
                 }
                 try table.checkNotNull(row)
+                return row
+            }
+            for (stored, row) in zip(rows, changed) {
                 let key = Array(stored.key)
                 if plan.changesKey, table.key(of: row) != key {
                     try memory.add(row)
@@ -88,8 +101,8 @@ struct ChangeRun {
                 } else {
                     try transaction.write(key, table.value(of: row))
                 }
-                try note(row, plan.returning)
             }
+            try await note(changed, plan.returning)
         }
         if !moved.isEmpty { try await move(moved, in: table) }
         if count == 0 { try await transaction.verify(table) }
@@ -109,12 +122,10 @@ struct ChangeRun {
     // MARK: DELETE
 
     mutating func delete(_ plan: DeletePlan) async throws(SQLError) -> Result {
-        var targets = try LockedRows(plan.access, context)
+        var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
-            for stored in rows {
-                try transaction.write(Array(stored.key), nil)
-                try note(stored.row, plan.returning)
-            }
+            for stored in rows { try transaction.write(Array(stored.key), nil) }
+            try await note(rows.map(\.row), plan.returning)
         }
         if count == 0 { try await transaction.verify(plan.access.table) }
         return Result(count: count, rows: returned)
@@ -128,17 +139,13 @@ struct ChangeRun {
 private struct LockedRows {
     private let access: TableAccess
     private let context: StatementContext
-    private var points: [KeyBytes]?
-    private var scan: TableScan?
+    private var scan: TableScan
+    private var hasBegun = false
 
-    init(_ access: TableAccess, _ context: StatementContext) throws(SQLError) {
+    init(_ access: TableAccess, _ context: StatementContext) {
         self.access = access
         self.context = context
-        if case .points = access.keys, case .points(let keys) = try ResolvedKeys(access, context) {
-            points = keys
-        } else {
-            scan = try TableScan(access, context)
-        }
+        scan = TableScan(access, context)
     }
 
     /// The next rows, maybe none; nil at the end.
@@ -146,22 +153,25 @@ private struct LockedRows {
         _ transaction: SessionTransaction
     ) async throws(SQLError) -> [StoredRow]? {
         let keys: [KeyBytes]
-        if let points {
-            self.points = nil
-            keys = points
+        if case .points = access.keys {
+            guard !hasBegun, case .points(let points) = try await ResolvedKeys.resolve(access, context)
+            else { return nil }
+            keys = Array(points)
+            hasBegun = true
         } else {
-            guard let rows = try await scan?.next(transaction) else { return nil }
+            guard let rows = try await scan.next(transaction) else { return nil }
             keys = rows.map { Array($0.key) }
         }
-        guard !keys.isEmpty else { return scan == nil ? nil : [] }
+        guard !keys.isEmpty else { return hasBegun ? nil : [] }
         let locked = try await transaction.lock(access.table, keys, .exclusive, .wait)
-        var rows: [StoredRow] = []
-        rows.reserveCapacity(keys.count)
+        var present: [RowPage.Row] = []
+        present.reserveCapacity(keys.count)
         for (key, locked) in zip(keys, locked) {
-            guard let value = locked.value else { continue }
-            if let row = try access.accepted(key[...], value, context) { rows.append(row) }
+            if let value = locked.value {
+                present.append(RowPage.Row(key: key[...], value: value[...]))
+            }
         }
-        return rows
+        return try await access.accepted(present, context)
     }
 }
 

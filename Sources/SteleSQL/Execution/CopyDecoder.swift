@@ -3,7 +3,16 @@ struct CopyDecoder {
     /// One field; nil is null.
     typealias Field = ArraySlice<UInt8>?
 
+    /// How lines end: as the first one does.
+    private enum LineEnd { case newline, carriageReturn, both }
+
     private let options: CopyOptions
+    /// The columns that the data has, by name.
+    private let columns: [String]
+    /// For each of them, whether a quoted value may be null, and whether one without quotes may.
+    private let quotedIsNull: [Bool]
+    private let plainIsNull: [Bool]
+    private var lineEnd: LineEnd?
     private var buffer: [UInt8] = []
     private var position = 0
     /// Where to go on looking for the end of the line.
@@ -11,7 +20,7 @@ struct CopyDecoder {
     private var isQuoted = false
     /// A line `\.` was met: what follows does not count.
     private(set) var isFinished = false
-    private var skipsHeader: Bool
+    private var isAtHeader: Bool
     /// How many lines were read, those within quotes included.
     private(set) var lines = 0
     /// Where the line read last lies in the buffer, until more data comes.
@@ -20,9 +29,12 @@ struct CopyDecoder {
     /// The longest line.
     private static let lineLimit = 64 << 20
 
-    init(_ options: CopyOptions) {
+    init(_ options: CopyOptions, columns: [String]) {
         self.options = options
-        skipsHeader = options.hasHeader
+        self.columns = columns
+        quotedIsNull = columns.map(options.forceNull.contains)
+        plainIsNull = columns.map { !options.forceNotNull.contains($0) }
+        isAtHeader = options.header != .none
     }
 
     mutating func append(_ data: ArraySlice<UInt8>) throws(SQLError) {
@@ -35,7 +47,16 @@ struct CopyDecoder {
         guard buffer.count + data.count <= Self.lineLimit else {
             throw SQLError("54000", "a line of COPY data exceeds \(Self.lineLimit >> 20) MiB")
         }
-        buffer.append(contentsOf: data)
+        switch options.encoding {
+        case .utf8: buffer.append(contentsOf: data)
+        case .latin1:
+            for byte in data {
+                if byte < 0x80 { buffer.append(byte) } else {
+                    buffer.append(0xC0 | byte >> 6)
+                    buffer.append(0x80 | byte & 0x3F)
+                }
+            }
+        }
     }
 
     /// The fields of the next line; nil if it is not complete yet, or at the end.
@@ -45,13 +66,35 @@ struct CopyDecoder {
                 isFinished = true
                 return nil
             }
-            if skipsHeader {
-                skipsHeader = false
-                continue
-            }
-            return try options.isCSV ? fieldsOfCSV(line) : fieldsOfText(line)
+            let isHeader = isAtHeader
+            isAtHeader = false
+            if isHeader, options.header == .skipped { continue }
+            let fields = try options.isCSV ? fieldsOfCSV(line) : fieldsOfText(line)
+            if !isHeader { return fields }
+            try checkHeader(fields)
         }
         return nil
+    }
+
+    /// Checks that a header names the columns.
+    private func checkHeader(_ fields: [Field]) throws(SQLError) {
+        guard fields.count == columns.count else {
+            throw SQLError(
+                "22P04",
+                "wrong number of fields in header line: got \(fields.count), expected "
+                    + "\(columns.count)")
+        }
+        for (place, (field, column)) in zip(fields, columns).enumerated() {
+            let name = field.map { String(decoding: $0, as: UTF8.self) }
+            guard name != column else { continue }
+            let shown =
+                name.map { "\"\($0)\"" }
+                ?? "null value (\"\(String(decoding: options.null, as: UTF8.self))\")"
+            throw SQLError(
+                "22P04",
+                "column name mismatch in header line field \(place + 1): got \(shown), expected "
+                    + "\"\(column)\"")
+        }
     }
 
     // MARK: Lines
@@ -78,31 +121,54 @@ struct CopyDecoder {
                     continue
                 }
                 if byte == options.quote { isQuoted.toggle() }
+            } else if byte == UInt8(ascii: "\\") {
+                // What it escapes belongs to the value, an end of a line too.
+                guard index + 1 < end || isAtEnd else { break }
+                if index + 1 < end, buffer[index + 1] == 10 { lines += 1 }
+                index += 2
+                continue
             }
-            if byte == 10 {
-                lines += 1
-                if !isQuoted {
-                    defer {
-                        position = index + 1
-                        searched = position
-                    }
-                    return lineRead(upTo: index)
-                }
+            if isQuoted {
+                if byte == 10 { lines += 1 }
+            } else if byte == 13 {
+                // A newline may follow that has not come yet.
+                guard index + 1 < end || isAtEnd else { break }
+                let isPair = index + 1 < end && buffer[index + 1] == 10
+                try take(isPair && lineEnd != .carriageReturn ? .both : .carriageReturn, at: index)
+                return lineRead(upTo: index, next: index + (lineEnd == .both ? 2 : 1))
+            } else if byte == 10 {
+                try take(.newline, at: index)
+                return lineRead(upTo: index, next: index + 1)
             }
             index += 1
         }
         searched = min(index, end)
         guard isAtEnd, position < end else { return nil }
         guard !isQuoted else { throw SQLError("22P04", "unterminated CSV quoted field") }
-        lines += 1
-        defer { position = end }
-        return lineRead(upTo: end)
+        return lineRead(upTo: end, next: end)
     }
 
-    private mutating func lineRead(upTo end: Int) -> ArraySlice<UInt8> {
-        let isCut = end > position && buffer[end - 1] == 13
-        current = position..<(isCut ? end - 1 : end)
+    private mutating func lineRead(upTo end: Int, next: Int) -> ArraySlice<UInt8> {
+        lines += 1
+        current = position..<end
+        position = next
+        searched = next
         return buffer[current]
+    }
+
+    /// All lines end as the first one does: what ends a line otherwise belongs to a value, where it
+    /// must not stand as such.
+    private mutating func take(_ end: LineEnd, at index: Int) throws(SQLError) {
+        guard let lineEnd, lineEnd != end else { return self.lineEnd = end }
+        lines += 1
+        current = position..<index
+        let kind = options.isCSV ? "unquoted" : "literal"
+        let name = end == .newline ? "newline" : "carriage return"
+        throw SQLError(
+            "22P04", "\(kind) \(name) found in data",
+            hint: options.isCSV
+                ? "Use quoted CSV field to represent \(name)."
+                : "Use \"\(end == .newline ? "\\n" : "\\r")\" to represent \(name).")
     }
 
     // MARK: Text
@@ -187,7 +253,11 @@ struct CopyDecoder {
         var isInside = false
         var index = line.startIndex
         func finish() {
-            let isNull = !wasQuoted && value == options.null
+            let column = fields.count
+            let mayBeNull =
+                column < columns.count
+                ? (wasQuoted ? quotedIsNull[column] : plainIsNull[column]) : !wasQuoted
+            let isNull = mayBeNull && value == options.null
             fields.append(isNull ? nil : value[...])
             value = []
             wasQuoted = false

@@ -30,6 +30,21 @@ struct CopyRun {
             columns = Array(table.columns.indices)
         }
         self.columns = columns
+        for (option, names) in [
+            ("FORCE_NULL", options.forceNull), ("FORCE_NOT_NULL", options.forceNotNull),
+        ] {
+            for name in names {
+                guard let index = table.columnIndex(name) else {
+                    throw SQLError(
+                        "42703",
+                        "column \"\(name)\" of relation \"\(table.name)\" does not exist")
+                }
+                guard columns.contains(index) else {
+                    throw SQLError(
+                        "42P10", "\(option) column \"\(name)\" not referenced by COPY")
+                }
+            }
+        }
         template =
             columns.count == table.columns.count
             ? nil : table.columns.map { $0.initial?.expression(as: $0.type) ?? .null }
@@ -42,7 +57,7 @@ struct CopyRun {
         try transaction.checkWritable()
         try await transaction.pin(table)
         var writer = RowWriter(table, context, transaction)
-        var decoder = CopyDecoder(options)
+        var decoder = CopyDecoder(options, columns: columns.map { table.columns[$0].name })
         sink.copyIn(columns: columns.count, binary: false)
         while let data = try await sink.nextCopyData() {
             guard !decoder.isFinished else { continue }

@@ -66,14 +66,19 @@ struct DefinitionRun {
             throw SQLError("54011", "tables can have at most \(Self.columnLimit) columns")
         }
         var columns: [TableDefinition.Column] = []
-        for column in syntax.columns {
+        // The definition of a column may nest as deeply as any statement.
+        let (source, context) = (source, context)
+        let initial = try await context.map(syntax.columns) { (column) throws(SQLError) in
+            try Self.initial(column, source, context)
+        }
+        for (column, initial) in zip(syntax.columns, initial) {
             guard !columns.contains(where: { $0.name == column.name }) else {
                 throw SQLError("42701", "column \"\(column.name)\" specified more than once")
             }
             columns.append(
                 TableDefinition.Column(
                     name: column.name, type: column.type, isNotNull: column.isNotNull,
-                    initial: try initial(column)))
+                    initial: initial))
         }
         var key: [Int] = []
         if let written = syntax.primaryKey { key = try self.key(written, &columns) }
@@ -106,19 +111,20 @@ struct DefinitionRun {
         return places
     }
 
-    private func initial(
-        _ column: CreateTableSyntax.Column
+    private static func initial(
+        _ column: CreateTableSyntax.Column, _ source: SourceText, _ context: StatementContext
     ) throws(SQLError) -> ColumnDefault? {
         guard let written = column.initial else { return nil }
-        var binder = Binder(source: source, parameters: [], time: context.time)
+        var binder = Binder(
+            source: source, parameters: [], time: context.time, meter: context.meter)
         binder.clause = "DEFAULT expressions"
         if case .column(_, _, let at) = written {
             throw binder.error("0A000", "cannot use column reference in DEFAULT expression", at: at)
         }
         let typed = try binder.bind(written)
         let type = typed.type
-        let context = SQLType.castContext(from: type, to: column.type) ?? .explicit
-        if type != .unknown, context > .assignment {
+        let cast = SQLType.castContext(from: type, to: column.type) ?? .explicit
+        if type != .unknown, cast > .assignment {
             throw binder.error(
                 "42804",
                 "column \"\(column.name)\" is of type \(column.type.plainName) but default "
@@ -134,7 +140,7 @@ struct DefinitionRun {
         guard bound.isConstant else {
             throw binder.unsupported("this DEFAULT", at: written.location)
         }
-        let value = try bound.evaluate([], self.context)
+        let value = try bound.evaluate([], context)
         return value.isNull ? nil : .constant(value)
     }
 

@@ -1,3 +1,5 @@
+import SteleBase
+
 /// Gathers rows into groups and computes their aggregates.
 struct Groups {
     private let plan: SelectPlan.Grouping
@@ -7,6 +9,8 @@ struct Groups {
     private var states: [[Aggregate.State]] = []
     private var places: [[Datum]: Int] = [:]
     private var memory = MemoryMeter()
+    /// What the aggregates take in of a row; kept for its memory.
+    private var inputs: [Aggregate.Input] = []
 
     init(_ plan: SelectPlan.Grouping, _ context: StatementContext) {
         self.plan = plan
@@ -20,10 +24,14 @@ struct Groups {
         states.append([Aggregate.State](repeating: Aggregate.State(), count: plan.aggregates.count))
     }
 
+    /// Takes in a row. All of it is evaluated before anything of it counts, so that a row whose
+    /// evaluation ends early can be taken in again.
     mutating func add(_ row: [Datum]) throws(SQLError) {
+        let key = try BoundExpression.row(plan.keys, of: row, context)
+        inputs.removeAll(keepingCapacity: true)
+        for aggregate in plan.aggregates { inputs.append(try aggregate.input(row, context)) }
         var place = 0
         if !plan.keys.isEmpty {
-            let key = try BoundExpression.row(plan.keys, of: row, context)
             if let known = places[key] {
                 place = known
             } else {
@@ -36,14 +44,22 @@ struct Groups {
             }
         }
         for index in plan.aggregates.indices {
-            try states[place][index].add(plan.aggregates[index], row, context, &memory)
+            try states[place][index].add(plan.aggregates[index], inputs[index], &memory)
         }
+    }
+
+    /// Lets go of all groups.
+    mutating func removeAll() {
+        keys = []
+        states = []
+        places = [:]
     }
 
     /// The rows of the groups: keys, then aggregates.
     func results() throws(SQLError) -> [StoredRow] {
         var rows: [StoredRow] = []
         for (key, states) in zip(keys, states) {
+            try context.meter.charge(WorkMeter.row)
             var row = key
             for (aggregate, state) in zip(plan.aggregates, states) {
                 row.append(try state.result(aggregate))
@@ -72,15 +88,23 @@ struct RowOrder {
         for (place, stored) in rows.enumerated() {
             let values = try BoundExpression.row(keys.lazy.map(\.value), of: stored.row, context)
             try memory.add(values)
+            try context.meter.charge(WorkMeter.evaluated)
             entries.append((values, place))
         }
-        entries.sort { left, right in
-            for (index, key) in keys.enumerated() {
-                let order = Self.compare(left.values[index], right.values[index], key)
-                if order != 0 { return order < 0 }
+        do {
+            try entries.sort { left, right in
+                for (index, key) in keys.enumerated() {
+                    let (left, right) = (left.values[index], right.values[index])
+                    try context.meter.charge(
+                        WorkMeter.evaluated + min(left.outsideBytes, right.outsideBytes) / 4)
+                    let order = Self.compare(left, right, key)
+                    if order != 0 { return order < 0 }
+                }
+                return left.place < right.place
             }
-            return left.place < right.place
-        }
+        } catch let error as SQLError {
+            throw error
+        } catch { invariantFailed("sorting failed: \(error)") }
         return entries.map { rows[$0.place] }
     }
 

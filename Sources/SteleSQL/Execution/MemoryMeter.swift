@@ -27,7 +27,7 @@ extension Datum {
         switch self {
         case .text(let text): text.utf8.count
         case .bytes(let content): content.count
-        case .numeric: 32
+        case .numeric(let number): 32 + 2 * number.digits.count
         default: 0
         }
     }

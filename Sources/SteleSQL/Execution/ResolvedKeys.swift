@@ -2,17 +2,25 @@ import SteleBase
 
 /// The keys that a condition stands for in one execution.
 enum ResolvedKeys {
-    case points([KeyBytes])
+    /// Ascending.
+    case points(ArraySlice<KeyBytes>)
     case range(KeyRange)
 
-    init(_ access: TableAccess, _ context: StatementContext) throws(SQLError) {
+    /// Evaluates what the condition compares the key with.
+    static func resolve(
+        _ access: TableAccess, _ context: StatementContext
+    ) async throws(SQLError) -> ResolvedKeys {
         let table = access.table
         switch access.keys {
-        case .all: self = .range(table.range)
+        case .all: return .range(table.range)
         case .points(let columns):
-            self = .points(try Self.points(table, columns, context))
+            return try await context.compute { () throws(SQLError) in
+                .points(try points(table, columns, context)[...])
+            }
         case .range(let equal, let lower, let upper):
-            self = try Self.range(table, equal, lower, upper, context)
+            return try await context.compute { () throws(SQLError) in
+                try range(table, equal, lower, upper, context)
+            }
         }
     }
 
@@ -34,6 +42,7 @@ enum ResolvedKeys {
             for candidate in candidates {
                 let value = try candidate.evaluate([], context)
                 if value.isNull { continue }
+                try context.meter.charge(WorkMeter.row * keys.count)
                 for var key in keys {
                     value.encodeKey(into: &key)
                     longer.append(key)
@@ -42,6 +51,9 @@ enum ResolvedKeys {
             keys = longer
         }
         guard keys.count > 1 else { return keys }
+        // Some tens of nanoseconds for each of about so many comparisons.
+        let comparisons = keys.count * (Int.bitWidth - keys.count.leadingZeroBitCount)
+        try context.meter.charge(WorkMeter.evaluated * comparisons)
         keys.sort { $0.precedes($1) }
         var unique: [KeyBytes] = []
         for key in keys where unique.last != key { unique.append(key) }

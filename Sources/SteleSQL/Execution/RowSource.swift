@@ -3,6 +3,8 @@ struct RowSource {
     private enum State {
         case rows(ArraySlice<[Datum]>)
         case scan(TableScan)
+        case pendingSeries(
+            start: BoundExpression, stop: BoundExpression, step: BoundExpression, SQLType)
         case series(Series)
         case values(ArraySlice<[BoundExpression]>)
     }
@@ -12,24 +14,20 @@ struct RowSource {
     private let context: StatementContext
 
     private static let batch = 256
-    private static let batchBytes = 1 << 20
 
     init(
         _ plan: SelectPlan, _ context: StatementContext, rowLimit: Int?
-    ) throws(SQLError) {
+    ) {
         condition = plan.condition
         self.context = context
         switch plan.source {
         case .single: state = .rows([[]])
         case .table(let access):
             state = .scan(
-                try TableScan(access, context, isReversed: plan.isReversed, rowLimit: rowLimit))
+                TableScan(access, context, isReversed: plan.isReversed, rowLimit: rowLimit))
         case .values(let rows): state = .values(rows[...])
         case .series(let start, let stop, let step, let type):
-            state = .series(
-                try Series(
-                    start: start.evaluate([], context), stop: stop.evaluate([], context),
-                    step: step.evaluate([], context), type: type))
+            state = .pendingSeries(start: start, stop: stop, step: step, type)
         }
     }
 
@@ -45,36 +43,52 @@ struct RowSource {
         case .rows(let rows):
             guard !rows.isEmpty else { return nil }
             state = .rows(rows.dropFirst(Self.batch))
-            return try filtered(Array(rows.prefix(Self.batch)))
+            return try await filtered(Array(rows.prefix(Self.batch)))
         case .values(let rows):
             guard !rows.isEmpty else { return nil }
             try await transaction.takeTurn()
-            var evaluated: [[Datum]] = []
-            var bytes = 0
-            for expressions in rows.prefix(Self.batch) where bytes < Self.batchBytes {
-                let row = try BoundExpression.row(expressions, of: [], context)
-                bytes += MemoryMeter.size(of: row)
-                evaluated.append(row)
-            }
+            let evaluated = try await context.values(rows)
             state = .values(rows.dropFirst(evaluated.count))
-            return try filtered(evaluated)
-        case .series(var series):
-            try await transaction.takeTurn()
-            var rows: [[Datum]] = []
-            while rows.count < Self.batch, let value = try series.next() { rows.append([value]) }
+            return try await filtered(evaluated)
+        case .pendingSeries(let start, let stop, let step, let type):
+            let context = context
+            let series = try await context.compute { () throws(SQLError) in
+                try Series(
+                    start: start.evaluate([], context), stop: stop.evaluate([], context),
+                    step: step.evaluate([], context), type: type)
+            }
             state = .series(series)
-            return rows.isEmpty ? nil : try filtered(rows)
+            return []
+        case .series(let series):
+            try await transaction.takeTurn()
+            let (rows, rest) = try await Self.some(of: series, context)
+            state = .series(rest)
+            return rows.isEmpty ? nil : try await filtered(rows)
         }
     }
 
-    private func filtered(_ rows: [[Datum]]) throws(SQLError) -> [StoredRow] {
-        var result: [StoredRow] = []
-        result.reserveCapacity(rows.count)
-        for row in rows {
-            if let condition, try !condition.holds(row, context) { continue }
-            result.append(StoredRow(key: [], row: row))
+    /// The next numbers of a series, and what is left of it.
+    private static func some(
+        of series: Series, _ context: StatementContext
+    ) async throws(SQLError) -> ([[Datum]], Series) {
+        var rest = series
+        var rows: [[Datum]] = []
+        try await context.compute { () throws(SQLError) in
+            while rows.count < batch {
+                try context.meter.charge(rest.cost)
+                guard let value = try rest.next() else { break }
+                rows.append([value])
+            }
         }
-        return result
+        return (rows, rest)
+    }
+
+    private func filtered(_ rows: [[Datum]]) async throws(SQLError) -> [StoredRow] {
+        guard let condition else { return rows.map { StoredRow(key: [], row: $0) } }
+        let context = context
+        return try await context.map(rows) { (row) throws(SQLError) -> StoredRow? in
+            try condition.holds(row, context) ? StoredRow(key: [], row: row) : nil
+        }.compactMap { $0 }
     }
 }
 
@@ -99,6 +113,9 @@ private struct Series {
         }
         isAscending = direction > 0
     }
+
+    /// About what the next number takes, in nanoseconds.
+    var cost: Int { WorkMeter.evaluated + 4 * current.outsideBytes }
 
     mutating func next() throws(SQLError) -> Datum? {
         let order = isDone ? 0 : current.compare(stop)

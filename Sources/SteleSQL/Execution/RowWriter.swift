@@ -55,7 +55,7 @@ struct RowWriter {
         let keys = rows.map(table.key(of:))
         if rows.count == 1 {
             let present = try await transaction.lock(table, keys, .exclusive, .wait)[0].value
-            try settle(rows[0], keys[0], present, isOwn: false)
+            try await settle(rows[0], keys[0], present, isOwn: false)
             return
         }
         // The first of several equal keys is locked; the others meet its row.
@@ -70,7 +70,7 @@ struct RowWriter {
         var isOwn = [Bool](repeating: false, count: distinct.count)
         for (row, key) in zip(rows, keys) {
             guard let place = places[DictionaryKey(key)] else { continue }
-            try settle(row, key, present[place], isOwn: isOwn[place])
+            try await settle(row, key, present[place], isOwn: isOwn[place])
             if present[place] == nil {
                 present[place] = []
             }
@@ -83,7 +83,7 @@ struct RowWriter {
     /// - Parameter isOwn: the key was taken by this same statement.
     private mutating func settle(
         _ row: [Datum], _ key: KeyBytes, _ present: [UInt8]?, isOwn: Bool
-    ) throws(SQLError) {
+    ) async throws(SQLError) {
         guard let present else { return try store(row, under: key) }
         guard let conflict else { throw table.duplicateKey(row) }
         guard let assignments = conflict.assignments else { return }
@@ -93,14 +93,23 @@ struct RowWriter {
                 hint: "Ensure that no rows proposed for insertion within the same command have "
                     + "duplicate constrained values.")
         }
-        let all = table.columns.map { _ in true }
-        var updated = try table.row(key: key[...], value: present[...], wanted: all)
-        let combined = updated + row
-        if let condition = conflict.condition, try !condition.holds(combined, context) { return }
-        let values = try BoundExpression.row(
-            assignments.lazy.map(\.value), of: combined, context)
-        for (assignment, value) in zip(assignments, values) { updated[assignment.column] = value }
-        try table.checkNotNull(updated)
+        let (table, context) = (table, context)
+        let updated = try await context.compute { () throws(SQLError) -> [Datum]? in
+            let all = table.columns.map { _ in true }
+            var updated = try table.row(key: key[...], value: present[...], wanted: all)
+            let combined = updated + row
+            if let condition = conflict.condition, try !condition.holds(combined, context) {
+                return nil
+            }
+            let values = try BoundExpression.row(
+                assignments.lazy.map(\.value), of: combined, context)
+            for (assignment, value) in zip(assignments, values) {
+                updated[assignment.column] = value
+            }
+            try table.checkNotNull(updated)
+            return updated
+        }
+        guard let updated else { return }
         try store(updated, under: key)
     }
 

@@ -21,22 +21,38 @@ final class SelectRun {
 
     private static let batch = 256
     private static let batchBytes = 1 << 20
+    private var hasLockedPoints = false
     /// Rows whose outputs are not computed yet, because those of the rows before are large.
     private var unsent: ArraySlice<StoredRow> = []
 
     init(
         _ plan: SelectPlan, _ context: StatementContext, _ transaction: SessionTransaction
-    ) throws(SQLError) {
+    ) async throws(SQLError) {
         self.plan = plan
         self.context = context
         self.transaction = transaction
-        remaining = try Self.count(plan.limit, "2201W", "LIMIT", context)
-        toSkip = try Self.count(plan.offset, "2201X", "OFFSET", context) ?? 0
+        let counts = try await context.compute { () throws(SQLError) in
+            (
+                remaining: try Self.count(plan.limit, "2201W", "LIMIT", context),
+                toSkip: try Self.count(plan.offset, "2201X", "OFFSET", context)
+            )
+        }
+        remaining = counts.remaining
+        toSkip = counts.toSkip ?? 0
         let usesAllRows = plan.grouping != nil || !plan.sorting.isEmpty || plan.isDistinct
         let (needed, overflow) = (remaining ?? .max).addingReportingOverflow(toSkip)
-        source = try RowSource(
+        source = RowSource(
             plan, context, rowLimit: usesAllRows || overflow ? nil : needed)
     }
+
+    deinit {
+        if waiting.count + seen.count > Self.largeCount {
+            context.meter.discard((exchange(&waiting, with: []), exchange(&seen, with: [])))
+        }
+    }
+
+    /// From so many rows on it takes long to let go of them.
+    private static let largeCount = 4_096
 
     private static func count(
         _ expression: BoundExpression?, _ state: String, _ clause: String,
@@ -56,11 +72,24 @@ final class SelectRun {
                 guard let rows = try await nextStored() else { return nil }
                 unsent = rows[...]
             }
-            var outputs: [[Datum]] = []
-            outputs.reserveCapacity(unsent.count)
-            var bytes = 0
-            while remaining != 0, bytes < Self.batchBytes, let stored = unsent.popFirst() {
+            let outputs = try await nextOutputs()
+            try await transaction.sleepOff(context)
+            if !outputs.isEmpty { return outputs }
+        }
+        return nil
+    }
+
+    /// The outputs of rows that were taken from the source.
+    private func nextOutputs() async throws(SQLError) -> [[Datum]] {
+        var outputs: [[Datum]] = []
+        outputs.reserveCapacity(unsent.count)
+        var bytes = 0
+        try await context.compute { [self] () throws(SQLError) in
+            while remaining != 0, bytes < Self.batchBytes, let stored = unsent.first {
+                context.beginRow()
                 let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
+                try context.meter.charge(WorkMeter.evaluated)
+                _ = unsent.popFirst()
                 bytes += MemoryMeter.size(of: output)
                 if plan.isDistinct {
                     guard seen.insert(output).inserted else { continue }
@@ -73,10 +102,8 @@ final class SelectRun {
                 if let left = remaining { remaining = left - 1 }
                 outputs.append(output)
             }
-            try await transaction.sleepOff(context)
-            if !outputs.isEmpty { return outputs }
         }
-        return nil
+        return outputs
     }
 
     /// What the run has gathered.
@@ -88,7 +115,7 @@ final class SelectRun {
         if plan.grouping == nil, plan.sorting.isEmpty, plan.locking == nil {
             return try await source.next(transaction)
         }
-        if let points = try lockedPoints { return try await lock(points) }
+        if let points = try await lockedPoints() { return try await lock(points) }
         if !isGathered, plan.grouping != nil || !plan.sorting.isEmpty {
             isGathered = true
             waiting = try await gathered()[...]
@@ -110,36 +137,55 @@ final class SelectRun {
     private func gathered() async throws(SQLError) -> [StoredRow] {
         var rows: [StoredRow] = []
         if let grouping = plan.grouping {
-            var groups = Groups(grouping, context)
-            while let batch = try await source.next(transaction) {
-                for stored in batch { try groups.add(stored.row) }
-            }
-            rows = try groups.results()
-            for stored in rows { try memory.add(stored.row) }
+            rows = try await grouped(grouping)
         } else {
             while let batch = try await source.next(transaction) {
                 for stored in batch { try memory.add(stored.row) }
                 rows += batch
             }
         }
-        return plan.sorting.isEmpty ? rows : try RowOrder(plan.sorting, context).sorted(rows)
+        if plan.sorting.isEmpty { return rows }
+        let order = RowOrder(plan.sorting, context)
+        return try await context.compute { () throws(SQLError) in
+            let sorted = try order.sorted(rows)
+            rows = []
+            return sorted
+        }
+    }
+
+    private func grouped(
+        _ grouping: SelectPlan.Grouping
+    ) async throws(SQLError) -> [StoredRow] {
+        var groups = Groups(grouping, context)
+        while let batch = try await source.next(transaction) {
+            var count = 0
+            try await context.compute { [context] () throws(SQLError) in
+                while count < batch.count {
+                    context.beginRow()
+                    try groups.add(batch[count].row)
+                    count += 1
+                }
+            }
+        }
+        return try await context.compute { [self] () throws(SQLError) in
+            let rows = try groups.results()
+            for stored in rows { try memory.add(stored.row) }
+            groups.removeAll()
+            return rows
+        }
     }
 
     // MARK: Locks
 
-    private var hasLockedPoints = false
-
     /// The keys to lock at once, without reading them first; nil if there are none (any more).
-    private var lockedPoints: [StoredRow]? {
-        get throws(SQLError) {
-            guard plan.locking != nil, plan.sorting.isEmpty, !hasLockedPoints,
-                case .table(let access) = plan.source, case .points = access.keys,
-                case .points(let keys) = try ResolvedKeys(access, context)
-            else { return nil }
-            hasLockedPoints = true
-            isGathered = true
-            return keys.map { StoredRow(key: $0[...], row: []) }
-        }
+    private func lockedPoints() async throws(SQLError) -> [StoredRow]? {
+        guard plan.locking != nil, plan.sorting.isEmpty, !hasLockedPoints,
+            case .table(let access) = plan.source, case .points = access.keys,
+            case .points(let keys) = try await ResolvedKeys.resolve(access, context)
+        else { return nil }
+        hasLockedPoints = true
+        isGathered = true
+        return keys.map { StoredRow(key: $0[...], row: []) }
     }
 
     /// Locks rows and returns those that still fulfil the condition, as they are now.
@@ -154,11 +200,11 @@ final class SelectRun {
         let keys = rows.map { Array($0.key) }
         let values = try await transaction.lock(
             access.table, keys, locking.isExclusive ? .exclusive : .shared, wait)
-        var result: [StoredRow] = []
+        var present: [RowPage.Row] = []
         for (key, locked) in zip(keys, values) {
             guard locked.isLocked, let value = locked.value else { continue }
-            if let row = try access.accepted(key[...], value, context) { result.append(row) }
+            present.append(RowPage.Row(key: key[...], value: value[...]))
         }
-        return result
+        return try await access.accepted(present, context)
     }
 }

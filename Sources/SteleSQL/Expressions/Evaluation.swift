@@ -9,13 +9,27 @@ extension BoundExpression {
         case .parameter(let index):
             guard index < context.parameters.count else { throw .noParameter(index + 1) }
             return context.parameters[index]
+        default:
+            try context.meter.charge(WorkMeter.evaluated)
+            return try compute(row, context)
+        }
+    }
+
+    /// The value of an expression that has parts.
+    private func compute(
+        _ row: [Datum], _ context: StatementContext
+    ) throws(SQLError) -> Datum {
+        switch self {
         case .comparison(let comparison, let left, let right):
             let (left, right) = try Self.both(left, right, row, context)
             if left.isNull || right.isNull { return .null }
             return .bool(comparison.holds(left.compare(right)))
         case .arithmetic(let operation, let left, let right, let type):
-            return try Datum.arithmetic(
-                operation, left.evaluate(row, context), right.evaluate(row, context), as: type)
+            let (left, right) = (try left.evaluate(row, context), try right.evaluate(row, context))
+            if case (.numeric(let left), .numeric(let right)) = (left, right) {
+                try context.meter.charge(Numeric.cost(of: operation, left, right))
+            }
+            return try Datum.arithmetic(operation, left, right, as: type)
         case .and(let operands): return try conjunction(operands, row, context)
         case .or(let operands): return try disjunction(operands, row, context)
         case .not(let operand):
@@ -24,10 +38,12 @@ extension BoundExpression {
         case .isNull(let operand, let isNegated):
             return .bool(try operand.evaluate(row, context).isNull != isNegated)
         case .cast(let operand, let from, let to, let isExplicit):
-            return try operand.evaluate(row, context)
-                .coerced(from: from, to: to, explicit: isExplicit, time: context.time)
+            let value = try operand.evaluate(row, context)
+            try context.meter.charge(8 * value.outsideBytes)
+            return try value.coerced(from: from, to: to, explicit: isExplicit, time: context.time)
         case .call(let function, let arguments):
             let values = try Self.row(arguments, of: row, context)
+            try context.meter.charge(function.cost(of: values))
             return try function.apply(values, context)
         case .isIn(let operand, let list, let isNegated):
             return try membership(operand, list, isNegated, row, context)
@@ -47,6 +63,7 @@ extension BoundExpression {
         try context.hold(first)
         let second = try right.evaluate(row, context)
         context.held = before
+        try context.meter.charge(min(first.outsideBytes, second.outsideBytes))
         return (first, second)
     }
 
@@ -80,12 +97,15 @@ extension BoundExpression {
                 case (.text(let text), .text(let pattern)) = try Self.both(
                     text, pattern, row, context)
             else { return .null }
-            return .bool(try LikePattern(pattern, like).matches(text) != like.isNegated)
+            return .bool(
+                try LikePattern(pattern, like).matches(text, context.meter) != like.isNegated)
         case .concatenation(let left, let right):
             guard
                 case (.text(let left), .text(let right)) = try Self.both(left, right, row, context)
             else { return .null }
-            try Function.checkLength(left.utf8.count + right.utf8.count)
+            let length = left.utf8.count + right.utf8.count
+            try Function.checkLength(length)
+            try context.meter.charge(length / 4)
             return .text(left + right)
         case .choice(let arms, let otherwise):
             for arm in arms {

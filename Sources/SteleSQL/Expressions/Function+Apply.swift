@@ -37,12 +37,29 @@ extension Function {
             return try words(values)
         case .setting:
             guard case .text(let name) = values[0] else { return .null }
-            return .text(try context.settings.value(of: name))
+            return .text(try context.value(ofSetting: name))
         case .magnitude, .sign, .round, .truncate, .ceiling, .floor, .remainder, .double, .power,
             .arcTangent2, .squareRoot, .quotient:
             return try number(values)
         default: return try text(values)
         }
+    }
+
+    /// About what ``apply(_:_:)`` takes, in nanoseconds.
+    func cost(of values: [Datum]) -> Int {
+        var bytes = 0
+        for value in values { bytes += value.outsideBytes }
+        switch (self, values.first) {
+        case (.repeated, _), (.padStart, _), (.padEnd, _):
+            guard case .int(let count)? = values.dropFirst().first else { break }
+            return 8 * bytes + WorkMeter.product(Int(max(count, 0)), max(bytes, 8))
+        case (.squareRoot, .numeric(let number)): return number.rootCost
+        case (.quotient, .numeric(let left)):
+            guard case .numeric(let right)? = values.dropFirst().first else { break }
+            return Numeric.cost(of: .divide, left, right)
+        default: break
+        }
+        return 8 * bytes
     }
 
     // MARK: Session
@@ -53,19 +70,11 @@ extension Function {
         guard case .text(let name) = values[0] else {
             throw SQLError("22004", "SET requires parameter name")
         }
-        guard context.takesChanges else {
-            throw .unsupported("set_config after the first rows of a result")
-        }
         var change = StatementContext.SettingChange(name: name, value: nil, isLocal: false)
         if case .text(let value) = values[1] { change.value = value }
         if case .bool(let isLocal) = values[2] { change.isLocal = isLocal }
-        var settings = context.settings
-        try settings.set(name, change.value.map { [$0] }, defaults: context.settings)
-        guard context.changes.count < Limits.settings else {
-            throw SQLError("54000", "a statement changes more than \(Limits.settings) settings")
-        }
-        context.changes.append(change)
-        return .text(try settings.value(of: name))
+        try context.change(change)
+        return .text(try context.value(ofSetting: name))
     }
 
     /// Version 4 of RFC 9562.

@@ -27,7 +27,8 @@ struct LikePattern {
 
     /// Whether the whole text matches. Goes back only to the last `%`, so it takes at most the
     /// product of both lengths.
-    func matches(_ text: String) throws(SQLError) -> Bool {
+    func matches(_ text: String, _ meter: WorkMeter) throws(SQLError) -> Bool {
+        try meter.charge(20 * text.utf8.count + 20 * items.count)
         let scalars = Array((ignoresCase ? text.inLowerCase : text).unicodeScalars)
         var position = 0
         var item = 0
@@ -45,6 +46,7 @@ struct LikePattern {
                 item += 1
                 position += 1
             } else if let last = retry {
+                try meter.charge(4 * (position - last.position))
                 item = last.item
                 position = last.position + 1
                 retry = (item, position)

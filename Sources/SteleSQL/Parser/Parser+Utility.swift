@@ -93,7 +93,7 @@ extension Parser {
             case "transaction_isolation": modes.isolation = try optionValue(option)
             case "transaction_read_only": modes.isReadOnly = try optionValue(option) != "0"
             // A deferrable transaction may only wait for a better snapshot.
-            case "transaction_deferrable": break
+            case "transaction_deferrable": modes.isDeferrable = try optionValue(option) != "0"
             default: throw unsupported("this transaction mode")
             }
         }
@@ -181,6 +181,10 @@ extension Parser {
         if copy.where_clause != nil { throw unsupported("COPY … WHERE") }
         let options = try CList(copy.options, copy.n_options).map { (node) throws(SQLError) in
             let option = node.pointee.def_elem.pointee
+            if let argument = option.arg, argument.pointee.node_case == PG_QUERY__NODE__NODE_LIST {
+                return CopySyntax.Option(
+                    name: string(option.defname), value: nil, list: strings(items(argument)))
+            }
             return CopySyntax.Option(
                 name: string(option.defname), value: try optionValue(option))
         }

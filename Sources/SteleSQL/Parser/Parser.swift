@@ -8,9 +8,14 @@ struct Parser {
     /// The text, for the positions in errors.
     let source: SourceText
 
+    /// Longer texts take longer than a turn of the event loop may.
+    static let shortText = 4_096
+
     /// The statements of a text, in order; none if it holds only blanks and comments.
+    ///
+    /// - Precondition: the text nests no deeper than ``NestingLimit`` allows, and the stack is deep
+    ///   enough for it.
     static func parse(_ text: String) throws(SQLError) -> [Statement] {
-        try NestingLimit.check(text)
         let result = pg_query_parse_protobuf(text)
         defer { pg_query_free_protobuf_parse_result(result) }
         if let error = result.error { throw syntaxError(error.pointee) }

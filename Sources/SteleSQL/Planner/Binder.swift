@@ -21,6 +21,7 @@ struct Binder {
     let mayAddParameters: Bool
     /// Reads literals: zone and clock of the session.
     let time: TimeContext
+    private let meter: WorkMeter
 
     /// Where the expression stands, as errors name it; nil where aggregates are allowed.
     var clause: String? = "this clause"
@@ -32,8 +33,9 @@ struct Binder {
 
     init(
         source: SourceText, parameters: [SQLType?], mayAddParameters: Bool = false,
-        time: TimeContext
+        time: TimeContext, meter: WorkMeter
     ) {
+        self.meter = meter
         self.source = source
         self.scope = .empty
         self.parameters = parameters
@@ -72,7 +74,9 @@ struct Binder {
     /// such operands nest, there are twice as many copies with every level.
     mutating func copy(_ operand: Typed, times: Int, at: Int) throws(SQLError) {
         guard times > 0 else { return }
-        copies += times * operand.expression.size(atMost: Self.mostCopies)
+        let size = operand.expression.size(atMost: Self.mostCopies)
+        try meter.charge(WorkMeter.evaluated * times * size)
+        copies += times * size
         guard copies <= Self.mostCopies else {
             throw error(
                 "54001", "statement too complex", at: at,
@@ -111,6 +115,7 @@ struct Binder {
     }
 
     mutating func bind(_ expression: Expression) throws(SQLError) -> Typed {
+        try meter.charge(WorkMeter.planned)
         switch expression {
         case .literal(let literal, let at):
             do {

@@ -7,10 +7,11 @@ struct Planner {
 
     init(
         source: SourceText, parameters: [SQLType?], mayAddParameters: Bool, time: TimeContext,
-        tables: [TableDefinition], epoch: UInt64
+        tables: [TableDefinition], epoch: UInt64, meter: WorkMeter
     ) {
         binder = Binder(
-            source: source, parameters: parameters, mayAddParameters: mayAddParameters, time: time)
+            source: source, parameters: parameters, mayAddParameters: mayAddParameters, time: time,
+            meter: meter)
         self.tables = Dictionary(tables.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
         self.epoch = epoch
     }

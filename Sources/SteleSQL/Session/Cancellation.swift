@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A statement looks before each call of the kernel. Waits are ended, whatever becomes of what is
 /// waited for: that for locks by rolling its transaction back, others by interrupting the call,
-/// and a sleep by waking it.
+/// a sleep by waking it, and that for a worker by giving the work up.
 final class Cancellation: Sendable {
     fileprivate struct State {
         var reason: SQLError?
@@ -14,6 +14,21 @@ final class Cancellation: Sendable {
         /// The transaction that waits, and whether it does for locks.
         var waiting: Wait?
         var sleeper: UnsafeContinuation<Void, Never>?
+        /// Gives up what waits for a worker.
+        var giveUp: (@Sendable () -> Void)?
+    }
+
+    /// What is to be woken by a request, without the lock.
+    fileprivate struct Wakes {
+        var waiting: Wait?
+        var sleeper: UnsafeContinuation<Void, Never>?
+        var giveUp: (@Sendable () -> Void)?
+
+        func wake() {
+            waiting?.end()
+            sleeper?.resume()
+            giveUp?()
+        }
     }
 
     fileprivate struct Wait {
@@ -27,9 +42,7 @@ final class Cancellation: Sendable {
 
     /// Ends the running statement with an error.
     func request(_ reason: SQLError = .cancelled) {
-        let (waiting, sleeper) = state.withLock { $0.end(reason) }
-        waiting?.end()
-        sleeper?.resume()
+        state.withLock { $0.end(reason) }.wake()
     }
 
     /// Forgets a request that came when nothing ran.
@@ -63,11 +76,9 @@ final class Cancellation: Sendable {
     }
 
     private func expire(_ statement: UInt64) {
-        let (waiting, sleeper) = state.withLock { state in
-            state.statement == statement ? state.end(.timedOut) : (nil, nil)
-        }
-        waiting?.end()
-        sleeper?.resume()
+        state.withLock { state in
+            state.statement == statement ? state.end(.timedOut) : Wakes()
+        }.wake()
     }
 
     // MARK: Waits
@@ -108,14 +119,24 @@ final class Cancellation: Sendable {
     private func wake() {
         state.withLock { $0.sleeper.take() }?.resume()
     }
+
+    /// Work waits for a worker until it is begun; a request gives it up.
+    func beginQueueing(_ giveUp: @escaping @Sendable () -> Void) {
+        let isRequested = state.withLock { state in
+            if state.reason == nil { state.giveUp = giveUp }
+            return state.reason != nil
+        }
+        if isRequested { giveUp() }
+    }
+
+    func endQueueing() { state.withLock { $0.giveUp = nil } }
 }
 
 extension Cancellation.State {
-    /// Notes why the statement ends; what is to be woken comes back, to be called without the lock.
-    fileprivate mutating func end(
-        _ error: SQLError
-    ) -> (waiting: Cancellation.Wait?, sleeper: UnsafeContinuation<Void, Never>?) {
+    /// Notes why the statement ends.
+    fileprivate mutating func end(_ error: SQLError) -> Cancellation.Wakes {
         reason = reason ?? error
-        return (waiting, sleeper.take())
+        return Cancellation.Wakes(
+            waiting: waiting, sleeper: sleeper.take(), giveUp: giveUp.take())
     }
 }

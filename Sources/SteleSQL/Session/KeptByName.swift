@@ -44,6 +44,10 @@ struct KeptByName<Value: Keepable> {
 
     mutating func removeAll() { self = KeptByName() }
 
+    mutating func removeAll(where isToGo: (Value) -> Bool) {
+        for (name, value) in values where isToGo(value) { remove(name) }
+    }
+
     /// There is one without a name, which the next one replaces: a message bounds it.
     private static func cost(_ value: Value, _ name: String) -> Int {
         name.isEmpty ? 0 : name.utf8.count + value.keptBytes

@@ -3,6 +3,8 @@ final class PreparedStatement: Keepable {
     /// nil is a text without a statement.
     let statement: Statement?
     let source: SourceText
+    /// Whether it nests so deeply that only a worker can plan and evaluate it.
+    let isDeep: Bool
     /// The types that the client declared; nil is to be inferred.
     let declared: [SQLType?]
     /// The present plan, made again when a table has changed.
@@ -25,11 +27,12 @@ final class PreparedStatement: Keepable {
     let keptBytes: Int
 
     init(
-        _ statement: Statement?, source: SourceText, declared: [SQLType?],
+        _ statement: Statement?, source: SourceText, isDeep: Bool, declared: [SQLType?],
         mayAddParameters: Bool = false, mayChangeShape: Bool = false, isTemplate: Bool = false
     ) {
         self.statement = statement
         self.source = source
+        self.isDeep = isDeep
         self.declared = declared
         self.mayAddParameters = mayAddParameters
         self.mayChangeShape = mayChangeShape
@@ -42,6 +45,8 @@ final class PreparedStatement: Keepable {
 final class Portal: Keepable {
     let prepared: PreparedStatement
     let parameters: [Datum]
+    /// Portals of a session are numbered as they come.
+    var number = 0
     /// One for all columns, one for each, or none for text.
     let formats: [Int16]
     /// The columns with their formats; nil if there are no rows.

@@ -16,6 +16,7 @@ extension SQLSession {
         }
         if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
         portal.isStarted = true
+        if statement.takesSnapshot { try openTransaction().hasQueried = true }
         if Planner.plans(statement) {
             try await startPlanned(portal)
             return
@@ -98,10 +99,15 @@ extension SQLSession {
         _ plan: Plan, _ portal: Portal, _ transaction: SessionTransaction
     ) async throws(SQLError) {
         portal.columns = try portal.formatted(plan.columns)
-        let context = context(parameters: portal.parameters, transaction)
+        let context = context(
+            parameters: portal.parameters, transaction, isDeep: portal.prepared.isDeep)
         switch plan.action {
         case .select(let select):
-            let run = try SelectRun(select, context, transaction)
+            if let locking = select.locking {
+                try checkWritable(
+                    "SELECT FOR \(locking.isExclusive ? "UPDATE" : "SHARE")", transaction)
+            }
+            let run = try await SelectRun(select, context, transaction)
             if let rows = try await run.next() {
                 portal.waiting = rows[...]
                 portal.run = run
@@ -144,6 +150,7 @@ extension SQLSession {
     /// The statement's plan, made again if a table has changed since.
     func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
         let transaction = try openTransaction()
+        transaction.hasQueried = true
         transaction.tables.used = prepared.plan?.tables ?? []
         if let plan = prepared.plan {
             if isCurrent(plan) { return plan }
@@ -182,21 +189,27 @@ extension SQLSession {
             tables.append(try await transaction.table(name, in: prepared.source))
         }
         transaction.tables.used = tables
-        var planner = Planner(
-            source: prepared.source, parameters: prepared.inferred ?? prepared.declared,
-            mayAddParameters: prepared.mayAddParameters,
-            time: settings.time(at: transaction.start), tables: tables,
-            epoch: epoch)
-        return try planner.plan(statement)
+        let time = settings.time(at: transaction.start)
+        return try await meter.compute(isDeep: prepared.isDeep) {
+            [meter, tables] () throws(SQLError) in
+            var planner = Planner(
+                source: prepared.source, parameters: prepared.inferred ?? prepared.declared,
+                mayAddParameters: prepared.mayAddParameters, time: time, tables: tables,
+                epoch: epoch, meter: meter)
+            return try planner.plan(statement)
+        }
     }
 
     func context(
-        parameters: [Datum], _ transaction: SessionTransaction
+        parameters: [Datum], _ transaction: SessionTransaction, isDeep: Bool
     ) -> StatementContext {
-        StatementContext(
+        var settings = settings
+        settings.note(isolation: transaction.isolation, isReadOnly: transaction.isReadOnly)
+        return StatementContext(
             parameters: parameters,
             time: settings.time(at: transaction.start),
-            statementTime: environment.clock(), environment: environment, settings: settings)
+            statementTime: environment.clock(), environment: environment, settings: settings,
+            defaults: defaults, meter: meter, isDeep: isDeep)
     }
 
     // MARK: Other statements
@@ -210,13 +223,14 @@ extension SQLSession {
         case .set(let set): return try perform(set, sink)
         case .show(let name): return try show(name, portal)
         case .createTable, .dropTables, .truncate, .addPrimaryKey:
-            return try await define(statement, portal.prepared.source, sink)
+            return try await define(statement, portal.prepared, sink)
         case .copyFrom(let copy): return try await self.copy(copy, portal.prepared.source, sink)
         case .vacuum(let isVacuum, let tables):
             return try await vacuum(isVacuum, tables, portal.prepared.source)
         case .prepare(let name, let types, let statement):
             let prepared = PreparedStatement(
-                statement, source: portal.prepared.source, declared: types,
+                statement, source: portal.prepared.source, isDeep: portal.prepared.isDeep,
+                declared: types,
                 mayAddParameters: true)
             try await keep(prepared, as: name)
             return "PREPARE"
@@ -248,11 +262,11 @@ extension SQLSession {
     }
 
     private func define(
-        _ statement: Statement, _ source: SourceText, _ sink: any ResultSink
+        _ statement: Statement, _ prepared: PreparedStatement, _ sink: any ResultSink
     ) async throws(SQLError) -> String {
         let transaction = try await beginStatement()
-        var run = DefinitionRun(
-            transaction, database, context(parameters: [], transaction), source)
+        let context = context(parameters: [], transaction, isDeep: prepared.isDeep)
+        var run = DefinitionRun(transaction, database, context, prepared.source)
         let tag: String
         switch statement {
         case .createTable(let syntax):
@@ -289,7 +303,8 @@ extension SQLSession {
                 transaction.tables.used = [table]
                 // Found out before the client sends its data.
                 try await transaction.verify(table)
-                let run = try CopyRun(syntax, table, context(parameters: [], transaction))
+                let run = try CopyRun(
+                    syntax, table, context(parameters: [], transaction, isDeep: false))
                 hasOutput = true
                 return "COPY \(try await run.run(transaction, sink))"
             } catch {
@@ -304,9 +319,7 @@ extension SQLSession {
     private func vacuum(
         _ isVacuum: Bool, _ tables: [TableName], _ source: SourceText
     ) async throws(SQLError) -> String {
-        if isVacuum, transaction?.isExplicit == true {
-            throw SQLError("25001", "VACUUM cannot run inside a transaction block")
-        }
+        if isVacuum { try checkAlone("VACUUM") }
         let transaction = try await beginStatement()
         for table in tables { _ = try await transaction.table(table, in: source) }
         return isVacuum ? "VACUUM" : "ANALYZE"
@@ -327,14 +340,20 @@ extension SQLSession {
                 detail: "Expected \(plan.parameters.count) parameters but got \(arguments.count).")
         }
         let transaction = try openTransaction()
-        let context = context(parameters: portal.parameters, transaction)
-        var binder = Binder(source: portal.prepared.source, parameters: [], time: context.time)
-        binder.clause = "EXECUTE"
-        var values: [Datum] = []
-        for (argument, type) in zip(arguments, plan.parameters) {
-            let bound = try binder.coerce(
-                binder.bind(argument), to: type, in: .assignment, at: argument.location)
-            values.append(try bound.expression.evaluate([], context))
+        let isDeep = portal.prepared.isDeep
+        let context = context(parameters: portal.parameters, transaction, isDeep: isDeep)
+        let values = try await context.compute { () throws(SQLError) in
+            var binder = Binder(
+                source: portal.prepared.source, parameters: [], time: context.time,
+                meter: context.meter)
+            binder.clause = "EXECUTE"
+            var values: [Datum] = []
+            for (argument, type) in zip(arguments, plan.parameters) {
+                let bound = try binder.coerce(
+                    binder.bind(argument), to: type, in: .assignment, at: argument.location)
+                values.append(try bound.expression.evaluate([], context))
+            }
+            return values
         }
         let inner = Portal(prepared, parameters: values, formats: portal.formats)
         try await startPlanned(inner)
@@ -352,9 +371,8 @@ extension SQLSession {
         case .sequences: return "DISCARD SEQUENCES"
         case .temporary: return "DISCARD TEMP"
         case .all:
-            if transaction?.isExplicit == true {
-                throw SQLError("25001", "DISCARD ALL cannot run inside a transaction block")
-            }
+            try checkAlone("DISCARD ALL")
+            portals.removeAll()
             statements.removeAll()
             settings = defaults
             lastingSettings = defaults

@@ -9,7 +9,7 @@ extension SQLSession {
     ) async throws(SQLError) {
         cancellation.reset()
         if name.isEmpty { statements.remove("") }
-        let parsed = try Parser.parse(text)
+        let (parsed, isDeep) = try await parse(text)
         guard parsed.count <= 1 else {
             throw SQLError(
                 "42601", "cannot insert multiple commands into a prepared statement")
@@ -25,7 +25,10 @@ extension SQLSession {
             }
         }
         let prepared = PreparedStatement(
-            parsed.first, source: SourceText(text), declared: declared, mayAddParameters: true)
+            parsed.first, source: SourceText(text), isDeep: isDeep, declared: declared,
+            mayAddParameters: true)
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
         try await keep(prepared, as: name)
     }
 
@@ -111,14 +114,18 @@ extension SQLSession {
                 "bind message has \(parameterFormats.count) parameter formats but "
                     + "\(parameters.count) parameters")
         }
-        var values: [Datum] = []
-        values.reserveCapacity(parameters.count)
         let time = timeContext
-        for (index, bytes) in parameters.enumerated() {
-            let format =
-                parameterFormats.isEmpty
-                ? 0 : parameterFormats[parameterFormats.count == 1 ? 0 : index]
-            values.append(try Self.value(bytes, types[index], format, time))
+        let values = try await meter.compute { [meter] () throws(SQLError) in
+            var values: [Datum] = []
+            values.reserveCapacity(parameters.count)
+            for (index, bytes) in parameters.enumerated() {
+                let format =
+                    parameterFormats.isEmpty
+                    ? 0 : parameterFormats[parameterFormats.count == 1 ? 0 : index]
+                try meter.charge(WorkMeter.row + 8 * (bytes?.count ?? 0))
+                values.append(try Self.value(bytes, types[index], format, time))
+            }
+            return values
         }
         let portal = Portal(prepared, parameters: values, formats: resultFormats)
         if resultFormats.count > 1 {
@@ -130,6 +137,8 @@ extension SQLSession {
                         + "\(count) columns")
             }
         }
+        portal.number = portalCount
+        portalCount += 1
         try portals.keep(portal, as: name)
     }
 
@@ -179,6 +188,12 @@ extension SQLSession {
         }
         let (count, isSuspended) = try await fetch(portal, maxRows, sink)
         if isSuspended { return sink.suspended() }
+        if portal.prepared.statement?.mustBeAlone == true {
+            // What follows in the pipeline is another transaction.
+            if transaction?.isExplicit != true { try await commit() }
+        } else {
+            transaction?.hasExecuted = true
+        }
         sink.complete(tag: portal.tag.isEmpty ? "SELECT \(count)" : portal.tag)
     }
 

@@ -5,7 +5,7 @@ extension SQLSession {
             switch name.lowercased() {
             case "transaction_isolation", "transaction_read_only":
                 try setTransaction(name.lowercased(), values?.joined(separator: ", "))
-            default: try self.set(name, values, isLocal: isLocal, sink.notice)
+            default: try self.set(name, values, isLocal: isLocal, isList: true, sink.notice)
             }
             return isReset ? "RESET" : "SET"
         case .resetAll:
@@ -37,7 +37,8 @@ extension SQLSession {
     }
 
     func set(
-        _ name: String, _ values: [String]?, isLocal: Bool, _ notify: (SQLError) -> Void
+        _ name: String, _ values: [String]?, isLocal: Bool, isList: Bool = false,
+        _ notify: (SQLError) -> Void
     ) throws(SQLError) {
         if isLocal, transaction?.isExplicit != true {
             notify(
@@ -45,8 +46,10 @@ extension SQLSession {
         }
         // A transaction remembers what to put back if it is rolled back.
         _ = try openTransaction()
-        try settings.set(name, values, defaults: defaults)
-        if !isLocal { try lastingSettings.set(name, values, defaults: defaults) }
+        try settings.set(name, values, defaults: defaults, isList: isList)
+        if !isLocal {
+            try lastingSettings.set(name, values, defaults: defaults, isList: isList)
+        }
     }
 
     private func setTransaction(_ name: String, _ value: String?) throws(SQLError) {

@@ -14,16 +14,26 @@ extension SQLSession {
         return opened
     }
 
+    /// Refuses a statement that has to be a transaction of its own where others are part of it.
+    func checkAlone(_ statement: String) throws(SQLError) {
+        if isInSeries || transaction?.isExplicit == true {
+            throw SQLError("25001", "\(statement) cannot run inside a transaction block")
+        }
+        if transaction?.hasExecuted == true {
+            throw SQLError("25001", "\(statement) cannot be executed within a pipeline")
+        }
+    }
+
     /// A statement that uses data begins: under read committed it gets a snapshot of its own.
     func beginStatement() async throws(SQLError) -> SessionTransaction {
         let transaction = try openTransaction()
-        if transaction.isReadCommitted { try await finishSuspended() }
+        if transaction.isReadCommitted || !transaction.isReadOnly { try await finishSuspended() }
         transaction.beginStatement()
         return transaction
     }
 
-    /// Portals that are not finished keep the snapshot in which they were begun: what they have
-    /// not read yet is read now.
+    /// Portals that are not finished keep the snapshot in which they were begun, and see no later
+    /// writes of the transaction itself: what they have not read yet is read now.
     private func finishSuspended() async throws(SQLError) {
         guard !portals.isEmpty else { return }
         var memory = MemoryMeter()
@@ -70,7 +80,9 @@ extension SQLSession {
         guard let transaction else { return }
         guard transaction.isExplicit else { return rollback() }
         transaction.isFailed = true
-        portals.removeAll()
+        // Those from before the last savepoint can be returned to.
+        let kept = transaction.savepoints.last?.portals ?? 0
+        portals.removeAll { $0.number >= kept }
         // Locks are let go unless a savepoint could bring the transaction back.
         if transaction.savepoints.isEmpty { transaction.rollback() }
     }
@@ -90,7 +102,8 @@ extension SQLSession {
             return try await end(commits: false, andChain: andChain, sink)
         case .savepoint(let name):
             let transaction = try block("SAVEPOINT")
-            try transaction.savepoint(name, settings: settings, lasting: lastingSettings)
+            try transaction.savepoint(
+                name, settings: settings, lasting: lastingSettings, portals: portalCount)
             return "SAVEPOINT"
         case .release(let name):
             let transaction = try block("RELEASE SAVEPOINT")
@@ -104,9 +117,11 @@ extension SQLSession {
             try transaction.rollback(to: savepoint)
             transaction.savepoints.removeSubrange((place + 1)...)
             transaction.isFailed = false
+            transaction.isolation = savepoint.isolation
+            transaction.isReadOnly = savepoint.isReadOnly
             settings = savepoint.settings
             lastingSettings = savepoint.lastingSettings
-            portals.removeAll()
+            portals.removeAll { $0.number >= savepoint.portals }
             return "ROLLBACK"
         }
     }
@@ -133,28 +148,49 @@ extension SQLSession {
         try set(modes)
     }
 
-    /// Applies modes to the open transaction.
+    /// Applies modes to the open transaction, by PostgreSQL's rules about when each may be set.
     func set(_ modes: TransactionModes) throws(SQLError) {
         guard let transaction else { return }
+        let isNested = !transaction.savepoints.isEmpty
         if let isolation = modes.isolation {
-            if transaction.hasBegun, isolation != transaction.isolation {
-                throw SQLError(
-                    "25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query")
-            }
             guard SessionSettings.isolationLevels.contains(isolation) else {
                 throw SQLError(
                     "22023",
                     "invalid value for parameter \"transaction_isolation\": \"\(isolation)\"")
             }
-            transaction.isolation = isolation
+            if isolation != transaction.isolation {
+                let what = "SET TRANSACTION ISOLATION LEVEL must"
+                if transaction.hasQueried {
+                    throw SQLError("25001", "\(what) be called before any query")
+                }
+                if isNested {
+                    throw SQLError("25001", "\(what) not be called in a subtransaction")
+                }
+            }
         }
-        if let isReadOnly = modes.isReadOnly {
-            if !isReadOnly, transaction.isReadOnly, transaction.hasBegun {
+        if modes.isReadOnly == false, transaction.isReadOnly {
+            if isNested {
+                throw SQLError(
+                    "25001",
+                    "cannot set transaction read-write mode inside a read-only transaction")
+            }
+            if transaction.hasQueried {
                 throw SQLError(
                     "25001", "transaction read-write mode must be set before any query")
             }
-            transaction.isReadOnly = isReadOnly
         }
+        if modes.isDeferrable != nil {
+            // A deferrable transaction may only wait for a better snapshot: nothing to be kept.
+            let what = "SET TRANSACTION [NOT] DEFERRABLE"
+            if isNested {
+                throw SQLError("25001", "\(what) cannot be called within a subtransaction")
+            }
+            if transaction.hasQueried {
+                throw SQLError("25001", "\(what) must be called before any query")
+            }
+        }
+        transaction.isolation = modes.isolation ?? transaction.isolation
+        transaction.isReadOnly = modes.isReadOnly ?? transaction.isReadOnly
     }
 
     private func end(

@@ -12,13 +12,24 @@ package final class SQLSession {
     /// What `RESET` returns to.
     let defaults: SessionSettings
     /// The settings in force.
-    var settings: SessionSettings
+    var settings: SessionSettings {
+        didSet {
+            if settings.lockTimeout != oldValue.lockTimeout {
+                transaction?.setLockTimeout(settings.lockTimeout)
+            }
+        }
+    }
     /// The settings without those that last only for the transaction.
     var lastingSettings: SessionSettings
     var transaction: SessionTransaction?
     var statements = KeptByName<PreparedStatement>()
     var portals = KeptByName<Portal>()
+    /// How many portals there were under names.
+    var portalCount = 0
     let cancellation = Cancellation()
+    let meter: WorkMeter
+    /// The running statement is one of several in a text: they are one transaction, declared or not.
+    var isInSeries = false
     /// The running statement has sent something, so that it cannot be run again unseen.
     var hasOutput = false
     private var cache = StatementCache()
@@ -32,6 +43,7 @@ package final class SQLSession {
         self.database = database
         self.catalog = catalog
         self.environment = environment
+        meter = WorkMeter(environment, cancellation)
         let initial = SessionSettings(environment)
         var settings = initial
         for (name, value) in startupParameters {
@@ -119,12 +131,14 @@ package final class SQLSession {
                     if isAlone { abort() }
                 }
             }
-            let parsed = try Parser.parse(text)
+            let (parsed, isDeep) = try await parse(text)
             if parsed.isEmpty { return sink.emptyQuery() }
             let source = SourceText(text)
+            isInSeries = parsed.count > 1
+            defer { isInSeries = false }
             for (index, statement) in parsed.enumerated() {
                 let prepared = PreparedStatement(
-                    statement, source: source, declared: [], mayChangeShape: true)
+                    statement, source: source, isDeep: isDeep, declared: [], mayChangeShape: true)
                 let isLast = index == parsed.count - 1
                 try await run(
                     prepared, [], sink, isLast: isLast, isAlone: isLast && index == 0 && isAlone)
@@ -132,6 +146,22 @@ package final class SQLSession {
         } catch {
             abort()
             throw error
+        }
+    }
+
+    /// The statements of a text, and whether they nest so deeply that only a worker can take them.
+    func parse(
+        _ text: String
+    ) async throws(SQLError) -> (statements: [Statement], isDeep: Bool) {
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
+        // What nests deeply in a short text is found out at once, what is long is no work for here.
+        let isLong = text.utf8.count > Parser.shortText
+        let levels = try isLong ? 0 : NestingLimit.levels(of: text)
+        return try await meter.compute(isDeep: isLong || levels > NestingLimit.fewLevels) {
+            () throws(SQLError) in
+            let levels = try isLong ? NestingLimit.levels(of: text) : levels
+            return (try Parser.parse(text), levels > NestingLimit.fewLevels)
         }
     }
 
@@ -209,12 +239,12 @@ package final class SQLSession {
 
     private func prepare(_ template: StatementCache.Template) async -> PreparedStatement? {
         do {
-            let parsed = try Parser.parse(template.text)
+            let (parsed, isDeep) = try await parse(template.text)
             let declared: [SQLType?] = template.literals.map {
                 if case .integer = $0 { .int4 } else { nil }
             }
             let prepared = PreparedStatement(
-                parsed.first, source: SourceText(template.text), declared: declared,
+                parsed.first, source: SourceText(template.text), isDeep: isDeep, declared: declared,
                 mayChangeShape: true, isTemplate: true)
             _ = try await currentPlan(of: prepared)
             cache.keep(prepared, for: template)

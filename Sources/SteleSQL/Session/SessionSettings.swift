@@ -5,6 +5,7 @@ import SteleBase
 /// A value type, so that a transaction or savepoint that is rolled back puts the old one back.
 struct SessionSettings: Sendable {
     private var values: [String: String] = [:]
+    private var transactionModes: (isolation: String, isReadOnly: Bool)?
     private let zones: ZoneDatabase
     private(set) var zone = TimeZone.utc
     private(set) var dateOrder = DateOrder.monthFirst
@@ -12,6 +13,10 @@ struct SessionSettings: Sendable {
     private(set) var lockTimeout = 0
     /// In milliseconds; 0 lets a statement run for ever.
     private(set) var statementTimeout = 0
+    /// In milliseconds; 0 lets a client be idle for ever, within a transaction and outside of one.
+    private(set) var idleInTransactionTimeout = 0
+    private(set) var idleTimeout = 0
+    private(set) var messageLevel = MessageLevel.notice
     private(set) var isolation = "read committed"
     private(set) var isReadOnly = false
 
@@ -38,10 +43,23 @@ struct SessionSettings: Sendable {
         values["session_authorization"] = environment.user
     }
 
+    /// Notes the modes of the open transaction, which are settings too.
+    ///
+    /// They are no part of the values, so that a statement need not change those.
+    mutating func note(isolation: String, isReadOnly: Bool) {
+        transactionModes = (isolation, isReadOnly)
+    }
+
     /// The value of a setting.
     func value(of name: String) throws(SQLError) -> String {
         let key = name.lowercased()
         if let value = values[key] { return value }
+        switch key {
+        case "transaction_isolation": return transactionModes?.isolation ?? isolation
+        case "transaction_read_only":
+            return transactionModes?.isReadOnly ?? isReadOnly ? "on" : "off"
+        default: break
+        }
         if let definition = SettingDefinition.all[key] { return definition.initial }
         throw Self.unknown(name)
     }
@@ -67,11 +85,17 @@ struct SessionSettings: Sendable {
         }
     }
 
+    /// Those whose values are lists of names, which are quoted where they have to be.
+    private static let identifierLists: Set = ["search_path", "temp_tablespaces"]
+
     /// Sets a setting; nil is its default, which is that of `defaults`.
+    ///
+    /// - Parameter isList: what was written are the items of a list, not yet the value itself.
     mutating func set(
-        _ name: String, _ written: [String]?, defaults: SessionSettings
+        _ name: String, _ written: [String]?, defaults: SessionSettings, isList: Bool = false
     ) throws(SQLError) {
         let key = Self.synonym(name.lowercased())
+        let written = isList && Self.identifierLists.contains(key) ? written?.map(\.asIdentifier) : written
         let length = written?.reduce(key.utf8.count) { $0 + 2 + $1.utf8.count } ?? 0
         let isNew = values[key] == nil
         guard length <= Limits.settingBytes, !isNew || values.count < Limits.settings else {
@@ -118,12 +142,22 @@ struct SessionSettings: Sendable {
             return value ? "on" : "off"
         case .duration:
             let milliseconds = try SettingDuration.milliseconds(text, of: definition.name)
-            if definition.name == "lock_timeout" {
-                lockTimeout = milliseconds
-            } else {
-                statementTimeout = milliseconds
+            switch definition.name {
+            case "lock_timeout": lockTimeout = milliseconds
+            case "idle_in_transaction_session_timeout": idleInTransactionTimeout = milliseconds
+            case "idle_session_timeout": idleTimeout = milliseconds
+            default: statementTimeout = milliseconds
             }
             return SettingDuration.text(milliseconds)
+        case .messageLevel:
+            guard let level = MessageLevel(text) else {
+                let levels = "debug5, debug4, debug3, debug2, debug1, log, notice, warning, error"
+                var error = Self.invalid(text, definition)
+                error.hint = "Available values: \(levels)."
+                throw error
+            }
+            messageLevel = level
+            return text.lowercased()
         case .isolation:
             let level = text.lowercased()
             guard Self.isolationLevels.contains(level) else {

@@ -10,6 +10,10 @@ final class SessionTransaction {
     var isExplicit: Bool
     /// An error happened; only the end of the block is accepted.
     var isFailed = false
+    /// A statement took a snapshot, or would have if it read anything: modes cannot be set any more.
+    var hasQueried = false
+    /// A statement of the extended protocol has been executed in it.
+    var hasExecuted = false
     /// When it began, for `now()`.
     let start: Int64
     var isolation: String
@@ -19,7 +23,8 @@ final class SessionTransaction {
     let settingsBefore: SessionSettings
 
     private let database: any DatabaseBackend
-    private let lockTimeout: Duration?
+    /// How long statements wait for locks; nil is for ever.
+    private var lockTimeout: Duration?
     private let cancellation: Cancellation
     private var kernel: (any TransactionBackend)?
     /// The kernel's transaction has come to its end, or to an error that ended it.
@@ -37,6 +42,10 @@ final class SessionTransaction {
         var made: [String: TableKnowledge.Made]
         var settings: SessionSettings
         var lastingSettings: SessionSettings
+        var isolation: String
+        var isReadOnly: Bool
+        /// Portals that were made before have lower numbers.
+        var portals: Int
     }
 
     init(
@@ -51,7 +60,13 @@ final class SessionTransaction {
         isolation = settings.isolation
         isReadOnly = settings.isReadOnly
         settingsBefore = settings
-        lockTimeout = settings.lockTimeout > 0 ? .milliseconds(settings.lockTimeout) : nil
+        setLockTimeout(settings.lockTimeout)
+    }
+
+    /// - Parameter milliseconds: 0 waits for ever.
+    func setLockTimeout(_ milliseconds: Int) {
+        lockTimeout = milliseconds > 0 ? .milliseconds(milliseconds) : nil
+        kernel?.setLockTimeout(lockTimeout)
     }
 
     /// Whether the kernel's transaction is of no more use.
@@ -198,7 +213,7 @@ final class SessionTransaction {
     // MARK: Savepoints
 
     func savepoint(
-        _ name: String, settings: SessionSettings, lasting: SessionSettings
+        _ name: String, settings: SessionSettings, lasting: SessionSettings, portals: Int
     ) throws(SQLError) {
         guard savepoints.count < Limits.savepoints else {
             throw SQLError(
@@ -212,7 +227,8 @@ final class SessionTransaction {
         savepoints.append(
             NamedSavepoint(
                 name: name, kernel: position, made: tables.made, settings: settings,
-                lastingSettings: lasting))
+                lastingSettings: lasting, isolation: isolation, isReadOnly: isReadOnly,
+                portals: portals))
     }
 
     /// The place of the newest savepoint of a name.

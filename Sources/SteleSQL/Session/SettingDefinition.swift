@@ -6,6 +6,8 @@ struct SettingDefinition: Sendable {
         case bool
         /// A time with an optional unit, in milliseconds.
         case duration
+        /// The lowest level of messages that are told.
+        case messageLevel
         case isolation
         case zone
         case encoding
@@ -40,14 +42,14 @@ struct SettingDefinition: Sendable {
         SettingDefinition("application_name", "", .any),
         SettingDefinition("bytea_output", "hex", .one(["hex"])),
         SettingDefinition("client_encoding", "UTF8", .encoding),
-        SettingDefinition("client_min_messages", "notice", .any),
+        SettingDefinition("client_min_messages", "notice", .messageLevel),
         SettingDefinition("DateStyle", "ISO, MDY", .dateStyle),
         SettingDefinition("default_transaction_isolation", "read committed", .isolation),
         SettingDefinition("default_transaction_read_only", "off", .bool),
         SettingDefinition("default_transaction_deferrable", "off", .bool),
         SettingDefinition("extra_float_digits", "1", .one(["1", "2", "3"])),
-        SettingDefinition("idle_in_transaction_session_timeout", "0", .one(["0"])),
-        SettingDefinition("idle_session_timeout", "0", .one(["0"])),
+        SettingDefinition("idle_in_transaction_session_timeout", "0", .duration),
+        SettingDefinition("idle_session_timeout", "0", .duration),
         SettingDefinition("in_hot_standby", "off", .fixed),
         SettingDefinition("integer_datetimes", "on", .fixed),
         SettingDefinition("IntervalStyle", "postgres", .one(["postgres", "iso_8601"])),

@@ -40,6 +40,23 @@ indirect enum Statement: Sendable {
 
     enum Discard: Sendable { case all, plans, sequences, temporary }
 
+    /// Whether nothing else may be part of its transaction.
+    var mustBeAlone: Bool {
+        switch self {
+        case .vacuum(let isVacuum, _): isVacuum
+        case .discard(let what): what == .all
+        default: false
+        }
+    }
+
+    /// Whether it fixes how the transaction sees the data, after which modes cannot be set.
+    var takesSnapshot: Bool {
+        switch self {
+        case .transaction, .set, .show, .unlisten: false
+        default: true
+        }
+    }
+
     /// Whether a failed transaction block still takes it.
     var endsFailedBlock: Bool {
         guard case .transaction(let transaction) = self else { return false }
@@ -65,6 +82,7 @@ struct TransactionModes: Hashable, Sendable {
     /// One of the four names of SQL, in lower case.
     var isolation: String?
     var isReadOnly: Bool?
+    var isDeferrable: Bool?
 }
 
 /// `SET`, `RESET`, `SET TRANSACTION`.
@@ -87,8 +105,10 @@ struct CopySyntax: Sendable {
 
     struct Option: Sendable {
         var name: String
-        /// nil when the option stands alone.
+        /// nil when the option stands alone, or has a list.
         var value: String?
+        /// The names of a list.
+        var list: [String]?
     }
 }
 

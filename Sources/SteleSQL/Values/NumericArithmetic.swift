@@ -29,8 +29,10 @@ extension Numeric {
             return sign == 0 ? .nan : sign < 0 ? .negativeInfinity : .infinity
         }
         let scale = Int(scale) + Int(other.scale)
+        // The last digits of both give the last one of the product, however many there are.
+        let digits = Self.product(self.digits, other.digits)
         let product = Numeric(
-            digits: Self.product(digits, other.digits), weight: weight + other.weight + 1,
+            digits: digits, weight: Int32(lastWeight + other.lastWeight + digits.count - 1),
             scale: UInt16(scale), isBelowZero: isBelowZero != other.isBelowZero)
         let limited =
             scale > Self.maximumScale
@@ -128,6 +130,7 @@ extension Numeric {
     }
 
     private static func product(_ left: [UInt16], _ right: [UInt16]) -> [UInt16] {
+        if min(left.count, right.count) > fewDigits { return largeProduct(left, right) }
         var digits = [UInt16](repeating: 0, count: left.count + right.count)
         for (index, factor) in left.enumerated().reversed() {
             var carry: UInt32 = 0
@@ -142,11 +145,67 @@ extension Numeric {
         return digits
     }
 
+    private static let fewDigits = 16
+
+    /// The same to base 100,000,000, where carries are left in place as long as nothing overflows.
+    private static func largeProduct(_ left: [UInt16], _ right: [UInt16]) -> [UInt16] {
+        let left = packed(left)
+        let right = packed(right)
+        var columns = [Int](repeating: 0, count: left.count + right.count)
+        for (row, (place, factor)) in left.enumerated().reversed().enumerated() {
+            // A column takes 900 products of less than 10^16.
+            if row % 900 == 899 { carry(&columns) }
+            columns.withUnsafeMutableBufferPointer { columns in
+                right.withUnsafeBufferPointer { right in
+                    for other in 0..<right.count {
+                        columns[place + other + 1] &+= factor &* right[other]
+                    }
+                }
+            }
+        }
+        carry(&columns)
+        return unpacked(columns)
+    }
+
+    private static func carry(_ columns: inout [Int]) {
+        var carry = 0
+        for place in stride(from: columns.count - 1, through: 0, by: -1) {
+            let sum = columns[place] + carry
+            carry = sum / packedBase
+            columns[place] = sum - carry * packedBase
+        }
+    }
+
     /// PostgreSQL's `select_div_scale`.
     private static func quotientScale(_ left: Numeric, _ right: Numeric) -> Int {
         var weight = Int(left.weight) - Int(right.weight)
         if (left.digits.first ?? 0) <= (right.digits.first ?? 0) { weight -= 1 }
         let scale = max(16 - weight * 4, Int(left.scale), Int(right.scale), 0)
         return min(scale, 1000)
+    }
+}
+
+extension Numeric {
+    /// About what an operation on two numbers takes, in nanoseconds: with thousands of digits each
+    /// it may be a second.
+    static func cost(of operation: ArithmeticOperator, _ left: Numeric, _ right: Numeric) -> Int {
+        let (most, least) = (
+            max(left.digits.count, right.digits.count), min(left.digits.count, right.digits.count)
+        )
+        switch operation {
+        case .multiply: return most + WorkMeter.product(most, least) / 2
+        case .divide, .remainder:
+            // A quotient has as many digits as the dividend has more, and up to a thousand decimals.
+            let quotient = max(0, Int(left.weight) - Int(right.weight)) + 256
+            return 2 * most + 2 * WorkMeter.product(quotient, right.digits.count)
+        default:
+            return 4 * (most + abs(Int(left.weight) - Int(right.weight)))
+        }
+    }
+
+    /// About what the square root takes.
+    var rootCost: Int {
+        let digits = abs(Int(weight)) / 2 + Int(scale) / 4 + 16
+        return 4 * WorkMeter.product(digits, digits)
     }
 }

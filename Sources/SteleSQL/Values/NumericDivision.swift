@@ -1,4 +1,4 @@
-/// Long division to base 10,000 (Knuth, The Art of Computer Programming, 4.3.1, algorithm D).
+/// Long division to base 100,000,000 (Knuth, The Art of Computer Programming, 4.3.1, algorithm D).
 extension Numeric {
     /// The quotient of finite numbers, cut off after the digit at the power `last` of 10,000.
     static func quotient(
@@ -21,49 +21,54 @@ extension Numeric {
     /// The whole part of a quotient of whole numbers; the divisor begins with a digit above 0.
     private static func divide(_ dividend: [UInt16], by divisor: [UInt16]) -> [UInt16] {
         guard dividend.count >= divisor.count, !dividend.isEmpty else { return [] }
-        if divisor.count == 1 { return divide(dividend, by: UInt32(divisor[0])) }
+        return unpacked(divide(packed(dividend), by: packed(divisor)))
+    }
+
+    private static func divide(_ dividend: [Int], by divisor: [Int]) -> [Int] {
+        if divisor.count == 1 { return divide(dividend, by: divisor[0]) }
         // Scaling makes the first digit of the divisor at least half the base, so that a guess
         // from the first two digits is at most two too large.
-        let factor = 10_000 / (UInt32(divisor[0]) + 1)
-        let divisor = scale(divisor, by: factor).dropFirst().map { Int($0) }
-        var rest = scale(dividend, by: factor).map { Int($0) }
+        let factor = packedBase / (divisor[0] + 1)
+        let divisor = Array(scale(divisor, by: factor).dropFirst())
+        var rest = scale(dividend, by: factor)
         let width = divisor.count
-        var quotient: [UInt16] = []
+        var quotient: [Int] = []
+        guard rest.count > width else { return quotient }
         quotient.reserveCapacity(rest.count - width)
         for start in 0..<(rest.count - width) {
-            let head = rest[start] * 10_000 + rest[start + 1]
-            var guess = min(head / divisor[0], 9999)
-            while guess * divisor[1] > (head - guess * divisor[0]) * 10_000 + rest[start + 2] {
+            let head = rest[start] * packedBase + rest[start + 1]
+            var guess = min(head / divisor[0], packedBase - 1)
+            while guess * divisor[1] > (head - guess * divisor[0]) * packedBase + rest[start + 2] {
                 guess -= 1
             }
             if guess > 0, subtract(guess, times: divisor, from: &rest, at: start) {
                 guess -= 1
                 add(divisor, to: &rest, at: start)
             }
-            quotient.append(UInt16(guess))
+            quotient.append(guess)
         }
         return quotient
     }
 
-    private static func divide(_ dividend: [UInt16], by divisor: UInt32) -> [UInt16] {
-        var rest: UInt32 = 0
+    private static func divide(_ dividend: [Int], by divisor: Int) -> [Int] {
+        var rest = 0
         return dividend.map { digit in
-            let value = rest * 10_000 + UInt32(digit)
+            let value = rest * packedBase + digit
             rest = value % divisor
-            return UInt16(value / divisor)
+            return value / divisor
         }
     }
 
     /// The digits times `factor`, with one digit more in front.
-    private static func scale(_ digits: [UInt16], by factor: UInt32) -> [UInt16] {
-        var result = [UInt16](repeating: 0, count: digits.count + 1)
-        var carry: UInt32 = 0
+    private static func scale(_ digits: [Int], by factor: Int) -> [Int] {
+        var result = [Int](repeating: 0, count: digits.count + 1)
+        var carry = 0
         for index in stride(from: digits.count - 1, through: 0, by: -1) {
-            let value = UInt32(digits[index]) * factor + carry
-            result[index + 1] = UInt16(value % 10_000)
-            carry = value / 10_000
+            let value = digits[index] * factor + carry
+            result[index + 1] = value % packedBase
+            carry = value / packedBase
         }
-        result[0] = UInt16(carry)
+        result[0] = carry
         return result
     }
 
@@ -72,12 +77,15 @@ extension Numeric {
         _ factor: Int, times divisor: [Int], from rest: inout [Int], at start: Int
     ) -> Bool {
         var borrow = 0
-        for index in stride(from: divisor.count - 1, through: 0, by: -1) {
-            let value = rest[start + 1 + index] - factor * divisor[index] - borrow
-            borrow = -CivilCalendar.floorDivide(value, 10_000)
-            rest[start + 1 + index] = value + borrow * 10_000
+        rest.withUnsafeMutableBufferPointer { rest in
+            for index in stride(from: divisor.count - 1, through: 0, by: -1) {
+                // Above -10^16: what is borrowed is rounded up to whole digits.
+                let value = rest[start + 1 + index] - factor * divisor[index] - borrow
+                borrow = value < 0 ? (packedBase - 1 - value) / packedBase : 0
+                rest[start + 1 + index] = value + borrow * packedBase
+            }
+            rest[start] -= borrow
         }
-        rest[start] -= borrow
         return rest[start] < 0
     }
 
@@ -85,9 +93,37 @@ extension Numeric {
         var carry = 0
         for index in stride(from: divisor.count - 1, through: 0, by: -1) {
             let value = rest[start + 1 + index] + divisor[index] + carry
-            carry = value >= 10_000 ? 1 : 0
-            rest[start + 1 + index] = value - carry * 10_000
+            carry = value >= packedBase ? 1 : 0
+            rest[start + 1 + index] = value - carry * packedBase
         }
         rest[start] += carry
+    }
+}
+
+extension Numeric {
+    /// The base of long calculations: two digits in one.
+    static let packedBase = 100_000_000
+
+    /// Digits of a whole number to base 10,000 as such to base 100,000,000, from the last one on.
+    static func packed(_ digits: [UInt16]) -> [Int] {
+        var packed: [Int] = []
+        packed.reserveCapacity(digits.count / 2 + 1)
+        var index = digits.count % 2
+        if index == 1 { packed.append(Int(digits[0])) }
+        while index < digits.count {
+            packed.append(Int(digits[index]) * 10_000 + Int(digits[index + 1]))
+            index += 2
+        }
+        return packed
+    }
+
+    static func unpacked(_ packed: [Int]) -> [UInt16] {
+        var digits: [UInt16] = []
+        digits.reserveCapacity(2 * packed.count)
+        for pair in packed {
+            digits.append(UInt16(pair / 10_000))
+            digits.append(UInt16(pair % 10_000))
+        }
+        return digits
     }
 }

@@ -17,7 +17,7 @@ extension Numeric {
         // Newton's steps at some digits more than are wanted: each doubles those that are right.
         let guardScale = scale + 8
         let last = CivilCalendar.floorDivide(-guardScale, 4)
-        var root = try rootGuess()
+        var root = try approximateRoot(last)
         while true {
             let quotient = Self.quotient(self, root, lastWeight: last, scale: guardScale)
             let sum = try root.adding(quotient)
@@ -25,6 +25,30 @@ extension Numeric {
             if next.distanceIsSmall(to: root, last) { return next.rounded(toScale: scale) }
             root = next
         }
+    }
+
+    /// Almost the root, from steps that each compute twice as many digits as the one before, down to
+    /// the power `last`: all of them together take less than one with all digits.
+    private func approximateRoot(_ last: Int) throws(SQLError) -> Numeric {
+        var root = try rootGuess()
+        // A guess in binary floating point is right to three digits at least.
+        var right = 3
+        while Int(root.weight) - right > last {
+            right = 2 * right - 1
+            let power = max(Int(root.weight) - right, last)
+            let quotient = Self.quotient(
+                self, root, lastWeight: power, scale: min(max(0, -4 * power), Self.maximumScale))
+            root = try root.adding(quotient).multiplied(by: Self.half).cut(after: power)
+        }
+        return root
+    }
+
+    /// The number without its digits below a power of 10,000.
+    private func cut(after power: Int) -> Numeric {
+        guard lastWeight < power else { return self }
+        return Numeric(
+            digits: Array(digits.prefix(max(0, Int(weight) - power + 1))), weight: weight,
+            scale: UInt16(min(max(0, -4 * power), Self.maximumScale)))
     }
 
     private static let half = Numeric(digits: [5000], weight: -1, scale: 1)

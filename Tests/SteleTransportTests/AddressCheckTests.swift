@@ -1,7 +1,9 @@
 import Glibc
 import NIOCore
 import NIOPosix
-import StelePostgres
+import SteleAPI
+import SteleTransport
+import SteleWire
 import Testing
 
 @Suite struct AddressCheckTests {
@@ -9,19 +11,19 @@ import Testing
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(host: "127.0.0.1", port: 0).get()
         let port = try #require(listener.localAddress?.port)
-        let error = #expect(throws: IOError.self) {
-            try PostgresServer.checkAddress(host: "127.0.0.1", port: port)
-        }
-        #expect(error?.errnoCode == EADDRINUSE)
+        let address = NetworkAddress(host: "127.0.0.1", port: port)
+        #expect(
+            throws: SteleError(.configuration, "the address 127.0.0.1:\(port) is in use")
+        ) { try address.checkIsFree() }
         try await listener.close()
-        try PostgresServer.checkAddress(host: "127.0.0.1", port: port)
+        try address.checkIsFree()
     }
 
     @Test func anAddressOfAnotherMachineIsRefused() {
-        let error = #expect(throws: IOError.self) {
-            try PostgresServer.checkAddress(host: "192.0.2.1", port: 5_433)
+        let error = #expect(throws: SteleError.self) {
+            try NetworkAddress(host: "192.0.2.1", port: 5_433).checkIsFree()
         }
-        #expect(error?.errnoCode == EADDRNOTAVAIL)
+        #expect(error?.message.hasPrefix("cannot listen on 192.0.2.1:5433") == true)
     }
 
     /// Whoever tries again and again until a node is up must not be caught by the check: nobody would
@@ -44,7 +46,7 @@ import Testing
             return refused
         }
         for _ in 0..<20_000 {
-            try PostgresServer.checkAddress(host: "127.0.0.1", port: port)
+            try NetworkAddress(host: "127.0.0.1", port: port).checkIsFree()
         }
         connecting.cancel()
         #expect(await connecting.value > 100)

@@ -1,4 +1,6 @@
 import NIOCore
+import SteleAPI
+import SteleWire
 
 #if canImport(Glibc)
     import Glibc
@@ -6,14 +8,24 @@ import NIOCore
     import Darwin
 #endif
 
-extension PostgresServer {
-    /// Throws what would keep a server from listening on `host` and `port` now.
+extension NetworkAddress {
+    /// Throws what would keep a server from listening here now.
     ///
     /// The address is bound and let go, and never listened on: the kernel would accept a client that
     /// connects in that moment, and nobody would ever answer it.
     ///
-    /// - Throws: `IOError` with the code of the system, or the error of resolving `host`.
-    package static func checkAddress(host: String, port: Int) throws {
+    /// - Throws: ``SteleError/Code/configuration``.
+    package func checkIsFree() throws(SteleError) {
+        do {
+            try bindAndLetGo()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw SteleError(.configuration, "the address \(self) is in use")
+        } catch {
+            throw SteleError(.configuration, "cannot listen on \(self): \(error)")
+        }
+    }
+
+    private func bindAndLetGo() throws {
         let address = try SocketAddress.makeAddressResolvingHost(host, port: port)
         #if canImport(Glibc)
             let kind = Int32(SOCK_STREAM.rawValue)
