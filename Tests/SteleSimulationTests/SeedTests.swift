@@ -21,7 +21,7 @@ struct SeedTests {
         // A debug build has to get through all of them in a minute or so. One in eleven, of every
         // kind, lasts longer than a healthy majority may take to serve, so that faults do too.
         let isLong = seed % 11 == 0
-        scenario.duration = isLong ? 9_000_000 : 2_000_000
+        scenario.duration = isLong ? 9_000_000 : 1_700_000
         scenario.thinkTime = (isLong ? 200_000 : 40_000) + scenario.thinkTime
         return scenario
     }

@@ -27,6 +27,8 @@ struct Groups {
     /// Takes in a row. All of it is evaluated before anything of it counts, so that a row whose
     /// evaluation ends early can be taken in again.
     mutating func add(_ row: [Datum]) throws(SQLError) {
+        try context.meter.charge(WorkMeter.row)
+        try context.meter.charge(growthOf: memory.bytes)
         let key = try BoundExpression.row(plan.keys, of: row, context)
         inputs.removeAll(keepingCapacity: true)
         for aggregate in plan.aggregates { inputs.append(try aggregate.input(row, context)) }
@@ -48,12 +50,7 @@ struct Groups {
         }
     }
 
-    /// Lets go of all groups.
-    mutating func removeAll() {
-        keys = []
-        states = []
-        places = [:]
-    }
+    var heldBytes: Int { memory.bytes }
 
     /// The rows of the groups: keys, then aggregates.
     func results() throws(SQLError) -> [StoredRow] {
@@ -82,13 +79,14 @@ struct RowOrder {
     }
 
     func sorted(_ rows: [StoredRow]) throws(SQLError) -> [StoredRow] {
+        try context.meter.charge(growthOf: rows.count * MemoryLayout<StoredRow>.stride)
         var entries: [(values: [Datum], place: Int)] = []
         entries.reserveCapacity(rows.count)
         var memory = MemoryMeter()
         for (place, stored) in rows.enumerated() {
             let values = try BoundExpression.row(keys.lazy.map(\.value), of: stored.row, context)
             try memory.add(values)
-            try context.meter.charge(WorkMeter.evaluated)
+            try context.meter.charge(WorkMeter.row)
             entries.append((values, place))
         }
         do {
@@ -96,7 +94,7 @@ struct RowOrder {
                 for (index, key) in keys.enumerated() {
                     let (left, right) = (left.values[index], right.values[index])
                     try context.meter.charge(
-                        WorkMeter.evaluated + min(left.outsideBytes, right.outsideBytes) / 4)
+                        WorkMeter.compared + min(left.outsideBytes, right.outsideBytes) / 4)
                     let order = Self.compare(left, right, key)
                     if order != 0 { return order < 0 }
                 }

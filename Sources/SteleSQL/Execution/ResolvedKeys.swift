@@ -53,7 +53,7 @@ enum ResolvedKeys {
         guard keys.count > 1 else { return keys }
         // Some tens of nanoseconds for each of about so many comparisons.
         let comparisons = keys.count * (Int.bitWidth - keys.count.leadingZeroBitCount)
-        try context.meter.charge(WorkMeter.evaluated * comparisons)
+        try context.meter.charge(WorkMeter.compared * comparisons)
         keys.sort { $0.precedes($1) }
         var unique: [KeyBytes] = []
         for key in keys where unique.last != key { unique.append(key) }

@@ -53,6 +53,7 @@ final class SelectRun {
 
     /// From so many rows on it takes long to let go of them.
     private static let largeCount = 4_096
+    private static let largeBytes = 1 << 18
 
     private static func count(
         _ expression: BoundExpression?, _ state: String, _ clause: String,
@@ -87,8 +88,9 @@ final class SelectRun {
         try await context.compute { [self] () throws(SQLError) in
             while remaining != 0, bytes < Self.batchBytes, let stored = unsent.first {
                 context.beginRow()
+                try context.meter.charge(growthOf: memory.bytes)
                 let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
-                try context.meter.charge(WorkMeter.evaluated)
+                try context.meter.charge(WorkMeter.row)
                 _ = unsent.popFirst()
                 bytes += MemoryMeter.size(of: output)
                 if plan.isDistinct {
@@ -136,6 +138,7 @@ final class SelectRun {
 
     private func gathered() async throws(SQLError) -> [StoredRow] {
         var rows: [StoredRow] = []
+        defer { if rows.count > Self.largeCount { context.meter.discard(rows) } }
         if let grouping = plan.grouping {
             rows = try await grouped(grouping)
         } else {
@@ -157,6 +160,12 @@ final class SelectRun {
         _ grouping: SelectPlan.Grouping
     ) async throws(SQLError) -> [StoredRow] {
         var groups = Groups(grouping, context)
+        // Also if the statement fails.
+        defer {
+            if groups.heldBytes > Self.largeBytes {
+                context.meter.discard(exchange(&groups, with: Groups(grouping, context)))
+            }
+        }
         while let batch = try await source.next(transaction) {
             var count = 0
             try await context.compute { [context] () throws(SQLError) in
@@ -168,9 +177,10 @@ final class SelectRun {
             }
         }
         return try await context.compute { [self] () throws(SQLError) in
+            // To let go of what was gathered takes long too.
+            try context.meter.charge(growthOf: groups.heldBytes)
             let rows = try groups.results()
             for stored in rows { try memory.add(stored.row) }
-            groups.removeAll()
             return rows
         }
     }

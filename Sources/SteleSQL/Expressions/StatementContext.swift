@@ -24,6 +24,8 @@ final class StatementContext {
     let meter: WorkMeter
     /// Whether the statement nests so deeply that only a worker can evaluate it.
     private let isDeep: Bool
+    /// Whether it has turned out to take long: then workers do all the rest.
+    private var isLong = false
     /// What the rows before the present one left behind.
     private var before: (sleep: Double, changes: Int) = (0, 0)
 
@@ -104,10 +106,13 @@ final class StatementContext {
         _ body: @escaping () throws(SQLError) -> Result
     ) async throws(SQLError) -> Result {
         beginRow()
-        return try await meter.compute(isDeep: isDeep) { [self] () throws(SQLError) in
+        let result = try await meter.compute(isDeep: isDeep || isLong) {
+            [self] () throws(SQLError) in
             undoRow()
             return try body()
         }
+        isLong = isLong || meter.wasLong
+        return result
     }
 
     /// What becomes of each of some rows.
@@ -121,7 +126,7 @@ final class StatementContext {
             while results.count < rows.count {
                 beginRow()
                 let result = try transform(rows[results.count])
-                try meter.charge(WorkMeter.evaluated)
+                try meter.charge(WorkMeter.row)
                 results.append(result)
             }
         }
@@ -139,7 +144,7 @@ final class StatementContext {
             while values.count < min(rows.count, Self.batch), bytes < Self.batchBytes {
                 beginRow()
                 let row = try BoundExpression.row(rows[rows.startIndex + values.count], of: [], self)
-                try meter.charge(WorkMeter.evaluated)
+                try meter.charge(WorkMeter.row)
                 bytes += MemoryMeter.size(of: row)
                 values.append(row)
             }

@@ -136,10 +136,6 @@ extension Binder {
         }
         var conditions: [BoundExpression] = []
         var results: [Typed] = []
-        // PostgreSQL lets the ELSE branch decide first among several types.
-        results.append(
-            try otherwise.map { (expression) throws(SQLError) in try bind(expression) }
-                ?? Typed(expression: .null, type: .unknown))
         for arm in arms {
             if let value {
                 conditions.append(
@@ -149,6 +145,10 @@ extension Binder {
             }
             results.append(try bind(arm.result))
         }
+        // It is read last, and PostgreSQL lets it decide first among several types.
+        results.insert(
+            try otherwise.map { (expression) throws(SQLError) in try bind(expression) }
+                ?? Typed(expression: .null, type: .unknown), at: 0)
         let (expressions, type) = try unified(results, of: "CASE", at: at)
         let bound = zip(conditions, expressions.dropFirst())
             .map { BoundExpression.Arm(condition: $0, result: $1) }

@@ -1,7 +1,7 @@
 /// A statement that was parsed and, if it is one of those, planned.
 final class PreparedStatement: Keepable {
     /// nil is a text without a statement.
-    let statement: Statement?
+    private(set) var statement: Statement?
     let source: SourceText
     /// Whether it nests so deeply that only a worker can plan and evaluate it.
     let isDeep: Bool
@@ -25,11 +25,15 @@ final class PreparedStatement: Keepable {
 
     /// The text, and what was made of it.
     let keptBytes: Int
+    /// Lets go of a large one.
+    private let meter: WorkMeter?
 
     init(
         _ statement: Statement?, source: SourceText, isDeep: Bool, declared: [SQLType?],
-        mayAddParameters: Bool = false, mayChangeShape: Bool = false, isTemplate: Bool = false
+        mayAddParameters: Bool = false, mayChangeShape: Bool = false, isTemplate: Bool = false,
+        meter: WorkMeter? = nil
     ) {
+        self.meter = meter
         self.statement = statement
         self.source = source
         self.isDeep = isDeep
@@ -39,6 +43,14 @@ final class PreparedStatement: Keepable {
         self.isTemplate = isTemplate
         keptBytes = 4_096 + 16 * source.text.utf8.count + 16 * declared.count
     }
+
+    deinit {
+        guard let meter, source.text.utf8.count > Self.largeText else { return }
+        meter.discard((exchange(&statement, with: nil), exchange(&plan, with: nil)))
+    }
+
+    /// What is made of a text of so many bytes takes long to let go of.
+    private static let largeText = 1 << 16
 }
 
 /// A prepared statement with values for its parameters, and how far its execution has come.

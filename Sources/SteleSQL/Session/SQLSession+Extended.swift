@@ -26,7 +26,7 @@ extension SQLSession {
         }
         let prepared = PreparedStatement(
             parsed.first, source: SourceText(text), isDeep: isDeep, declared: declared,
-            mayAddParameters: true)
+            mayAddParameters: true, meter: meter)
         let end = cancellation.limit(settings.statementTimeout, environment)
         defer { end() }
         try await keep(prepared, as: name)

@@ -131,17 +131,20 @@ package final class SQLSession {
                     if isAlone { abort() }
                 }
             }
-            let (parsed, isDeep) = try await parse(text)
+            var (parsed, isDeep) = try await parse(text)
             if parsed.isEmpty { return sink.emptyQuery() }
             let source = SourceText(text)
             isInSeries = parsed.count > 1
             defer { isInSeries = false }
-            for (index, statement) in parsed.enumerated() {
+            var rest = Array(parsed.reversed())
+            parsed = []
+            while let statement = rest.popLast() {
                 let prepared = PreparedStatement(
-                    statement, source: source, isDeep: isDeep, declared: [], mayChangeShape: true)
-                let isLast = index == parsed.count - 1
+                    statement, source: source, isDeep: isDeep, declared: [], mayChangeShape: true,
+                    meter: meter)
                 try await run(
-                    prepared, [], sink, isLast: isLast, isAlone: isLast && index == 0 && isAlone)
+                    prepared, [], sink, isLast: rest.isEmpty,
+                    isAlone: rest.isEmpty && !isInSeries && isAlone)
             }
         } catch {
             abort()

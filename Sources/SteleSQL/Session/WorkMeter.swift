@@ -19,6 +19,8 @@ final class WorkMeter {
     /// Of the present turn, or until the next look for a request to cancel.
     private var left: Int
     private var isUsedUp = false
+    /// Whether the last work was done by a worker.
+    private(set) var wasLong = false
     private let budget: Int
     private let cancellation: Cancellation
     private let offload: SQLEnvironment.Offload
@@ -39,6 +41,18 @@ final class WorkMeter {
         left -= nanoseconds
         if left < 0 { try spent() }
     }
+
+    /// Counts work on what takes up so many bytes: to let something large grow takes long at once,
+    /// and to let go of it too, so a worker does both.
+    @inline(__always)
+    func charge(growthOf bytes: Int) throws(SQLError) {
+        if bytes > Self.largeBytes, place == .session {
+            left = -1
+            try spent()
+        }
+    }
+
+    private static let largeBytes = 1 << 18
 
     private func spent() throws(SQLError) {
         switch place {
@@ -70,12 +84,14 @@ final class WorkMeter {
             do throws(SQLError) {
                 let result = try body()
                 place = .between
+                wasLong = isUsedUp
                 if !isUsedUp { return result }
             } catch {
                 place = .between
                 if !isUsedUp { throw error }
             }
         }
+        wasLong = true
         place = .worker
         left = budget
         let job = Job(body)
@@ -142,8 +158,10 @@ extension WorkMeter {
     static let planned = 1_000
     /// Evaluating a part of an expression, not counting what depends on the size of values.
     static let evaluated = 40
-    /// Reading a stored row.
-    static let row = 200
+    /// Reading a stored row, or making another of it.
+    static let row = 300
+    /// Comparing two values that are not large.
+    static let compared = 100
 
     /// The product of two sizes, far from an overflow.
     @inline(__always)
