@@ -111,13 +111,20 @@ extension Planner {
                 "42601", "VALUES lists must all be the same length",
                 at: rows.first { $0.count != width }?.first?.location ?? -1)
         }
+        // Read row by row, as PostgreSQL reads them, and then brought to one type a column.
+        var typed: [[Typed]] = []
+        typed.reserveCapacity(rows.count)
+        for row in rows {
+            var values: [Typed] = []
+            values.reserveCapacity(width)
+            for expression in row { values.append(try binder.bind(expression)) }
+            typed.append(values)
+        }
         var bound = [[BoundExpression]](repeating: [], count: rows.count)
         var columns: [ResultColumn] = []
         for column in 0..<width {
-            var typed: [Typed] = []
-            for row in rows { typed.append(try binder.bind(row[column])) }
             let (expressions, type) = try binder.unified(
-                typed, of: "VALUES", at: rows[0][column].location)
+                typed.map { $0[column] }, of: "VALUES", at: rows[0][column].location)
             for (row, expression) in expressions.enumerated() { bound[row].append(expression) }
             columns.append(ResultColumn(name: "column\(column + 1)", type: type))
         }
@@ -143,6 +150,8 @@ extension Planner {
                         "42P10", "GROUP BY position \(number) is not in select list", at: at)
                 }
                 keys.append(outputs[Int(number) - 1].expression)
+            } else if case .literal(_, let at) = expression {
+                throw binder.error("42601", "non-integer constant in GROUP BY", at: at)
             } else if case .column(nil, let name, _) = expression,
                 (try? binder.scope.column(nil, name)) == nil,
                 let index = columns.firstIndex(where: { $0.name == name })
