@@ -125,7 +125,6 @@ extension ClientOperation {
                 let savepoint = try transaction.savepoint()
                 try transaction.write(to, (-1_000_000).steleBytes)
                 if oneIn(2) { _ = try await transaction.get([to]) }
-                if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .fail) }
                 transaction.rollback(to: savepoint)
                 let both = try await transaction.lock(
                     [from, to], .exclusive, oneIn(4) ? .fail : .wait)
