@@ -34,7 +34,8 @@ struct PostgresFront {
                 environment: SQLEnvironment(
                     clock: { Node.wallClock() - epoch }, nextRowID: { node.uniqueNumber() },
                     random: { .random(in: 0 ... .max) }, schedule: schedule,
-                    offload: workers.run, processID: request.processID, user: request.user, database: request.database,
+                    offload: workers.run, processID: request.processID, user: request.user,
+                    database: request.database,
                     zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }

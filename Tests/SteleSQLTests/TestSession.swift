@@ -55,6 +55,14 @@ final class TestSession {
         } catch { return error as? SQLError }
     }
 
+    /// Fetches the first row of a statement, through a portal that can be gone on with.
+    func begin(_ text: String, as name: String) async throws {
+        try await session.prepare(name, text, parameterTypes: [])
+        try await session.bind(
+            portal: name, statement: name, parameterFormats: [], parameters: [], resultFormats: [])
+        try await session.execute(portal: name, maxRows: 1, into: sink)
+    }
+
     /// Runs a statement in the extended protocol and returns its results.
     func extended(
         _ text: String, _ values: [String?] = [], types: [UInt32] = [], maxRows: Int = 0

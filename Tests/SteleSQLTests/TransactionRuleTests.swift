@@ -126,11 +126,7 @@ struct TransactionRuleTests {
         let kept = session.session
         try await session.run("begin")
         func open(_ name: String) async throws {
-            try await kept.prepare(name, "select * from generate_series(1, 3)", parameterTypes: [])
-            try await kept.bind(
-                portal: name, statement: name, parameterFormats: [], parameters: [],
-                resultFormats: [])
-            try await kept.execute(portal: name, maxRows: 1, into: session.sink)
+            try await session.begin("select * from generate_series(1, 3)", as: name)
         }
         try await open("before")
         try await session.run("savepoint s")
@@ -154,10 +150,7 @@ struct TransactionRuleTests {
             try await session.run("create table t (k int primary key)")
             try await session.run("insert into t select * from generate_series(1, 2000)")
             try await session.run("begin isolation level \(level)")
-            try await kept.prepare("p", "select k from t", parameterTypes: [])
-            try await kept.bind(
-                portal: "p", statement: "p", parameterFormats: [], parameters: [], resultFormats: [])
-            try await kept.execute(portal: "p", maxRows: 1, into: session.sink)
+            try await session.begin("select k from t", as: "p")
             try await session.run("delete from t where k > 5")
             session.sink.lines = []
             try await kept.execute(portal: "p", maxRows: 0, into: session.sink)

@@ -31,14 +31,19 @@ final class SelectRun {
         self.plan = plan
         self.context = context
         self.transaction = transaction
-        let counts = try await context.compute { () throws(SQLError) in
-            (
-                remaining: try Self.count(plan.limit, "2201W", "LIMIT", context),
-                toSkip: try Self.count(plan.offset, "2201X", "OFFSET", context)
-            )
+        if plan.limit == nil, plan.offset == nil {
+            remaining = nil
+            toSkip = 0
+        } else {
+            let counts = try await context.compute { () throws(SQLError) in
+                (
+                    remaining: try Self.count(plan.limit, "2201W", "LIMIT", context),
+                    toSkip: try Self.count(plan.offset, "2201X", "OFFSET", context)
+                )
+            }
+            remaining = counts.remaining
+            toSkip = counts.toSkip ?? 0
         }
-        remaining = counts.remaining
-        toSkip = counts.toSkip ?? 0
         let usesAllRows = plan.grouping != nil || !plan.sorting.isEmpty || plan.isDistinct
         let (needed, overflow) = (remaining ?? .max).addingReportingOverflow(toSkip)
         source = RowSource(

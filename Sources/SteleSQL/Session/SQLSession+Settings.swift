@@ -89,11 +89,10 @@ extension SQLSession {
     }
 
     private func value(of name: String) throws(SQLError) -> String {
-        switch name.lowercased() {
-        case "transaction_isolation": transaction?.isolation ?? settings.isolation
-        case "transaction_read_only":
-            transaction?.isReadOnly ?? settings.isReadOnly ? "on" : "off"
-        default: try settings.value(of: name)
+        var settings = settings
+        if let transaction {
+            settings.note(isolation: transaction.isolation, isReadOnly: transaction.isReadOnly)
         }
+        return try settings.value(of: name)
     }
 }

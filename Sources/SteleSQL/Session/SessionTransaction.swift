@@ -72,9 +72,6 @@ final class SessionTransaction {
     /// Whether the kernel's transaction is of no more use.
     var hasEnded: Bool { isOver }
 
-    /// Whether data was accessed, so that the isolation level can no longer change.
-    var hasBegun: Bool { kernel != nil }
-
     private func open() throws(SQLError) -> any TransactionBackend {
         try cancellation.check()
         if let kernel {
