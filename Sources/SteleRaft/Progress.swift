@@ -107,6 +107,10 @@ package struct Progress: Hashable, Sendable {
     }
 
     /// Steps back after the follower rejected an append at `rejected`; false if that is stale.
+    ///
+    /// A rejection of what the follower has acknowledged is, unless its disk lost what it had synced.
+    /// Then there is nothing to step back to: it is asked again at the pace of heartbeats, not as
+    /// fast as it rejects.
     mutating func decrease(rejected: LogIndex, hint: LogIndex) -> Bool {
         if state == .replicate {
             guard rejected > match else { return false }
@@ -114,7 +118,7 @@ package struct Progress: Hashable, Sendable {
             sentCommit = min(sentCommit, next - 1)
             return true
         }
-        guard next - 1 == rejected else { return false }
+        guard next - 1 == rejected, rejected > match else { return false }
         let behindHint = hint == .max ? hint : hint + 1
         next = max(min(rejected, behindHint), match + 1)
         sentCommit = min(sentCommit, next - 1)

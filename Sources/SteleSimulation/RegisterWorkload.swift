@@ -125,7 +125,8 @@ extension ClientOperation {
                 let savepoint = try transaction.savepoint()
                 try transaction.write(to, (-1_000_000).steleBytes)
                 if oneIn(2) { _ = try await transaction.get([to]) }
-                transaction.rollback(to: savepoint)
+                if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .fail) }
+                await transaction.rollback(to: savepoint)
                 let both = try await transaction.lock(
                     [from, to], .exclusive, oneIn(4) ? .fail : .wait)
                 let giving = WorkloadKeys.decode(first[0].value) ?? 0

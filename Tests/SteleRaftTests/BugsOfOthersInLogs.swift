@@ -91,6 +91,25 @@ struct BugsOfOthersInLogs {
 
     // MARK: Logs and snapshots
 
+    /// Its disk has lied. Nothing can be sent that it could take, and asking at once would be
+    /// answered at once, for ever.
+    @Test
+    func `a follower that lacks what it acknowledged is asked once per heartbeat`() throws {
+        let leader = leader()
+        leader.group.reportUnreachable(ReplicaID(2))
+        _ = try leader.group.propose([[7]])
+        func asked(_ messages: [Message]) -> Int {
+            messages.count { $0.type == .append && $0.to == ReplicaID(2) }
+        }
+        #expect(asked(leader.drain()) == 1)
+        let rejection = Message(
+            type: .appendResponse, from: ReplicaID(2), term: 1, index: 1, reject: true)
+        for _ in 0..<3 { #expect(asked(leader.receive(rejection)) == 0) }
+        let awake = Message(type: .heartbeatResponse, from: ReplicaID(2), term: 1)
+        #expect(asked(leader.receive(awake)) == 1)
+        #expect(asked(leader.receive(rejection)) == 0)
+    }
+
     @Test
     func `32: the term of a compacted entry is not 0`() throws {
         let network = TestNetwork { $0.maxInflightMessages = 2 }
