@@ -23,7 +23,7 @@ extension NodeCore {
     func setVotePermission(_ index: Int) {
         releaseStand(index)
         let tablet = tablets[index]
-        tablet.group.mayLead = isClockConfirmed && isClockUsable && !isDiskSlow && !isStopping
+        tablet.group.mayLead = isClockConfirmed && isClockUsable && !isDiskWorse && !isStopping
         tablet.group.voteBound = max(leases.highestBound, clock.hybrid.last).rawValue
         if tablet.descriptor.replicas.count == 1 {
             tablet.group.votesAllowedFor = isClockUsable ? .anyone : .nobody
@@ -61,6 +61,10 @@ extension NodeCore {
         let led = tablet.leadingTerm
         tablet.noteLeadership()
         if led != 0, tablet.leadingTerm != led { endedLeaderships.append((index, led)) }
+        if tablet.group.role == .candidate, states[index].candidacy != tablet.group.term {
+            states[index].candidacy = tablet.group.term
+            effects.notices.append(.campaigns(tablet.descriptor.id, term: tablet.group.term))
+        }
         let replica = tablet.group.lead
         if replica != states[index].leadingReplica {
             states[index].leadingReplica = replica
@@ -73,6 +77,8 @@ extension NodeCore {
         let tablet = tablets[index]
         guard leader != states[index].leader else { return }
         states[index].leader = leader
+        effects.notices.append(
+            .leaderChanged(tablet.descriptor.id, leader, term: tablet.group.term))
         if leader != .none { states[index].campaignAt = nil }
         // A new leader needs grants whose bounds reach above its floor; it does not wait for them.
         if leader == configuration.node { heartbeat() }

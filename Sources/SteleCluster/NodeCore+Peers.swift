@@ -25,6 +25,10 @@ extension NodeCore {
             noteReached(heartbeat.heard, by: peer)
             outgoing[peer].heard = heartbeat.sentAt
             outgoing[peer].clock = heartbeat.clock
+            if outgoing[peer].syncs != heartbeat.syncs {
+                outgoing[peer].syncs = heartbeat.syncs
+                outgoing[peer].syncedAt = clock.monotonic
+            }
             guard isClockUsable else { return }
             guard reaches(peer) else {
                 return mark("cluster: no grant to a node that cannot be reached")
@@ -117,7 +121,7 @@ extension NodeCore {
         guard isNumbered else { return }
         var heartbeat = PeerMessage.Heartbeat(
             sentAt: clock.monotonic &+ echoMark, boot: boot, physical: clock.physical, heard: 0,
-            clock: clockStanding)
+            clock: clockStanding, syncs: lastAppend - UInt64(appends.count))
         for peer in outgoing.indices {
             heartbeat.heard = outgoing[peer].heard
             outgoing[peer].messages.append(.heartbeat(heartbeat))

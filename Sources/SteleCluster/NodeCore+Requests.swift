@@ -49,6 +49,9 @@ extension NodeCore {
         pending[lastRequest] = PendingRequest(
             request: request, asker: token.map { .client($0) } ?? .nobody,
             timeout: timeoutMicroseconds, deadline: clock.monotonic + timeoutMicroseconds)
+        if case .lock(let lock) = request.body, let timeout = lock.timeoutMicroseconds {
+            pending[lastRequest]?.lockDeadline = clock.monotonic &+ timeout
+        }
         route(lastRequest)
     }
 
@@ -80,7 +83,7 @@ extension NodeCore {
         case .outcomeUnknown:
             request.isAmbiguous = true
             request.retryAt = clock.monotonic + request.nextBackoff()
-        case .overloaded, .storage, .invalid, .tooLarge:
+        case .overloaded, .storage, .invalid, .tooLarge, .timedOut:
             guard request.isAmbiguous else { return finish(attempt.id, reply) }
             request.retryAt = clock.monotonic + request.nextBackoff()
         case .begunTooEarly:
@@ -148,9 +151,12 @@ extension NodeCore {
     func checkRequests() {
         let now = clock.monotonic
         for id in pending.keys.sorted() {
-            guard let request = pending[id] else { continue }
+            guard var request = pending[id] else { continue }
             let isAsked = request.target != .none && isLive(request.target)
-            if isAsked, request.isLockWait { pending[id]?.deadline = now + request.timeout }
+            if isAsked, request.isLockWait {
+                request.deadline = now + request.timeout
+                pending[id]?.deadline = request.deadline
+            }
             if request.deadline <= now, !request.request.isRelease {
                 giveUp(id, request, .init(.notLeader, whyNoLeader))
             } else if request.target != .none, request.target != configuration.node {

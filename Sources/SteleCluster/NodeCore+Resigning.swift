@@ -16,14 +16,17 @@ extension NodeCore {
         return clock.monotonic > oldest.askedAt + electionTimeout
     }
 
-    /// Whether the disk is slow and others hold what this node does not: theirs are not.
-    private var isDiskWorse: Bool {
-        isDiskSlow
-            && tablets.contains { tablet in
-                let progress = tablet.group.progress
-                let own = progress.first { $0.id == tablet.replica }?.match ?? 0
-                return tablet.group.isLeader && progress.contains { $0.match > own }
-            }
+    /// Whether another node's disk has gone on meanwhile, as every one does several times a second:
+    /// records of the clock are made durable even where nobody writes. Where all are slow nobody leads
+    /// better than whoever does.
+    ///
+    /// That others hold more of the log is no sign to go by: a leader that is idle when its disk hangs
+    /// cannot promise timestamps any more before it is asked for anything, and sends nothing to write.
+    var isDiskWorse: Bool {
+        guard isDiskSlow, let oldest = appends.first else { return false }
+        // What was durable before is told a little later.
+        let since = oldest.askedAt + 3 * configuration.tickInterval
+        return outgoing.contains { $0.syncedAt > since && isLive($0.node) }
     }
 
     /// Hands on all leaderships, since the node is about to stop, and takes none any more.

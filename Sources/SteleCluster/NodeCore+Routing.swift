@@ -48,6 +48,14 @@ extension NodeCore {
     func route(_ id: UInt64) {
         guard var request = pending[id] else { return }
         request.retryAt = nil
+        guard request.shortenLockWait(at: clock.monotonic) else {
+            return finish(
+                id,
+                .failed(
+                    .init(
+                        .lockNotAvailable,
+                        "the lock was not granted in the time that the call was given")))
+        }
         guard let descriptor = tabletHolding(request.request.routingKey) else {
             return finish(id, .failed(.init(.invalid, "no tablet holds the key")))
         }

@@ -57,6 +57,9 @@ package struct PeerOutbox: Sendable {
     var heard: UInt64 = 0
     /// What it last said that its peers say of its clock.
     var clock = ClockStanding.unheard
+    /// How often it has made something durable, as it last said, and when it first said so.
+    var syncs: UInt64 = 0
+    var syncedAt: UInt64 = 0
     /// Counts the peer's starts, as far as it has told; 0 if it has not.
     var boot: UInt64 = 0
     /// The latest run that was heard of, and the number of an earlier one that turned up after it.
@@ -120,6 +123,8 @@ struct TabletState {
     /// The node that was last known to lead, and its replica.
     var leader = NodeID.none
     var leadingReplica = ReplicaID.none
+    /// The term in which this node last stood for election.
+    var candidacy: Term = 0
     /// The leader that this node last acknowledged under a grant, its term, and the grant.
     var standsBy: (node: NodeID, term: Term, epoch: GrantEpoch)?
     /// When the leader's last Raft message came.

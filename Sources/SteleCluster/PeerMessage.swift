@@ -45,6 +45,8 @@ package enum PeerMessage: Sendable {
         package var heard: UInt64
         /// What its peers say of it.
         package var clock = ClockStanding.unheard
+        /// How often it has made something durable in this run.
+        package var syncs: UInt64 = 0
     }
 
     /// A lease grant, counted from when the heartbeat was sent.
@@ -94,6 +96,7 @@ extension PeerMessage {
             writer.write(heartbeat.physical)
             writer.write(heartbeat.heard)
             writer.write(heartbeat.clock.rawValue)
+            writer.writeVarint(heartbeat.syncs)
         case .heartbeatReply(let reply):
             writer.write(UInt8(2))
             writer.write(reply.sentAt)
@@ -171,7 +174,8 @@ extension PeerMessage {
             }
             self = .heartbeat(
                 Heartbeat(
-                    sentAt: sentAt, boot: boot, physical: physical, heard: heard, clock: clock))
+                    sentAt: sentAt, boot: boot, physical: physical, heard: heard, clock: clock,
+                    syncs: try reader.readVarint()))
         case 2:
             let sentAt = try reader.read(UInt64.self)
             let epoch = try reader.readEpoch()

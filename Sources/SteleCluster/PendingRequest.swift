@@ -18,6 +18,9 @@ struct PendingRequest {
     /// How long it may take, and the monotonic time after which it is given up.
     var timeout: UInt64
     var deadline: UInt64
+    /// Of a request for locks: the monotonic time after which it waits for none. Each leader that is
+    /// asked waits for what is left.
+    var lockDeadline: UInt64?
     /// The node that was asked and has not answered; none while it waits for its next try.
     var target = NodeID.none
     /// Counts how often it was sent or handed to a replica of this node.
@@ -38,6 +41,15 @@ struct PendingRequest {
 
     static let shortestBackoff: UInt64 = 20_000
     private static let longestBackoff: UInt64 = 160_000
+
+    /// Has the next leader wait for a lock only for as long as is left; false if nothing is.
+    mutating func shortenLockWait(at now: UInt64) -> Bool {
+        guard attempt > 0, let lockDeadline, case .lock(var lock) = request.body else { return true }
+        guard lockDeadline > now else { return false }
+        lock.timeoutMicroseconds = lockDeadline - now
+        request.body = .lock(lock)
+        return true
+    }
 
     /// How long to wait for the next try, longer each time.
     mutating func nextBackoff() -> UInt64 {

@@ -9,7 +9,7 @@ import SteleEngine
 /// memory, and the request is looked at anew. So a scan of cold rows holds up nobody else.
 ///
 /// What was brought in may be gone by then, where memory is scarce: a request that has missed it
-/// a few times reads from disk in its turn.
+/// a few times without getting on reads from disk in its turn.
 package struct DiskRead: Sendable {
     enum Subject: Sendable {
         case newest([KeyBytes], at: Timestamp)
@@ -44,8 +44,9 @@ package struct DiskRead: Sendable {
 struct RequestReader {
     private let engine: any StorageEngine
     private let inMemory: any EngineReader
-    /// Whether the request has missed what it needs so often that it waits for the disk.
-    var isPatient = false
+    /// How many reads may still wait for the disk, because the request has missed what it needs so
+    /// often.
+    var patience = 0
     /// What the last read lacked.
     var missing: DiskRead.Subject?
 
@@ -54,18 +55,17 @@ struct RequestReader {
         inMemory = engine.inMemory
     }
 
-    /// So often a request has what it needs fetched.
+    /// So often a request has what it needs fetched before it is patient.
     static let mostFetches = 3
-
-    private var reader: any EngineReader { isPatient ? engine : inMemory }
 
     mutating func newestVersion(
         of key: KeyBytes, at timestamp: Timestamp
     ) throws(EngineError) -> Version? {
         do {
-            return try reader.newestVersion(of: key, at: timestamp)
+            return try inMemory.newestVersion(of: key, at: timestamp)
         } catch {
-            throw note(.newest([key], at: timestamp), error)
+            try wait(for: .newest([key], at: timestamp), after: error)
+            return try engine.newestVersion(of: key, at: timestamp)
         }
     }
 
@@ -73,9 +73,10 @@ struct RequestReader {
         of key: KeyBytes, above timestamp: Timestamp
     ) throws(EngineError) -> [Version] {
         do {
-            return try reader.versions(of: key, above: timestamp, limit: .max)
+            return try inMemory.versions(of: key, above: timestamp, limit: .max)
         } catch {
-            throw note(.versions(key, above: timestamp), error)
+            try wait(for: .versions(key, above: timestamp), after: error)
+            return try engine.versions(of: key, above: timestamp, limit: .max)
         }
     }
 
@@ -84,9 +85,11 @@ struct RequestReader {
         into page: inout ScanPage
     ) throws(EngineError) {
         do {
-            try reader.scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
+            try inMemory.scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
         } catch {
-            throw note(.page(range, at: timestamp, limits, reverse: reverse), error)
+            try wait(for: .page(range, at: timestamp, limits, reverse: reverse), after: error)
+            page = ScanPage()
+            try engine.scan(range, at: timestamp, limits: limits, reverse: reverse, into: &page)
         }
     }
 
@@ -94,31 +97,55 @@ struct RequestReader {
         in range: KeyRange, above timestamp: Timestamp, keys: Int
     ) throws(EngineError) -> ChangeSearch {
         do {
-            return try reader.firstChange(in: range, above: timestamp, keys: keys)
+            return try inMemory.firstChange(in: range, above: timestamp, keys: keys)
         } catch {
-            throw note(.change(range, above: timestamp, keys: keys), error)
+            try wait(for: .change(range, above: timestamp, keys: keys), after: error)
+            return try engine.firstChange(in: range, above: timestamp, keys: keys)
         }
     }
 
-    private mutating func note(_ subject: DiskRead.Subject, _ error: EngineError) -> EngineError {
-        if error.code == .notInMemory { missing = subject }
-        return error
+    /// Lets a read that missed something wait for the disk, if the request is patient.
+    private mutating func wait(
+        for subject: DiskRead.Subject, after error: EngineError
+    ) throws(EngineError) {
+        guard error.code == .notInMemory else { throw error }
+        guard patience > 0 else {
+            missing = subject
+            throw error
+        }
+        patience -= 1
     }
 }
 
 extension Tablet {
-    /// What is to be fetched for a request that missed something: all its keys at once.
-    func diskRead(for request: TabletRequest, ticket: UInt64) -> DiskRead? {
+    /// What is to be fetched for a request that missed something: all its keys at once, or, of a
+    /// commit, those that it looks at next.
+    func diskRead(for waiter: WaitingRequest, ticket: UInt64) -> DiskRead? {
         guard var subject = reader.missing else { return nil }
         reader.missing = nil
-        if case .newest(_, let timestamp) = subject {
-            switch request.body {
+        if case .newest(let missed, let timestamp) = subject {
+            switch waiter.request.body {
             case .read(let keys, _): subject = .newest(keys, at: timestamp)
             case .lock(let lock): subject = .newest(lock.keys + lock.others, at: timestamp)
-            case .commit, .scan, .release, .unlock: break
+            case .commit(let commit):
+                let expected = commit.expected.map(\.key)
+                let next = waiter.progress.map { Self.pointsAhead(in: commit, $0) } ?? []
+                let together = [next, expected].first { $0.contains(missed[0]) }
+                subject = .newest(together ?? missed, at: timestamp)
+            case .scan, .release, .unlock: break
             }
         }
         return DiskRead(tablet: descriptor.id, ticket: ticket, subject: subject)
+    }
+
+    /// The next keys that the validation of a commit asks the engine about.
+    private static func pointsAhead(
+        in commit: TabletRequest.CommitRequest, _ progress: CommitProgress
+    ) -> [KeyBytes] {
+        guard let walk = progress.reads?.walk else { return [] }
+        let reads = CommitReads(commit)
+        let end = min(walk.point + Limits.keysAtOnce, reads.pointCount)
+        return (min(walk.point, end)..<end).map(reads.point)
     }
 
     /// Looks anew at a request whose read was made.

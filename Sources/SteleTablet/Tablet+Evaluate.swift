@@ -77,7 +77,9 @@ extension Tablet {
             else { continue }
             awakened += cancelled.granted
             if let waiter = waiting.remove(cancelled.ticket) {
-                fail(waiter, .lockNotAvailable, "canceling statement due to lock timeout")
+                fail(
+                    waiter, .lockNotAvailable,
+                    "the lock was not granted in the time that the call was given")
             }
         }
         runAwakened()
@@ -101,7 +103,7 @@ extension Tablet {
         if isServing || waiter.request.isRelease {
             let beginning = work.begins()
             defer { work.note(waiter.request.kind, of: descriptor.id, since: beginning) }
-            reader.isPatient = waiter.fetches >= RequestReader.mostFetches
+            reader.patience = waiter.patience
             do {
                 outcome = try perform(&waiter, inAnyCase)
             } catch let error as EngineError where error.code == .notInMemory {
@@ -141,9 +143,9 @@ extension Tablet {
                 waiting.insert(waiter, ticket: ticket)
             case .disk:
                 mark("tablet: a request waits for the disk")
-                waiter.fetches += 1
+                waiter.noteFetch()
                 waiting.insert(waiter, ticket: ticket)
-                if let read = diskRead(for: waiter.request, ticket: ticket) {
+                if let read = diskRead(for: waiter, ticket: ticket) {
                     output.diskReads.append(read)
                 }
             case .latch(let index):

@@ -15,7 +15,7 @@ struct ReadValidation {
     /// What the engine still has to be asked about; nil if nothing.
     var walk: Walk?
 
-    struct Walk {
+    struct Walk: Equatable {
         var range = 0
         var resumeKey: KeyBytes?
         var point = 0

@@ -54,6 +54,8 @@ package enum TabletReply: Sendable {
             case begunTooEarly = 21
             /// The node that was asked is stopped or about to stop.
             case stopped = 22
+            /// The time that the call was given was over before it was sent.
+            case timedOut = 23
         }
 
         package var reason: Reason

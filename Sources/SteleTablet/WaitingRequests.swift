@@ -10,10 +10,27 @@ struct WaitingRequest {
     var parkedUntil: UInt64?
     /// Monotonic time after which a read that waits for a turn with room is sent back.
     var deferredUntil: UInt64?
-    /// How often it had what it needs fetched from disk.
+    /// How often it had what it needs fetched from disk without getting on, and where it was then.
     var fetches = 0
+    var fetchedAt: ReadValidation.Walk?
     /// How far a commit has come; nil before it is looked at.
     var progress: CommitProgress?
+
+    /// Notes that it waits for the disk.
+    mutating func noteFetch() {
+        let position = progress?.reads?.walk
+        if position != fetchedAt { fetches = 0 }
+        fetchedAt = position
+        fetches += 1
+    }
+
+    /// How many reads of what is not in memory it makes in this turn. A commit remembers how far it
+    /// has come, others begin anew each time.
+    var patience: Int {
+        let missed = fetches - RequestReader.mostFetches
+        guard missed >= 0 else { return 0 }
+        return progress == nil ? .max : missed + 1
+    }
 }
 
 /// The requests that wait for a lock, a latch, the lease or the next turn, by ticket.

@@ -25,6 +25,55 @@ struct HibernationTests {
         node.core?.tablets.contains { $0.isServing } ?? false
     }
 
+    /// Nothing is written that others could be ahead with; its own record of the clock hangs.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `a leader whose disk hangs while nobody writes hands on`(seed: UInt64) throws {
+        let cluster = try idleCluster(seed: seed)
+        cluster.begin()
+        cluster.after(1_500_000) { cluster.workload.isRunning = false }
+        var hasSuccessor = false
+        cluster.after(5_000_000) {
+            guard let leader = cluster.nodes.first(where: serves) else {
+                return cluster.fail("nobody leads")
+            }
+            cluster.hangDisk(leader, for: 20_000_000)
+            cluster.after(3_000_000) {
+                hasSuccessor = cluster.nodes.contains { $0.id != leader.id && serves($0) }
+                // Who wants to write now is served, before the disk goes on.
+                cluster.workload.isRunning = true
+            }
+            cluster.after(6_000_000) { cluster.endSync(leader) }
+        }
+        cluster.runToEnd()
+        cluster.judge()
+        #expect(cluster.result.failure == nil)
+        #expect(hasSuccessor)
+    }
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `where all disks hang nobody resigns`(seed: UInt64) throws {
+        let cluster = try idleCluster(seed: seed)
+        cluster.begin()
+        cluster.after(1_500_000) { cluster.workload.isRunning = false }
+        cluster.after(5_000_000) {
+            guard let leader = cluster.nodes.first(where: serves) else {
+                return cluster.fail("nobody leads")
+            }
+            let terms = groups(cluster).map(\.term)
+            for node in cluster.nodes { cluster.hangDisk(node, for: 3_000_000) }
+            cluster.after(2_900_000) {
+                #expect(groups(cluster).map(\.term) == terms)
+                #expect(leader.core?.tablets.allSatisfy { !$0.group.isLeader } == false)
+            }
+            cluster.after(4_000_000) {
+                #expect(serves(leader))
+                cluster.workload.isRunning = true
+            }
+        }
+        cluster.runToEnd()
+        #expect(cluster.result.failure == nil)
+    }
+
     @Test(arguments: [1, 2, 3] as [UInt64])
     func `without clients all tablets fall asleep, keep their leases, and outlive their leader`(
         seed: UInt64
