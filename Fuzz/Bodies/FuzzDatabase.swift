@@ -11,13 +11,21 @@ package final class FuzzDatabase: DatabaseBackend {
 
     package init() {}
 
-    package func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend {
+    package var now: UInt64 { 0 }
+
+    package func begin(
+        _ options: TransactionOptions, by deadline: Deadline
+    ) throws(SteleError) -> any TransactionBackend {
         FuzzTransaction(self, options)
     }
 
-    package func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? { rows.withLock { $0[key] } }
+    package func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]? {
+        rows.withLock { $0[key] }
+    }
 
-    package func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+    package func put(
+        _ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline
+    ) async throws(SteleError) {
         rows.withLock { $0[key] = value }
     }
 
@@ -45,11 +53,16 @@ private final class FuzzTransaction: TransactionBackend {
     }
 
     /// All rows as the transaction sees them.
-    private var present: [KeyBytes: [UInt8]] {
+    private var present: [KeyBytes: [UInt8]] { rows(after: .max) }
+
+    /// The same after so many of its writes.
+    private func rows(after writes: Int) -> [KeyBytes: [UInt8]] {
         var rows = database.rows.withLock { $0 }
-        for (key, value) in state.withLock({ $0.writes }) { rows[key] = value }
+        for (key, value) in state.withLock({ $0.writes }).prefix(writes) { rows[key] = value }
         return rows
     }
+
+    var writeCount: Int { state.withLock { $0.writes.count } }
 
     func beginStatement() {}
 
@@ -60,10 +73,10 @@ private final class FuzzTransaction: TransactionBackend {
     }
 
     func scan(
-        _ range: KeyRange, limit: Int, reverse: Bool
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing writes: Int?
     ) async throws(SteleError) -> RowPage {
         try checkOpen()
-        let found = present.filter { range.contains($0.key) }
+        let found = rows(after: writes ?? .max).filter { range.contains($0.key) }
             .sorted { $0.key.precedes($1.key) != reverse }
         var page = RowPage(
             rows: found.prefix(limit).map { RowPage.Row(key: $0.key[...], value: $0.value[...]) })

@@ -28,7 +28,7 @@ Failure openFailureOf(const rocksdb::Status &status) {
     // RocksDB tells a taken lock by its message only.
     if (!status.IsIOError()) return result;
     if (result.message.find("While lock file") != std::string::npos) {
-        return failure(STELE_LOCKED, "it is open in another process");
+        return failure(STELE_LOCKED, "it is open already, in this process or another");
     }
     if (result.message.find("lock hold by current process") != std::string::npos) {
         return failure(STELE_LOCKED, "it is open in this process already");

@@ -195,7 +195,7 @@ final class ClientService: @unchecked Sendable {
         transaction.enqueue(step, answer)
     }
 
-    private static let timeout = TransactionOptions().timeout
+    private static let timeout = TransactionOptions.defaultCallTimeout
 }
 
 extension ClientReply.Body {

@@ -11,6 +11,8 @@ struct HostPort: RequestPort {
     let numbers: TransactionNumbers
     let readers: OpenReaders
 
+    var now: UInt64 { SystemClocks.monotonic() }
+
     func nextToken() -> UInt64 { host.nextToken() }
 
     func cancel(_ token: UInt64) { host.post(.cancel(token)) }
@@ -38,6 +40,11 @@ struct HostPort: RequestPort {
     }
 
     func nextTransaction() throws(SteleError) -> TransactionID { try numbers.next() }
+
+    func inBackground(_ work: @escaping @Sendable () async -> Void) {
+        // What is left when the loop has ended goes with whoever holds it.
+        if !host.isClosed { Task(executorPreference: host.executor) { await work() } }
+    }
 
     func standBack(upTo most: Duration) async {
         let wait = TimeAmount.nanoseconds(.random(in: 0...TimeAmount(most).nanoseconds))

@@ -7,6 +7,7 @@ import SteleBase
 import SteleCluster
 import SteleEngine
 import SteleLog
+import SteleRaft
 import SteleRocksDB
 import SteleTablet
 import SteleTransaction
@@ -22,7 +23,7 @@ import Synchronization
 
 /// The parts of a running node, and how they are put together and taken apart.
 final class NodeAssembly: @unchecked Sendable {
-    // Safety: `identity`, `log`, `engine`, `infos` and `isServing` are touched on `loop` only, or
+    // Safety: `identity`, `log`, `engine`, `infos` and `isDiskAsked` are touched on `loop` only, or
     // before and after its life; the rest is immutable or locked.
     let configuration: NodeConfiguration
     let group: MultiThreadedEventLoopGroup
@@ -32,6 +33,8 @@ final class NodeAssembly: @unchecked Sendable {
     private let pool: NIOThreadPool
     /// Reads what is not in memory, for as many as that has threads.
     private let readPool: NIOThreadPool
+    /// Reads of the log what a replica lacks, which must not wait behind reads of cold rows.
+    private let logPool: NIOThreadPool
     private let host: NodeHost
     private let numbers = TransactionNumbers()
     private let readers = OpenReaders()
@@ -46,6 +49,7 @@ final class NodeAssembly: @unchecked Sendable {
     private var log: RaftLog?
     private var engine: RocksDBEngine?
     private var infos: [NodeID: NodeInfo] = [:]
+    private var isDiskAsked = false
 
     private struct Ending {
         var isOver = false
@@ -59,7 +63,14 @@ final class NodeAssembly: @unchecked Sendable {
     static func start(_ configuration: NodeConfiguration) async throws(SteleError) -> NodeAssembly {
         // A start that fails for a reason of the machine's changes nothing.
         if let listen = configuration.listen {
-            try NetworkAddress(parsing: listen).checkIsFree()
+            let address = try NetworkAddress(parsing: listen)
+            guard configuration.isInsecure || address.isLoopback else {
+                throw SteleError(
+                    .configuration,
+                    "\(address) is not a loopback address: whoever reaches it can read and write, "
+                        + "unencrypted and without a password; set isInsecure to listen there")
+            }
+            try address.checkIsFree()
         }
         try makeDirectory(configuration.directory)
         let identity = try NodeIdentity.load(from: configuration.directory)
@@ -85,14 +96,18 @@ final class NodeAssembly: @unchecked Sendable {
         executor = LoopExecutor(loop: loop)
         pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
-        readPool = NIOThreadPool(numberOfThreads: 2)
+        readPool = NIOThreadPool(numberOfThreads: 4)
         readPool.start()
+        logPool = NIOThreadPool(numberOfThreads: 1)
+        logPool.start()
         host = NodeHost(
-            loop: loop, executor: executor, pool: pool, readPool: readPool, logger: configuration.logger,
-            numbers: numbers)
+            loop: loop, executor: executor, pool: pool, readPool: readPool, logPool: logPool,
+            logger: configuration.logger, numbers: numbers)
         port = HostPort(host: host, numbers: numbers, readers: readers)
         clients = ClientService(host: host, port: port, memory: memory)
     }
+
+    private var logger: Logger { configuration.logger }
 
     var address: String? { listening.withLock { $0 } }
 
@@ -141,6 +156,7 @@ final class NodeAssembly: @unchecked Sendable {
                 .configuration,
                 "\(configuration.directory) belongs to no node of the cluster it names")
         }
+        let began = SystemClocks.monotonic()
         do {
             let tablets = try membership.checkedTablets()
             let hasServed = identity.hasServed
@@ -157,6 +173,17 @@ final class NodeAssembly: @unchecked Sendable {
                     return self.loop.makeFailedFuture(error)
                 }
             }.get()
+            let entries = opened.recovered.replicas.reduce(0) {
+                $0 + $1.lastIndex - $1.compacted.index
+            }
+            logger.notice(
+                hasServed ? "the node serves again" : "the node serves",
+                metadata: [
+                    "node": "\(identity.node.rawValue)", "cluster": "\(membership.cluster)",
+                    "nodes": "\(membership.nodes.count)", "directory": "\(configuration.directory)",
+                    "address": "\(address ?? "none")", "entries_read": "\(entries)",
+                    "ms": "\((SystemClocks.monotonic() - began) / 1_000)",
+                ])
         } catch let error as SteleError {
             throw error
         } catch let error as LogError {
@@ -291,11 +318,46 @@ final class NodeAssembly: @unchecked Sendable {
     }
 
     func status() async -> StatusReport {
-        (try? await loop.submit { self.report() }.get())
+        let disk = try? await loop.flatSubmit { self.disk() }.get()
+        return (try? await loop.submit { self.report(disk) }.get())
             ?? StatusReport(cluster: .none, nodes: [], tablets: [])
     }
 
-    private func report() -> StatusReport {
+    /// What there is on the disk, or nil if it does not answer soon: then most of all somebody wants to
+    /// see the rest. On the loop.
+    private func disk() -> EventLoopFuture<StatusReport.Storage?> {
+        let result = loop.makePromise(of: StatusReport.Storage?.self)
+        // With a disk that hangs one question waits, whoever asks, and not ever more of them.
+        guard let log, let engine, !isDiskAsked else {
+            result.succeed(nil)
+            return result.futureResult
+        }
+        isDiskAsked = true
+        // Kept by whatever comes first.
+        loop.scheduleTask(in: .milliseconds(200)) { result.succeed(nil) }
+        readPool.submit { [directory = configuration.directory] state in
+            guard state == .active else { return result.succeed(nil) }
+            let found = StatusReport.Storage(directory, log, engine)
+            self.loop.execute {
+                self.isDiskAsked = false
+                result.succeed(found)
+            }
+        }
+        return result.futureResult
+    }
+
+    /// How many committed entries each replica lacks, as far as this node knows as the leader.
+    private static func lag(of group: RaftGroup, in descriptor: TabletDescriptor) -> [UInt64?] {
+        guard group.isLeader else { return [] }
+        return descriptor.replicas.map { replica in
+            guard let progress = group.progress(of: replica.id), progress.match > 0 else {
+                return nil
+            }
+            return group.committed - min(progress.match, group.committed)
+        }
+    }
+
+    private func report(_ disk: StatusReport.Storage?) -> StatusReport {
         guard let membership = identity.membership else {
             return StatusReport(cluster: .none, nodes: [], tablets: [])
         }
@@ -308,21 +370,31 @@ final class NodeAssembly: @unchecked Sendable {
                     let info = infos[member.node]
                     return StatusReport.Node(
                         id: member.node, address: member.address, postgres: info?.postgres ?? "",
-                        pid: info?.pid ?? 0, isLive: core.isLive(member.node),
+                        pid: info?.pid ?? 0, version: info?.version ?? "",
+                        uptime: info.flatMap { Self.uptime(since: $0.bootTime) },
+                        isLive: core.isLive(member.node),
                         locality: info?.locality ?? "", clock: clocks.status(of: member.node),
                         isOutdated: core.isRefused(member.node))
                 },
                 tablets: core.configuration.tablets.map { descriptor in
-                    StatusReport.Tablet(
+                    let group = core.tablets.first { $0.descriptor.id == descriptor.id }?.group
+                    return StatusReport.Tablet(
                         id: descriptor.id,
                         start: Self.shown(descriptor.range.start),
                         end: descriptor.range.end,
                         leader: core.leader(of: descriptor.id),
                         replicas: descriptor.replicas.map(\.node),
-                        outrun: core.outrunReplicas(of: descriptor.id))
+                        outrun: core.outrunReplicas(of: descriptor.id),
+                        committed: group?.committed ?? 0, applied: group?.applied ?? 0,
+                        lag: group.map { Self.lag(of: $0, in: descriptor) } ?? [])
                 },
-                turns: host.turns)
+                storage: disk, turns: host.turns)
         } ?? StatusReport(cluster: membership.cluster, nodes: [], tablets: [])
+    }
+
+    private static func uptime(since start: UInt64) -> UInt64? {
+        let now = SystemClocks.wall()
+        return start > 0 && now >= start ? (now - start) / 1_000_000 : nil
     }
 
     /// The start of the first data tablet is shown as open: before it lies nothing of users.
@@ -336,7 +408,8 @@ final class NodeAssembly: @unchecked Sendable {
             instance: identity.directoryID,
             info: NodeInfo(
                 address: address ?? "", postgres: configuration.postgresAddress ?? "",
-                pid: UInt32(getpid()), bootTime: bootTime, locality: configuration.locality))
+                pid: UInt32(getpid()), bootTime: bootTime, locality: configuration.locality,
+                version: steleVersion))
     }
 
     // MARK: The end
@@ -379,9 +452,13 @@ final class NodeAssembly: @unchecked Sendable {
         // Its threads use both, also after a failure, when nothing is waited for above.
         try? await pool.shutdownGracefully()
         try? await readPool.shutdownGracefully()
+        try? await logPool.shutdownGracefully()
         log?.close()
         engine?.close()
         try? await group.shutdownGracefully()
+        if identity.membership != nil {
+            logger.notice("the node has stopped", metadata: ["node": "\(identity.node.rawValue)"])
+        }
         let waiters = ending.withLock { ending in
             ending.isStopped = true
             defer { ending.stopped = [] }
@@ -429,7 +506,7 @@ extension NodeAssembly: TransportDelegate {
         let id = request.id
         let answer: ClientService.Answer = { connection.send(ClientReply(id: id, body: $0)) }
         switch request.body {
-        case .status: answer(.status(report()))
+        case .status: Task(executorPreference: executor) { answer(.status(await self.status())) }
         case .initialize: perform(answer) { try await self.initializeCluster() }
         case .bootstrap(let membership): perform(answer) { try await self.become(membership) }
         case .database(let keyspace, let verb):

@@ -12,7 +12,12 @@ public struct NodeConfiguration: Sendable {
     /// Where the node keeps everything it must not forget. Created if it does not exist.
     public var directory: String
     /// `host:port` for peers, clients and administration; nil listens nowhere. Port 0 takes any.
+    ///
+    /// Of a loopback address unless ``isInsecure``.
     public var listen: String?
+    /// Allows to listen at an address that other machines reach, though nothing is encrypted and
+    /// nobody is asked for a password: for networks that keep strangers out by other means.
+    public var isInsecure = false
     /// The addresses of the nodes that are to form a cluster, this one's too or not.
     ///
     /// Empty makes a new directory a cluster of one node at once; otherwise the node waits until one

@@ -27,7 +27,8 @@ final class NodeHost: @unchecked Sendable {
     let executor: LoopExecutor
     private let pool: NIOThreadPool
     private let readPool: NIOThreadPool
-    private let logger: Logger
+    private let logPool: NIOThreadPool
+    private var logger: Logger
     private let numbers: TransactionNumbers
     private let inbox = NIOLockedValueBox(Inbox())
 
@@ -45,6 +46,8 @@ final class NodeHost: @unchecked Sendable {
     private var wakeAt: UInt64 = .max
     private var timer: Scheduled<Void>?
     private var timerAt: UInt64 = .max
+    /// When slow writes to the log were last told of.
+    private var slowSyncsToldAt: UInt64 = 0
     private var fetchesUnderWay: Set<TabletID> = []
     private var onFailure: ((SteleError) -> Void)?
     /// Kept once the node's record of this start is durable.
@@ -82,7 +85,11 @@ final class NodeHost: @unchecked Sendable {
         /// Whoever waits for this answer waits no longer.
         case cancel(UInt64)
         case synced(UInt64)
+        /// A write to the log took so many microseconds.
+        case slowSync(UInt64)
         case failed(SteleError)
+        /// The store holds writes up, or does so no longer.
+        case pressure(WritePressure)
         /// A flush that the turn asked for has ended.
         case flushed([AppliedState])
         /// The engine has flushed, asked or by itself.
@@ -98,12 +105,14 @@ final class NodeHost: @unchecked Sendable {
 
     init(
         loop: any EventLoop, executor: LoopExecutor, pool: NIOThreadPool,
-        readPool: NIOThreadPool, logger: Logger, numbers: TransactionNumbers
+        readPool: NIOThreadPool, logPool: NIOThreadPool, logger: Logger,
+        numbers: TransactionNumbers
     ) {
         self.loop = loop
         self.executor = executor
         self.pool = pool
         self.readPool = readPool
+        self.logPool = logPool
         self.logger = logger
         self.numbers = numbers
     }
@@ -118,6 +127,7 @@ final class NodeHost: @unchecked Sendable {
         let promise = loop.makePromise(of: Void.self)
         isDurable = promise
         self.core = core
+        logger[metadataKey: "node"] = "\(core.configuration.node.rawValue)"
         self.log = log
         self.engine = engine
         self.transport = transport
@@ -153,6 +163,9 @@ final class NodeHost: @unchecked Sendable {
         case nil: refuse([event])
         }
     }
+
+    /// Whether no turn will come any more.
+    var isClosed: Bool { inbox.withLockedValue(\.isClosed) }
 
     // MARK: Turns
 
@@ -260,13 +273,32 @@ final class NodeHost: @unchecked Sendable {
     private func count(_ length: UInt64, _ longest: LongestPiece) {
         turns.add(length, longest.description)
         guard length > Self.longTurn else { return }
-        logger.debug(
-            "a turn took long",
+        logger.log(
+            level: length > Self.stall ? .warning : .debug, "a turn took long",
             metadata: ["microseconds": "\(length)", "work": "\(longest.description)"])
     }
 
     /// What no turn should exceed, in microseconds.
     private static let longTurn: UInt64 = 5_000
+    /// What an operator should hear of: it is near what costs a node its leaderships.
+    private static let stall: UInt64 = 100_000
+
+    /// Says that writes to the log are slow, once a second at most.
+    private func note(slowSync length: UInt64) {
+        let now = SystemClocks.monotonic()
+        guard now >= slowSyncsToldAt + 1_000_000 else { return }
+        slowSyncsToldAt = now
+        logger.warning(
+            "the disk was slow to make the log durable", metadata: ["ms": "\(length / 1_000)"])
+    }
+
+    private func note(_ pressure: WritePressure) {
+        switch pressure {
+        case .normal: logger.notice("the store takes writes again at full speed")
+        case .delayed: logger.warning("the store slows writes down: compactions lag behind")
+        case .stopped: logger.error("the store takes no writes until compactions have caught up")
+        }
+    }
 
     private func handle(_ event: Event, _ core: NodeCore) {
         switch event {
@@ -281,7 +313,9 @@ final class NodeHost: @unchecked Sendable {
                 isDurable?.succeed()
                 isDurable = nil
             }
+        case .slowSync(let length): note(slowSync: length)
         case .failed(let error): fail(error)
+        case .pressure(let pressure): note(pressure)
         case .flushed(let frontier): core.flushed(frontier)
         case .engineFlushed: readFrontier()
         case .frontierMoved(let frontier): core.frontierMoved(frontier)
@@ -301,7 +335,10 @@ final class NodeHost: @unchecked Sendable {
             return fail(SteleError(.storage, failure.message))
         }
         if let (token, batch) = effects.log {
+            let began = SystemClocks.monotonic()
             log?.append(batch) { [weak self] result in
+                let took = SystemClocks.monotonic() - began
+                if took > Self.stall { self?.post(.slowSync(took)) }
                 switch result {
                 case .success: self?.post(.synced(token))
                 case .failure(let error):
@@ -323,7 +360,7 @@ final class NodeHost: @unchecked Sendable {
         for replica in effects.outrun {
             logger.error(
                 "a replica lacks what the log no longer holds: its node has to be rebuilt",
-                metadata: ["tablet": "\(replica.tablet)", "node": "\(replica.node)"])
+                metadata: ["tablet": "\(replica.tablet)", "replica_on": "\(replica.node)"])
         }
         if effects.flush { flush() }
         needsTurn = effects.needsAnotherTurn
@@ -352,7 +389,7 @@ final class NodeHost: @unchecked Sendable {
         switch event {
         case .failed(let error): post(.failed(SteleError(error)))
         case .flushed: post(.engineFlushed)
-        case .pressure: break
+        case .pressure(let pressure): post(.pressure(pressure))
         }
     }
 
@@ -374,7 +411,7 @@ final class NodeHost: @unchecked Sendable {
 
     private func fetch(_ fetch: EntryFetch) {
         guard let log, fetchesUnderWay.insert(fetch.tablet).inserted else { return }
-        readPool.submit { [weak self] state in
+        logPool.submit { [weak self] state in
             guard state == .active else { return }
             do {
                 let entries = try log.entries(
@@ -417,9 +454,16 @@ final class NodeHost: @unchecked Sendable {
         let delay = Int64(clamping: wakeAt > now ? wakeAt - now : 0)
         timer = loop.scheduleTask(in: .microseconds(delay)) { [weak self] in
             guard let self else { return }
-            self.timer = nil
-            self.timerAt = .max
-            self.pump()
+            let now = SystemClocks.monotonic()
+            let late = now - min(timerAt, now)
+            if late > Self.stall {
+                logger.warning(
+                    "the node stood still: its thread did not run, or did other work",
+                    metadata: ["ms": "\(late / 1_000)"])
+            }
+            timer = nil
+            timerAt = .max
+            pump()
         }
     }
 

@@ -30,13 +30,28 @@ extension Logger {
             error(
                 "a node runs on an older copy of its directory: nothing that it says counts",
                 metadata: [
-                    "node": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
+                    "peer": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
                 ])
         case .outdated(let boot, let node, let known):
             critical(
                 "this directory is an older copy: a peer knows of a later start of this node",
                 metadata: [
                     "peer": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
+                ])
+        case .campaigns(let tablet, let term):
+            self.notice(
+                "this node stands for election",
+                metadata: ["tablet": "\(tablet.rawValue)", "term": "\(term)"])
+        case .leaderChanged(let tablet, .none, let term):
+            self.notice(
+                "a tablet has lost its leader",
+                metadata: ["tablet": "\(tablet.rawValue)", "term": "\(term)"])
+        case .leaderChanged(let tablet, let leader, let term):
+            self.notice(
+                "a tablet has a leader",
+                metadata: [
+                    "tablet": "\(tablet.rawValue)", "leader": "\(leader.rawValue)",
+                    "term": "\(term)",
                 ])
         }
     }

@@ -59,7 +59,7 @@ final class RemoteTransaction: @unchecked Sendable {
     private func perform(_ step: TransactionStep) async throws(SteleError) -> ClientReply.Body {
         if let failure { throw failure }
         do {
-            for effect in step.effects { try apply(effect) }
+            for effect in step.effects { try await apply(effect) }
         } catch {
             fail(error)
             throw error
@@ -69,7 +69,8 @@ final class RemoteTransaction: @unchecked Sendable {
         case .get(let keys): return .values(try await backend.get(keys))
         case .scan(let scan):
             return .page(
-                try await backend.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
+                try await backend.scan(
+                    scan.range, limit: scan.limit, reverse: scan.reverse, seeing: scan.writes))
         case .lock(let keys, let mode, let wait, let others):
             return .locked(try await backend.lock(keys, mode, wait, reading: others))
         case .commit: return .committed(try await backend.commit())
@@ -77,7 +78,7 @@ final class RemoteTransaction: @unchecked Sendable {
         }
     }
 
-    private func apply(_ effect: TransactionStep.Effect) throws(SteleError) {
+    private func apply(_ effect: TransactionStep.Effect) async throws(SteleError) {
         switch effect {
         case .write(let key, let value): try backend.write(key, value)
         case .beginStatement: backend.beginStatement()
@@ -87,7 +88,7 @@ final class RemoteTransaction: @unchecked Sendable {
             guard let savepoint = savepoints[number] else {
                 throw SteleError(.protocolViolation, "there is no savepoint \(number)")
             }
-            backend.rollback(to: savepoint)
+            await backend.rollback(to: savepoint)
         }
     }
 }

@@ -5,18 +5,45 @@ import SteleClock
 ///
 /// The public verbs and the SQL layer are written against this port and know nothing else.
 package protocol DatabaseBackend: Sendable {
-    /// Begins a transaction. Costs nothing until it reads or commits.
-    func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend
+    /// Begins a transaction, whose calls all end by `deadline`. Costs nothing until it reads or
+    /// commits.
+    func begin(
+        _ options: TransactionOptions, by deadline: Deadline
+    ) throws(SteleError) -> any TransactionBackend
 
     /// The newest committed value of one key.
-    func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]?
+    func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]?
 
     /// Writes one key on its own; nil deletes.
-    func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError)
+    func put(_ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline) async throws(SteleError)
+
+    /// Microseconds of the clock that deadlines are on.
+    var now: UInt64 { get }
 
     /// Waits for a random time of up to `most`, some milliseconds. Time and chance are the
     /// backend's, so that a simulation repeats them; a cancelled task waits all the same.
     func standBack(upTo most: Duration) async
+}
+
+extension DatabaseBackend {
+    /// The moment at which so much time will have passed; nil is never.
+    package func deadline(after duration: Duration?) -> Deadline {
+        duration.map { Deadline(after: $0, from: now) } ?? .never
+    }
+
+    package func begin(
+        _ options: TransactionOptions
+    ) throws(SteleError) -> any TransactionBackend {
+        try begin(options, by: deadline(after: options.timeout))
+    }
+
+    package func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
+        try await get(key, by: .never)
+    }
+
+    package func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+        try await put(key, value, by: .never)
+    }
 }
 
 /// One transaction, begun by hand. Calls may come from any task; they take effect one at a time.
@@ -32,10 +59,14 @@ package protocol TransactionBackend: AnyObject, Sendable {
     /// The values of `keys` in the transaction's snapshot, its own writes included.
     func get(_ keys: [KeyBytes]) async throws(SteleError) -> [[UInt8]?]
 
-    /// A page of the rows of `range` in the transaction's snapshot, its own writes included.
+    /// A page of the rows of `range` in the transaction's snapshot, its own writes included: all, or
+    /// the first so many.
     func scan(
-        _ range: KeyRange, limit: Int, reverse: Bool
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing writes: Int?
     ) async throws(SteleError) -> RowPage
+
+    /// How many writes it has made that were not taken back.
+    var writeCount: Int { get }
 
     /// Locks `keys` (that need not exist) and returns their newest committed values, the
     /// transaction's own writes included.
@@ -69,7 +100,7 @@ package protocol TransactionBackend: AnyObject, Sendable {
     func savepoint() throws(SteleError) -> Savepoint
 
     /// Forgets what was written since, and lets go of the locks that were taken since.
-    func rollback(to savepoint: Savepoint)
+    func rollback(to savepoint: Savepoint) async
 
     /// Commits. Whatever the result, the transaction has ended afterwards.
     ///
@@ -97,6 +128,12 @@ extension TransactionBackend {
 
     package func setLockTimeout(_ timeout: Duration?) {}
 
+    package func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool
+    ) async throws(SteleError) -> RowPage {
+        try await scan(range, limit: limit, reverse: reverse, seeing: nil)
+    }
+
     package func discard(_ range: KeyRange) throws(SteleError) {
         throw SteleError(.unsupported, "a client cannot discard ranges")
     }
@@ -123,14 +160,21 @@ public struct TransactionOptions: Hashable, Sendable {
     public var isolation: Isolation
     /// Refuses writes, and takes no part in conflicts.
     public var isReadOnly: Bool
-    /// How long one call waits for a leader, a majority, or an answer. Waiting for locks is apart.
-    public var timeout: Duration
-    /// How long a call waits for a lock; nil is for ever.
+    /// How long the transaction may take in all: what its closure does, waiting for locks, and
+    /// running again included. A call that would take longer ends then. Nil, the default, sets no
+    /// bound but that of ``callTimeout`` for each call.
+    public var timeout: Duration?
+    /// How long a call waits for a lock, within ``timeout``; nil is for ever.
     public var lockTimeout: Duration?
+    /// How long one call waits for a leader, a majority, or an answer, within ``timeout``; 10
+    /// seconds by default. Waiting for locks is apart.
+    public var callTimeout = TransactionOptions.defaultCallTimeout
+
+    package static let defaultCallTimeout = Duration.seconds(10)
 
     public init(
         isolation: Isolation = .serializable, isReadOnly: Bool = false,
-        timeout: Duration = .seconds(10), lockTimeout: Duration? = nil
+        timeout: Duration? = nil, lockTimeout: Duration? = nil
     ) {
         self.isolation = isolation
         self.isReadOnly = isReadOnly

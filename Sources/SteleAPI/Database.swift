@@ -18,7 +18,8 @@ public final class Database: Sendable {
     ///
     /// The transaction is serializable unless `options` say otherwise. After a conflict with
     /// another transaction, or if its node was lost, `body` runs again from the start, so it should
-    /// have no effects besides its calls of the transaction.
+    /// have no effects besides its calls of the transaction: after any error that
+    /// ``SteleError/isRetryable``, within ``TransactionOptions/timeout``.
     ///
     ///     try await database.write { transaction in
     ///         let count = try await transaction.get("count", as: Int.self) ?? 0
@@ -34,85 +35,90 @@ public final class Database: Sendable {
         _ body: nonisolated(nonsending) (Transaction) async throws -> R
     ) async throws -> R {
         try refuseInsideTransaction("write")
-        var attempt = 0
+        let deadline = backend.deadline(after: options.timeout)
+        var retries = Retries(options, by: deadline, now: backend.now)
         while true {
-            let backend = try self.backend.begin(options)
             do {
-                let result = try await TransactionScope.run(in: self) {
-                    try await body(Transaction(core: backend))
-                }
-                try await backend.commit()
-                return result
-            } catch let error as SteleError
-                where attempt < Self.attempts(after: error) && !Task.isCancelled
-            {
-                backend.rollback()
-                attempt += 1
-                await standBack(after: attempt)
+                return try await attempt(options, by: deadline, body)
             } catch {
-                backend.rollback()
-                throw error
+                guard !Task.isCancelled, let failure = error as? SteleError,
+                    let pause = retries.pause(after: failure, now: backend.now)
+                else { throw error }
+                if pause > .zero { await backend.standBack(upTo: pause) }
             }
         }
     }
 
-    /// Runs `body` on one consistent snapshot of the whole database. Never waits for writers.
-    public func read<R>(
-        _ body: nonisolated(nonsending) (ReadTransaction) async throws -> R
+    private func attempt<R>(
+        _ options: TransactionOptions, by deadline: Deadline,
+        _ body: nonisolated(nonsending) (Transaction) async throws -> R
     ) async throws -> R {
-        let backend = try self.backend.begin(
-            TransactionOptions(isolation: .snapshot, isReadOnly: true))
+        let transaction = try backend.begin(options, by: deadline)
         do {
-            let result = try await body(ReadTransaction(core: backend))
-            try await backend.commit()
+            let result = try await TransactionScope.run(in: self) {
+                try await body(Transaction(core: transaction))
+            }
+            try await transaction.commit()
             return result
         } catch {
-            backend.rollback()
+            transaction.rollback()
+            throw error
+        }
+    }
+
+    /// Runs `body` on one consistent snapshot of the whole database. Never waits for writers.
+    ///
+    /// - Parameter timeout: how long it may take in all, what `body` does included; a call that would
+    ///   take longer ends then. Nil sets no bound but that of 10 seconds for each call.
+    public func read<R>(
+        timeout: Duration? = nil,
+        _ body: nonisolated(nonsending) (ReadTransaction) async throws -> R
+    ) async throws -> R {
+        let transaction = try backend.begin(
+            TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
+        do {
+            let result = try await body(ReadTransaction(core: transaction))
+            try await transaction.commit()
+            return result
+        } catch {
+            transaction.rollback()
             throw error
         }
     }
 
     /// Writes one key. Durable on a majority of replicas when it returns.
+    ///
+    /// - Parameter timeout: how long it waits for that. 10 seconds are the most.
+    /// - Throws: ``SteleError/Code/commitOutcomeUnknown`` if the write left and its time, its
+    ///   connection or its task ended before the answer came: it may or may not be in effect.
     public func put(
-        _ key: some KeyConvertible, _ value: some ValueConvertible
+        _ key: some KeyConvertible, _ value: some ValueConvertible,
+        timeout: Duration = .seconds(10)
     ) async throws(SteleError) {
         try refuseInsideTransaction("put")
-        try await backend.put(try checkedKey(key), try checkedValue(value))
+        try await backend.put(
+            try checkedKey(key), try checkedValue(value), by: backend.deadline(after: timeout))
     }
 
     /// The newest committed value of `key`, nil if there is none.
+    ///
+    /// - Parameter timeout: how long it waits for the answer. 10 seconds are the most.
     public func get<V: ValueConvertible>(
-        _ key: some KeyConvertible, as type: V.Type
+        _ key: some KeyConvertible, as type: V.Type, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> V? {
         try refuseInsideTransaction("get")
-        return try decode(await backend.get(try checkedKey(key)), as: type)
+        let deadline = backend.deadline(after: timeout)
+        return try decode(await backend.get(try checkedKey(key), by: deadline), as: type)
     }
 
     /// Deletes one key; does nothing if it is not there.
-    public func delete(_ key: some KeyConvertible) async throws(SteleError) {
+    ///
+    /// - Parameter timeout: as of ``put(_:_:timeout:)``.
+    public func delete(
+        _ key: some KeyConvertible, timeout: Duration = .seconds(10)
+    ) async throws(SteleError) {
         try refuseInsideTransaction("delete")
-        try await backend.put(try checkedKey(key), nil)
-    }
-
-    /// How often ``write(_:_:)`` runs its closure again before it passes the error on.
-    ///
-    /// Conflicts are decided in favour of somebody, so trying again gets on. Where no node can be
-    /// reached each attempt lasts for as long as the options allow already.
-    private static func attempts(after error: SteleError) -> Int {
-        switch error.code {
-        case .conflict, .deadlock: 100
-        case .unavailable: 2
-        default: 0
-        }
-    }
-
-    /// Waits before the next attempt, up to 10 ms and for longer the more have failed.
-    ///
-    /// Those that met once come back at the same pace and would meet again: then one of them could
-    /// lose each time. The first attempts are repeated at once, for most conflicts are past by then.
-    private func standBack(after attempts: Int) async {
-        guard attempts > 2 else { return }
-        await backend.standBack(upTo: .microseconds(min(50 << min(attempts, 16), 10_000)))
+        try await backend.put(try checkedKey(key), nil, by: backend.deadline(after: timeout))
     }
 
     /// A call of its own inside a transaction's closure would be another transaction: it would not

@@ -37,6 +37,8 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let valueMismatch = Code("valueMismatch")
         /// The call was cancelled.
         public static let cancelled = Code("cancelled")
+        /// The time that the call was given is over. Nothing of it is in effect.
+        public static let timedOut = Code("timedOut")
         /// The node or client is stopped or is about to stop.
         public static let stopped = Code("stopped")
         /// The node belongs to no cluster yet.
@@ -70,12 +72,14 @@ public struct SteleError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// Whether running the same transaction again may well succeed.
+    /// Whether running the same transaction again may well succeed. ``Database/write(_:_:)`` does
+    /// so by itself, and passes the error on when that has not helped.
     ///
-    /// False for an unknown outcome: trying again could do the same thing twice.
+    /// False for an unknown outcome, since trying again could do the same thing twice; and for a lock
+    /// or an answer that did not come in the time that the caller was ready to wait.
     public var isRetryable: Bool {
-        code == .conflict || code == .deadlock || code == .unavailable || code == .overloaded
-            || code == .lockNotAvailable || code == .snapshotTooOld
+        code == .conflict || code == .deadlock || code == .snapshotTooOld
+            || code == .unavailable || code == .overloaded
     }
 
     /// What became of the writes.

@@ -14,12 +14,14 @@ public struct Transaction: Sendable {
         try decode(await core.get([try checkedKey(key)])[0], as: type)
     }
 
-    /// All entries whose key begins with `prefix`, ascending unless `reverse`.
+    /// All entries whose key begins with `prefix`, ascending unless `reverse`; of the transaction's
+    /// own writes those from before the scan's first step, and none of later ones.
     public func scan(prefix: some KeyConvertible, reverse: Bool = false) -> Scan {
         Scan(core: core, range: KeyRange(prefix: prefix.keyBytes), reverse: reverse)
     }
 
-    /// All entries from `start` up to, not including, `end`, ascending unless `reverse`.
+    /// All entries from `start` up to, not including, `end`, ascending unless `reverse`; of the
+    /// transaction's own writes those from before the scan's first step, and none of later ones.
     public func scan(
         from start: some KeyConvertible, to end: some KeyConvertible, reverse: Bool = false
     ) -> Scan {
@@ -48,7 +50,7 @@ public struct Transaction: Sendable {
     }
 }
 
-/// A transaction that only reads, valid inside the closure of ``Database/read(_:)``.
+/// A transaction that only reads, valid inside the closure of ``Database/read(timeout:_:)``.
 public struct ReadTransaction: Sendable {
     let core: any TransactionBackend
 
@@ -86,6 +88,9 @@ public struct Entry: Sendable {
 }
 
 /// The entries of a key range in a transaction's snapshot, fetched page by page as they are needed.
+///
+/// A loop over a scan may write to what it scans: each time it is gone through, a scan shows the
+/// range as it was for the transaction at that beginning.
 public struct Scan: AsyncSequence, Sendable {
     public typealias Element = Entry
     public typealias Failure = SteleError
@@ -95,13 +100,15 @@ public struct Scan: AsyncSequence, Sendable {
     let reverse: Bool
 
     public func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(core: core, rest: range, reverse: reverse)
+        AsyncIterator(core: core, rest: range, reverse: reverse, writes: core.writeCount)
     }
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         let core: any TransactionBackend
         var rest: KeyRange?
         let reverse: Bool
+        /// How many of the transaction's writes it shows.
+        let writes: Int
         var page = RowPage()
         var position = 0
 
@@ -110,7 +117,8 @@ public struct Scan: AsyncSequence, Sendable {
         ) async throws(SteleError) -> Entry? {
             while position == page.rows.count {
                 guard let rest else { return nil }
-                page = try await core.scan(rest, limit: Scan.pageRows, reverse: reverse)
+                page = try await core.scan(
+                    rest, limit: Scan.pageRows, reverse: reverse, seeing: writes)
                 self.rest = page.rest
                 position = 0
             }

@@ -2,21 +2,15 @@ import SteleBase
 
 /// Something that can be stored as a value.
 ///
-/// Strings are stored as UTF-8, byte arrays as they are, numbers and truth values as decimal text
-/// (`42`, `-1.5`, `true`), so that what one program stores another one, or a person with
-/// `stele kv get`, can read.
+/// Strings are stored as UTF-8, arrays of `UInt8` as the bytes that they are, numbers and truth values
+/// as decimal text (`42`, `-1.5`, `true`) and arrays of them as such text, too (`[1,2,3]`), so that
+/// what one program stores another one, or a person with `stele kv get`, can read.
 public protocol ValueConvertible {
     /// - Throws: any error when the bytes are not a value of this type; the caller sees
     ///   ``SteleError/Code/valueMismatch``.
     init(steleBytes: [UInt8]) throws
 
     var steleBytes: [UInt8] { get }
-}
-
-extension Array: ValueConvertible where Element == UInt8 {
-    public init(steleBytes: [UInt8]) { self = steleBytes }
-
-    public var steleBytes: [UInt8] { self }
 }
 
 extension String: ValueConvertible {
@@ -31,7 +25,7 @@ extension String: ValueConvertible {
 }
 
 /// Values that are stored as the text that describes them.
-public protocol TextualValue: ValueConvertible, LosslessStringConvertible {}
+public protocol TextualValue: ValueConvertible, LosslessStringConvertible, ValueArrayElement {}
 
 extension TextualValue {
     public init(steleBytes: [UInt8]) throws {

@@ -43,23 +43,49 @@ final class Connector: Sendable {
 
     /// An open connection.
     ///
-    /// - Throws: ``SteleError/Code/unavailable`` if no node could be reached.
-    func link(patience: TimeAmount) async throws(SteleError) -> Link {
+    /// - Parameters:
+    ///   - patience: for how long an attempt that begins now goes on.
+    ///   - deadline: when this caller waits for it no longer.
+    /// - Throws: ``SteleError/Code/unavailable`` if no node could be reached by then.
+    func link(patience: TimeAmount, by deadline: Deadline) async throws(SteleError) -> Link {
         switch find(patience) {
         case .open(let link): return link
         case .closed: throw Self.closed
         case .attempt(let attempt):
-            do {
-                let link = try await attempt.get()
-                guard settle(attempt, link) else { throw Self.closed }
-                return link
-            } catch let error as SteleError {
-                _ = settle(attempt, nil)
-                throw error
-            } catch {
-                _ = settle(attempt, nil)
-                throw SteleError(.unavailable, "\(error)")
+            let found = try await wait(for: attempt, by: deadline)
+            if state.withLock(\.isClosed) { throw Self.closed }
+            guard let found else {
+                throw SteleError(.unavailable, "no node could be reached in time")
             }
+            return found
+        }
+    }
+
+    /// What comes of an attempt, or nil when the time of one of those who wait for it is over.
+    ///
+    /// - Throws: ``SteleError/Code/cancelled`` as soon as the task is cancelled.
+    private func wait(
+        for attempt: EventLoopFuture<Link>, by deadline: Deadline
+    ) async throws(SteleError) -> Link? {
+        // Kept by whatever comes first.
+        let result = loop.makePromise(of: Link?.self)
+        attempt.map { Optional($0) }.cascade(to: result)
+        var timer: Scheduled<Void>?
+        if deadline != .never {
+            let left = deadline.timeLeft(from: RemoteDatabase.clock()) ?? .zero
+            timer = loop.scheduleTask(in: TimeAmount(left)) { result.succeed(nil) }
+        }
+        defer { timer?.cancel() }
+        do {
+            return try await withTaskCancellationHandler {
+                try await result.futureResult.get()
+            } onCancel: {
+                result.fail(LinkFailure.cancelled(isSent: false).withoutEffect)
+            }
+        } catch let error as SteleError {
+            throw error
+        } catch {
+            throw SteleError(.unavailable, "\(error)")
         }
     }
 
@@ -80,29 +106,29 @@ final class Connector: Sendable {
 
     /// The present connection, or the attempt to get one.
     private func find(_ patience: TimeAmount) -> Found {
-        state.withLock { state in
-            if state.isClosed { return .closed }
-            if let link = state.link, link.isOpen { return .open(link) }
-            if let attempt = state.attempt { return .attempt(attempt) }
+        let (found, begun) = state.withLock { state -> (Found, EventLoopFuture<Link>?) in
+            if state.isClosed { return (.closed, nil) }
+            if let link = state.link, link.isOpen { return (.open(link), nil) }
+            if let attempt = state.attempt { return (.attempt(attempt), nil) }
             if let broken = state.link.take() { state.first = index(after: broken.address) }
             let attempt = dialAll(from: state.first, state.cluster, until: .now() + patience)
             state.attempt = attempt
-            return .attempt(attempt)
+            return (.attempt(attempt), attempt)
         }
+        begun?.whenComplete { self.settle(try? $0.get()) }
+        return found
     }
 
-    /// Notes what came of `attempt`. Returns false if the client was closed in the meantime.
-    private func settle(_ attempt: EventLoopFuture<Link>, _ link: Link?) -> Bool {
+    /// Notes what came of the attempt, whoever still waits for it.
+    private func settle(_ link: Link?) {
         let isClosed = state.withLock { state in
-            guard !state.isClosed else { return true }
-            guard state.attempt === attempt else { return false }
             state.attempt = nil
+            guard !state.isClosed else { return true }
             state.link = link
             if let cluster = link?.node.cluster, cluster != .none { state.cluster = cluster }
             return false
         }
         if isClosed { link?.close() }
-        return !isClosed
     }
 
     private func index(after address: NetworkAddress) -> Int {

@@ -10,8 +10,10 @@ enum LinkFailure: Error {
     case notSent(String)
     /// It was sent, and the connection broke before the answer came.
     case lost(String)
-    /// The calling task was cancelled; the request may have been sent.
-    case cancelled
+    /// The calling task was cancelled.
+    case cancelled(isSent: Bool)
+    /// No reply came in time.
+    case timedOut(isSent: Bool)
     /// No frame holds it.
     case tooLong(Int)
 }
@@ -44,9 +46,9 @@ final class Link: Sendable {
 
     /// Sends a request and waits for its reply.
     func request(
-        _ body: ClientRequest.Body
+        _ body: ClientRequest.Body, by deadline: Deadline
     ) async throws(LinkFailure) -> ClientReply.Body {
-        try await request { submit in submit(body) }
+        try await request(by: deadline) { submit in submit(body) }
     }
 
     /// Sends the request that `prepare` submits, exactly one, and waits for its reply.
@@ -54,9 +56,10 @@ final class Link: Sendable {
     /// Requests leave in the order in which they are submitted, so what is submitted under a lock
     /// arrives in the order in which the lock was taken.
     func request(
-        _ prepare: (_ submit: (ClientRequest.Body) -> Void) -> Void
+        by deadline: Deadline, _ prepare: (_ submit: (ClientRequest.Body) -> Void) -> Void
     ) async throws(LinkFailure) -> ClientReply.Body {
-        let ticket = Ticket(id: lastID.wrappingAdd(1, ordering: .relaxed).newValue)
+        let ticket = Ticket(
+            id: lastID.wrappingAdd(1, ordering: .relaxed).newValue, deadline: deadline)
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation {
                 (continuation: CheckedContinuation<LinkHandler.Outcome, Never>) in
@@ -90,8 +93,12 @@ final class Link: Sendable {
     /// A request under way.
     final class Ticket: Sendable {
         let id: UInt64
+        let deadline: Deadline
         let isCancelled = Atomic<Bool>(false)
 
-        init(id: UInt64) { self.id = id }
+        init(id: UInt64, deadline: Deadline) {
+            self.id = id
+            self.deadline = deadline
+        }
     }
 }

@@ -24,8 +24,12 @@ final class LinkHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var decoder = FrameDecoder()
     private var link: Link?
-    private var waiting: [UInt64: CheckedContinuation<Outcome, Never>] = [:]
+    private var waiting: [UInt64: Waiter] = [:]
     private var timer: Scheduled<Void>?
+    /// Goes off at `alarm`, the earliest deadline that was waited for when it was set or since: one for
+    /// all, because most requests are answered long before theirs.
+    private var alarmTimer: Scheduled<Void>?
+    private var alarm = Deadline.never
     private var isFlushScheduled = false
     /// Whether anything arrived since the timer last fired.
     private var hasHeard = true
@@ -38,6 +42,14 @@ final class LinkHandler: ChannelInboundHandler {
         hello = Hello(role: .client, sender: .client(of: cluster))
     }
 
+    /// Who waits for a reply, and until when.
+    private struct Waiter {
+        let continuation: CheckedContinuation<Outcome, Never>
+        let deadline: Deadline
+
+        func resume(_ outcome: Outcome) { continuation.resume(returning: outcome) }
+    }
+
     // MARK: Requests
 
     func send(
@@ -45,7 +57,10 @@ final class LinkHandler: ChannelInboundHandler {
         _ continuation: CheckedContinuation<Outcome, Never>
     ) {
         if ticket.isCancelled.load(ordering: .acquiring) {
-            return continuation.resume(returning: .failure(.cancelled))
+            return continuation.resume(returning: .failure(.cancelled(isSent: false)))
+        }
+        if ticket.deadline.timeLeft(from: RemoteDatabase.clock()) == nil {
+            return continuation.resume(returning: .failure(.timedOut(isSent: false)))
         }
         guard link != nil, reason == nil, let context else {
             return continuation.resume(
@@ -55,7 +70,8 @@ final class LinkHandler: ChannelInboundHandler {
             hasHeard = true
             hasAsked = false
         }
-        waiting[ticket.id] = continuation
+        waiting[ticket.id] = Waiter(continuation: continuation, deadline: ticket.deadline)
+        if ticket.deadline < alarm { setAlarm(ticket.deadline, context) }
         write(bytes, context)
     }
 
@@ -65,7 +81,7 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func cancel(_ ticket: Link.Ticket) {
-        waiting.removeValue(forKey: ticket.id)?.resume(returning: .failure(.cancelled))
+        waiting.removeValue(forKey: ticket.id)?.resume(.failure(.cancelled(isSent: true)))
     }
 
     func close(_ reason: String) {
@@ -144,10 +160,33 @@ final class LinkHandler: ChannelInboundHandler {
         case .refusal where link == nil: close(try Refusal(decoding: message.payload).message)
         case .reply where link != nil:
             let reply = try ClientReply(decoding: message.payload)
-            waiting.removeValue(forKey: reply.id)?.resume(returning: .success(reply.body))
+            waiting.removeValue(forKey: reply.id)?.resume(.success(reply.body))
         case .pong: break
         default: throw DecodingError("a message of kind \(message.kind) is out of place")
         }
+    }
+
+    // MARK: Deadlines
+
+    private func setAlarm(_ deadline: Deadline, _ context: ChannelHandlerContext) {
+        alarmTimer?.cancel()
+        alarm = deadline
+        guard deadline != .never else { return alarmTimer = nil }
+        let left = deadline.timeLeft(from: RemoteDatabase.clock()) ?? .zero
+        alarmTimer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(left)) {
+            self.endLateRequests()
+        }
+    }
+
+    private func endLateRequests() {
+        let now = RemoteDatabase.clock()
+        let late = waiting.filter { $0.value.deadline.timeLeft(from: now) == nil }
+        for (id, waiter) in late {
+            waiting[id] = nil
+            waiter.resume(.failure(.timedOut(isSent: true)))
+        }
+        guard let context else { return }
+        setAlarm(waiting.values.lazy.map(\.deadline).min() ?? .never, context)
     }
 
     // MARK: Silence
@@ -177,14 +216,13 @@ final class LinkHandler: ChannelInboundHandler {
         let reason = self.reason ?? reason
         self.reason = reason
         timer?.cancel()
+        alarmTimer?.cancel()
         link?.markClosed()
         link = nil
         promise?.fail(SteleError(.unavailable, reason))
         promise = nil
         let lost = waiting
         waiting = [:]
-        for continuation in lost.values {
-            continuation.resume(returning: .failure(.lost(reason)))
-        }
+        for waiter in lost.values { waiter.resume(.failure(.lost(reason))) }
     }
 }

@@ -23,21 +23,30 @@ final class RemoteDatabase: DatabaseBackend {
 
     // MARK: DatabaseBackend
 
-    func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend {
+    var now: UInt64 { Self.clock() }
+
+    /// Microseconds of the clock that a client's deadlines are on.
+    static func clock() -> UInt64 { NIODeadline.now().uptimeNanoseconds / 1_000 }
+
+    func begin(
+        _ options: TransactionOptions, by deadline: Deadline
+    ) throws(SteleError) -> any TransactionBackend {
         RemoteTransaction(
-            handle: connector.nextHandle(), options: options, keyspace: keyspace,
-            connector: connector)
+            handle: connector.nextHandle(), options: options, deadline: deadline,
+            keyspace: keyspace, connector: connector)
     }
 
-    func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
-        let reply = try await read(.database(keyspace, .get(key)))
+    func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]? {
+        let reply = try await read(.database(keyspace, .get(key)), by: deadline)
         guard case .value(let value) = reply else { throw reply.error }
         return value
     }
 
-    func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+    func put(
+        _ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline
+    ) async throws(SteleError) {
         let verb = value.map { DatabaseVerb.put(key, $0) } ?? .delete(key)
-        let reply = try await write(.database(keyspace, verb))
+        let reply = try await write(.database(keyspace, verb), by: deadline)
         guard case .done = reply else { throw reply.error }
     }
 
@@ -46,46 +55,50 @@ final class RemoteDatabase: DatabaseBackend {
     // MARK: Verbs beyond the port
 
     func compareAndSet(
-        _ key: KeyBytes, expected: [UInt8]?, new: [UInt8]?
+        _ key: KeyBytes, expected: [UInt8]?, new: [UInt8]?, by deadline: Deadline
     ) async throws(SteleError) -> Bool {
         let verb = DatabaseVerb.compareAndSet(key, expected: expected, new: new)
-        let reply = try await write(.database(keyspace, verb))
+        let reply = try await write(.database(keyspace, verb), by: deadline)
         guard case .swapped(let isSwapped, _) = reply else { throw reply.error }
         return isSwapped
     }
 
-    func increment(_ key: KeyBytes, by amount: Int64) async throws(SteleError) -> Int64 {
-        let reply = try await write(.database(keyspace, .increment(key, by: amount)))
+    func increment(
+        _ key: KeyBytes, amount: Int64, by deadline: Deadline
+    ) async throws(SteleError) -> Int64 {
+        let reply = try await write(
+            .database(keyspace, .increment(key, by: amount)), by: deadline)
         guard case .number(let number) = reply else { throw reply.error }
         return number
     }
 
-    func status() async throws(SteleError) -> StatusReport {
-        let reply = try await read(.status)
+    func status(by deadline: Deadline) async throws(SteleError) -> StatusReport {
+        let reply = try await read(.status, by: deadline)
         guard case .status(let report) = reply else { throw reply.error }
         return report
     }
 
-    func initialize() async throws(SteleError) {
-        let reply = try await write(.initialize)
+    func initialize(by deadline: Deadline) async throws(SteleError) {
+        let reply = try await write(.initialize, by: deadline)
         guard case .done = reply else { throw reply.error }
     }
 
     // MARK: Repeating
 
     private func read(
-        _ body: ClientRequest.Body
+        _ body: ClientRequest.Body, by deadline: Deadline
     ) async throws(SteleError) -> ClientReply.Body {
         var attempt = 1
         while true {
-            if Task.isCancelled { throw LinkFailure.cancelled.withoutEffect }
-            let link = try await connector.link(patience: Self.patience)
+            if Task.isCancelled { throw LinkFailure.cancelled(isSent: false).withoutEffect }
+            guard deadline.timeLeft(from: now) != nil else { throw .timedOut }
+            let link = try await connector.link(patience: Self.patience, by: deadline)
             do {
-                return try await link.request(body)
+                return try await link.request(body, by: deadline)
             } catch {
                 switch error {
                 case .notSent, .lost: if attempt == Self.attempts { throw error.withoutEffect }
-                case .cancelled, .tooLong: throw error.withoutEffect
+                case .cancelled, .timedOut, .tooLong: throw error.withoutEffect
                 }
             }
             attempt += 1
@@ -93,18 +106,19 @@ final class RemoteDatabase: DatabaseBackend {
     }
 
     private func write(
-        _ body: ClientRequest.Body
+        _ body: ClientRequest.Body, by deadline: Deadline
     ) async throws(SteleError) -> ClientReply.Body {
         var attempt = 1
         while true {
-            if Task.isCancelled { throw LinkFailure.cancelled.withoutEffect }
-            let link = try await connector.link(patience: Self.patience)
+            if Task.isCancelled { throw LinkFailure.cancelled(isSent: false).withoutEffect }
+            guard deadline.timeLeft(from: now) != nil else { throw .timedOut }
+            let link = try await connector.link(patience: Self.patience, by: deadline)
             do {
-                return try await link.request(body)
+                return try await link.request(body, by: deadline)
             } catch {
                 switch error {
                 case .notSent: if attempt == Self.attempts { throw error.withoutEffect }
-                case .lost, .cancelled: throw error.outcomeUnknown
+                case .lost, .cancelled, .timedOut: throw error.outcomeUnknown
                 case .tooLong: throw error.withoutEffect
                 }
             }
@@ -127,6 +141,8 @@ extension LinkFailure {
         switch self {
         case .notSent(let reason), .lost(let reason): SteleError(.unavailable, reason)
         case .cancelled: SteleError(.cancelled, "the call was cancelled")
+        case .timedOut(isSent: false): .timedOut
+        case .timedOut: SteleError(.timedOut, "no answer came in the time that the call was given")
         case .tooLong(let count):
             SteleError(LimitExceeded(.frameBytes, count: count))
         }
@@ -139,10 +155,14 @@ extension LinkFailure {
             SteleError(
                 .commitOutcomeUnknown,
                 "the answer was lost, so the write may be in effect: \(reason)")
-        case .cancelled:
+        case .cancelled(isSent: true):
             SteleError(
                 .commitOutcomeUnknown, "the call was cancelled after the write had been sent")
-        case .notSent, .tooLong: withoutEffect
+        case .timedOut(isSent: true):
+            SteleError(
+                .commitOutcomeUnknown,
+                "no answer to the write came in the time that the call was given")
+        case .cancelled, .timedOut, .notSent, .tooLong: withoutEffect
         }
     }
 }

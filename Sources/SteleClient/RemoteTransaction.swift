@@ -15,6 +15,8 @@ import Synchronization
 /// - After the end, whatever its outcome, every call throws `transactionClosed`.
 final class RemoteTransaction: TransactionBackend {
     let options: TransactionOptions
+    /// When all calls have to have ended.
+    private let deadline: Deadline
     private let handle: UInt64
     private let keyspace: ClientKeyspace
     private let connector: Connector
@@ -37,21 +39,27 @@ final class RemoteTransaction: TransactionBackend {
         var hasWritten = false
         /// What has not been submitted yet.
         var effects: [TransactionStep.Effect] = []
-        /// Bytes of all writes.
+        /// All writes that were not taken back.
+        var writes = Writes()
+        /// The writes at each savepoint; their numbers begin with 1.
+        var savepoints: [Writes] = []
+    }
+
+    fileprivate struct Writes {
+        var count = 0
         var bytes = 0
-        /// The bytes of writes at each savepoint; their numbers begin with 1.
-        var savepoints: [Int] = []
     }
 
     /// Bytes of keys and values that one step carries, but for the last one.
     fileprivate static let stepBytes = Limits.frameBytes / 2
 
     init(
-        handle: UInt64, options: TransactionOptions, keyspace: ClientKeyspace,
-        connector: Connector
+        handle: UInt64, options: TransactionOptions, deadline: Deadline,
+        keyspace: ClientKeyspace, connector: Connector
     ) {
         self.handle = handle
         self.options = options
+        self.deadline = deadline
         self.keyspace = keyspace
         self.connector = connector
     }
@@ -78,9 +86,10 @@ final class RemoteTransaction: TransactionBackend {
         if let value, value.count > Limits.valueBytes { throw .valueTooLong(value.count) }
         let failure: SteleError? = state.withLock { state in
             guard state.phase == .open else { return .transactionClosed }
-            let total = state.bytes + key.count + (value?.count ?? 0)
+            let total = state.writes.bytes + key.count + (value?.count ?? 0)
             guard total <= Limits.transactionBytes else { return .transactionTooLarge(total) }
-            state.bytes = total
+            state.writes.bytes = total
+            state.writes.count += 1
             state.hasWritten = true
             state.effects.append(.write(key, value))
             return nil
@@ -97,7 +106,7 @@ final class RemoteTransaction: TransactionBackend {
             if case .savepoint(let number) = state.effects.last {
                 return Savepoint(position: Int(number))
             }
-            state.savepoints.append(state.bytes)
+            state.savepoints.append(state.writes)
             let number = state.savepoints.count
             state.effects.append(.savepoint(UInt64(number)))
             return Savepoint(position: number)
@@ -109,10 +118,12 @@ final class RemoteTransaction: TransactionBackend {
             guard savepoint.position > 0, savepoint.position <= state.savepoints.count else {
                 return
             }
-            state.bytes = state.savepoints[savepoint.position - 1]
+            state.writes = state.savepoints[savepoint.position - 1]
             state.effects.append(.rollbackTo(UInt64(savepoint.position)))
         }
     }
+
+    var writeCount: Int { state.withLock(\.writes.count) }
 
     // MARK: With an answer
 
@@ -126,9 +137,9 @@ final class RemoteTransaction: TransactionBackend {
     }
 
     func scan(
-        _ range: KeyRange, limit: Int, reverse: Bool
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing writes: Int?
     ) async throws(SteleError) -> RowPage {
-        let request = ScanRequest(range: range, limit: limit, reverse: reverse)
+        let request = ScanRequest(range: range, limit: limit, reverse: reverse, writes: writes)
         let reply = try await perform(.scan(request))
         guard case .page(let page) = reply else { throw reply.error }
         return page
@@ -138,7 +149,13 @@ final class RemoteTransaction: TransactionBackend {
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         guard !keys.isEmpty else { return [] }
-        let reply = try await perform(.lock(keys, mode, wait, reading: others))
+        let reply: ClientReply.Body
+        do {
+            reply = try await perform(.lock(keys, mode, wait, reading: others))
+        } catch where error.code == .timedOut {
+            throw SteleError(
+                .lockNotAvailable, "the lock was not granted in the time that the call was given")
+        }
         guard case .locked(let values) = reply, values.count == keys.count + others.count
         else { throw reply.error }
         return values
@@ -194,7 +211,11 @@ final class RemoteTransaction: TransactionBackend {
     ) async throws(SteleError) -> ClientReply.Body {
         if Task.isCancelled {
             rollback()
-            throw LinkFailure.cancelled.withoutEffect
+            throw LinkFailure.cancelled(isSent: false).withoutEffect
+        }
+        guard deadline.timeLeft(from: RemoteDatabase.clock()) != nil else {
+            rollback()
+            throw .timedOut
         }
         let link = try await ownLink()
         while state.withLock({ $0.effectsInNextStep < $0.effects.count }) {
@@ -207,7 +228,7 @@ final class RemoteTransaction: TransactionBackend {
     /// The connection that the transaction belongs to; a new one takes whichever there is.
     private func ownLink() async throws(SteleError) -> Link {
         if let link = state.withLock({ $0.link }) { return link }
-        let link = try await connector.link(patience: RemoteDatabase.patience)
+        let link = try await connector.link(patience: RemoteDatabase.patience, by: deadline)
         return state.withLock { state in
             let own = state.link ?? link
             state.link = own
@@ -219,18 +240,27 @@ final class RemoteTransaction: TransactionBackend {
         _ action: TransactionStep.Action, on link: Link
     ) async throws(SteleError) -> ClientReply.Body {
         do {
-            return try await link.request { submit in
+            return try await link.request(by: end(of: action)) { submit in
                 state.withLock { submit(nextStep(action, &$0)) }
             }
         } catch {
             switch error {
             case .notSent, .lost: _ = end()
-            case .cancelled, .tooLong: rollback()
+            case .cancelled, .timedOut, .tooLong: rollback()
             }
             let isInDoubt = action == .commit && state.withLock { $0.hasWritten }
             throw isInDoubt ? error.outcomeUnknown : error.withoutEffect
         }
     }
+
+    /// When a step has to have been answered: the node ends calls by itself, unless it hangs.
+    private func end(of action: TransactionStep.Action) -> Deadline {
+        if case .lock = action { return deadline }
+        let patience = options.callTimeout + Self.grace
+        return min(deadline, Deadline(after: patience, from: RemoteDatabase.clock()))
+    }
+
+    private static let grace = Duration.seconds(5)
 
     /// As many effects as one step may carry, then `action`.
     private func nextStep(

@@ -47,44 +47,58 @@ public final class SteleClient: Sendable {
         }
         let connector = Connector(
             addresses: parsed, loop: MultiThreadedEventLoopGroup.singleton.any(), logger: logger)
-        _ = try await connector.link(patience: .zero)
+        _ = try await connector.link(patience: .zero, by: .never)
         return SteleClient(connector: connector)
     }
 
     /// The cluster as the connected node sees it. Works before the cluster is initialised, too.
-    public func status() async throws(SteleError) -> StatusReport { try await remote.status() }
+    ///
+    /// - Parameter timeout: how long it waits for an answer.
+    public func status(timeout: Duration = .seconds(10)) async throws(SteleError) -> StatusReport {
+        try await remote.status(by: remote.deadline(after: timeout))
+    }
 
     /// Makes the connected node, and those that were started together with it, a new cluster.
     ///
     /// To be called once in the life of a cluster, on any of its nodes.
-    public func initialize() async throws(SteleError) { try await remote.initialize() }
+    ///
+    /// - Parameter timeout: how long it waits for an answer. Whether the cluster has been initialised
+    ///   then is not known: look at its status.
+    public func initialize(timeout: Duration = .seconds(30)) async throws(SteleError) {
+        try await remote.initialize(by: remote.deadline(after: timeout))
+    }
 
     /// Replaces the value of `key` if it is the expected one; nil stands for no value.
     ///
+    /// - Parameter timeout: how long it waits for the answer. 10 seconds are the most.
     /// - Returns: whether the value was replaced.
     public func compareAndSet<V: ValueConvertible>(
-        _ key: some KeyConvertible, expected: V?, new: V?
+        _ key: some KeyConvertible, expected: V?, new: V?, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> Bool {
         let bytes = key.keyBytes
         guard bytes.count <= Limits.keyBytes else { throw .keyTooLong(bytes.count) }
         let value = new?.steleBytes
         if let value, value.count > Limits.valueBytes { throw .valueTooLong(value.count) }
         return try await remote.compareAndSet(
-            bytes, expected: expected?.steleBytes, new: value)
+            bytes, expected: expected?.steleBytes, new: value,
+            by: remote.deadline(after: timeout))
     }
 
     /// Adds to the whole number that is the value of `key`; no value counts as 0.
     ///
+    /// - Parameter timeout: how long it waits for the answer. 10 seconds are the most.
     /// - Returns: the sum, which is the value now.
     /// - Throws: ``SteleError/Code/valueMismatch`` if the value is no number or the sum exceeds 64
     ///   bits.
     @discardableResult
     public func increment(
-        _ key: some KeyConvertible, by amount: Int = 1
+        _ key: some KeyConvertible, by amount: Int = 1, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> Int {
         let bytes = key.keyBytes
         guard bytes.count <= Limits.keyBytes else { throw .keyTooLong(bytes.count) }
-        return Int(try await remote.increment(bytes, by: Int64(amount)))
+        return Int(
+            try await remote.increment(
+                bytes, amount: Int64(amount), by: remote.deadline(after: timeout)))
     }
 
     /// Ends the connection. Calls under way fail, later ones throw ``SteleError/Code/stopped``.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import SteleAPI
+import SteleBase
 
 /// The command line. Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong usage, and those of
 /// ``CommandFailure``.
@@ -11,9 +12,6 @@ struct SteleTool: AsyncParsableCommand {
         version: "stele \(steleVersion)",
         subcommands: [Demo.self, Start.self, Init.self, KV.self, Status.self])
 }
-
-/// The version of this program.
-let steleVersion = "0.1.0"
 
 @main
 enum Main {

@@ -42,13 +42,13 @@ struct Start: AsyncParsableCommand {
                 "--tablet-log is at least 1 MiB, and --node-log from there to 1048576 MiB")
         }
         for address in [listen, postgres].compactMap({ $0 }) {
+            let parsed: NetworkAddress
             do {
-                _ = try NetworkAddress(parsing: address)
+                parsed = try NetworkAddress(parsing: address)
             } catch {
                 throw ValidationError(error.message)
             }
-            if insecure { continue }
-            guard Self.isLoopback(address) else {
+            guard insecure || parsed.isLoopback else {
                 throw ValidationError(
                     "\(address) is not a loopback address; give --insecure to listen there "
                         + "without encryption and passwords")
@@ -68,6 +68,7 @@ struct Start: AsyncParsableCommand {
             directory: data, listen: listen,
             join: join?.split(separator: ",").map(String.init) ?? [],
             postgresAddress: postgres, locality: locality, logger: logger)
+        configuration.isInsecure = insecure
         configuration.retention = .milliseconds(Int64(retention * 1_000))
         configuration.tabletLogBytes = tabletLog << 20
         configuration.nodeLogBytes = nodeLog << 20
@@ -77,8 +78,10 @@ struct Start: AsyncParsableCommand {
             logger.notice("listening on \(node.address ?? listen)")
             let stopper = Task {
                 await interrupts.wait()
+                let watchdog = Self.watchdog(logger)
                 await front?.stop()
                 try? await node.stop()
+                watchdog.cancel()
             }
             try await node.run()
             if interrupts.isRaised { await stopper.value } else { await front?.stop() }
@@ -88,17 +91,22 @@ struct Start: AsyncParsableCommand {
         }
     }
 
+    /// Ends the process if its good order takes too long, as it does for ever with a disk that hangs.
+    /// That is as after a crash: nothing that was acknowledged is lost.
+    private static func watchdog(_ logger: Logger) -> Task<Void, any Error> {
+        Task {
+            try await Task.sleep(for: .seconds(3))
+            logger.error("the disk was too slow for a stop in good order: the next start takes longer")
+            Foundation.exit(1)
+        }
+    }
+
     /// A demo's nodes end with it, however it ends.
     private static func end(_ interrupts: Interrupts, afterParent parent: pid_t) {
         Task {
             while getppid() == parent { try await Task.sleep(for: .milliseconds(200)) }
             interrupts.raise()
         }
-    }
-
-    private static func isLoopback(_ address: String) -> Bool {
-        let host = address.split(separator: ":").dropLast().joined(separator: ":")
-        return host.hasPrefix("127.") || host == "localhost" || host == "[::1]"
     }
 
     /// The store keeps its files open and every connection is one more.

@@ -19,22 +19,24 @@ struct Status: AsyncParsableCommand {
         guard !report.nodes.isEmpty else {
             return "The node belongs to no cluster yet: run `stele init` on one of its nodes."
         }
-        var lines = ["node  address                postgres               pid      live  clock"]
+        var lines = [
+            "node  address                postgres               pid      up         live  clock"
+        ]
         for node in report.nodes {
             lines.append(
                 column("\(node.id.rawValue)", 6) + column(node.address, 23) + column(node.postgres, 23)
-                    + column("\(node.pid)", 9)
+                    + column("\(node.pid)", 9) + column(node.uptime.map(Self.duration) ?? "?", 11)
                     + column(node.isOutdated ? "old" : node.isLive ? "yes" : "no", 6)
                     + Self.clock(node.clock))
         }
         lines.append("")
-        lines.append("tablet  leader  replicas       range")
+        lines.append("tablet  leader  replicas       lag            range")
         for tablet in report.tablets {
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
             lines.append(
                 column("\(tablet.id.rawValue)", 8)
                     + column(tablet.leader == .none ? "none" : "\(tablet.leader.rawValue)", 8)
-                    + column(replicas, 15) + KeyRange(start: tablet.start, end: tablet.end).description)
+                    + column(replicas, 15) + column(Self.lag(tablet), 15) + KeyRange(start: tablet.start, end: tablet.end).description)
         }
         for tablet in report.tablets {
             for node in tablet.outrun {
@@ -43,13 +45,37 @@ struct Status: AsyncParsableCommand {
                         + "caught up: rebuild it")
             }
         }
+        lines.append("")
+        let versions = Set(report.nodes.map(\.version).filter { !$0.isEmpty }).sorted()
+        lines.append("version " + versions.joined(separator: " and "))
+        if let storage = report.storage {
+            let writes = storage.writes == .normal ? "" : "; writes are \(storage.writes)"
+            lines.append(
+                "disk    \(storage.storeBytes >> 20) MiB of data, \(storage.logBytes >> 20) MiB of log, "
+                    + "\(storage.freeBytes >> 20) of \(storage.totalBytes >> 20) MiB free\(writes)")
+        }
         if let turns = report.turns {
-            lines.append("")
             lines.append(
                 "turns   99.9 % below \(turns.percentile(0.999)) µs, "
                     + "longest \(turns.longest) µs (\(turns.longestWork))")
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// Such as `3d 4h`, with the two largest units.
+    static func duration(_ seconds: UInt64) -> String {
+        switch seconds {
+        case ..<60: "\(seconds)s"
+        case ..<3_600: "\(seconds / 60)m \(seconds % 60)s"
+        case ..<86_400: "\(seconds / 3_600)h \(seconds / 60 % 60)m"
+        default: "\(seconds / 86_400)d \(seconds / 3_600 % 24)h"
+        }
+    }
+
+    /// How many committed entries each replica lacks, if the node that was asked knows.
+    private static func lag(_ tablet: StatusReport.Tablet) -> String {
+        tablet.lag.isEmpty
+            ? "-" : tablet.lag.map { $0.map { "\($0)" } ?? "?" }.joined(separator: ",")
     }
 
     /// Whether a clock is good, and if not, who says so and how far it is off.

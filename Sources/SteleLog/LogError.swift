@@ -55,7 +55,7 @@ package enum LogError: Error, Hashable, Sendable, CustomStringConvertible {
         case .file(let error):
             error.description
         case .locked(let directory):
-            "the log in \(directory) is open in another process"
+            "the log in \(directory) is open already, in this process or another"
         case .foreignDirectory(let directory, let file):
             "\(directory) is no directory of a log: it holds \(file)"
         case .missing(let directory):

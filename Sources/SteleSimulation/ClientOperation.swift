@@ -50,8 +50,18 @@ struct ClientOperation: Sendable {
 
     /// One in four waits for locks without an end.
     func options(_ isolation: Isolation) -> TransactionOptions {
-        TransactionOptions(
-            isolation: isolation, timeout: timeout, lockTimeout: oneIn(4) ? nil : timeout)
+        var options = TransactionOptions(
+            isolation: isolation, lockTimeout: oneIn(4) ? nil : timeout)
+        options.callTimeout = timeout
+        return options
+    }
+
+    /// For a few calls that only read, and end in any case.
+    var readOptions: TransactionOptions {
+        var options = TransactionOptions(
+            isolation: .snapshot, isReadOnly: true, timeout: timeout * 4)
+        options.callTimeout = timeout
+        return options
     }
 
     var anyIsolation: Isolation {
@@ -112,7 +122,7 @@ struct ClientOperation: Sendable {
     func expect(_ error: any Error) {
         let known: [SteleError.Code] = [
             .conflict, .deadlock, .lockNotAvailable, .commitOutcomeUnknown, .unavailable,
-            .overloaded, .cancelled, .transactionClosed, .stopped,
+            .overloaded, .cancelled, .timedOut, .transactionClosed, .stopped,
         ]
         // Of a reader whose node failed or was cut off, others do not know for how long it reads.
         let mayBeTooOld = cluster.scenario.hasFaults

@@ -37,8 +37,7 @@ extension ClientOperation {
     /// Looks at the group in a snapshot.
     func checkGroup() async {
         do {
-            let transaction = try begin(
-                TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
+            let transaction = try begin(readOptions)
             defer { abandon(transaction) }
             let count = try await rows(of: Self.group, transaction).count
             if count > 1 { cluster.fail("a group of one row has \(count)") }
@@ -101,8 +100,7 @@ extension ClientOperation {
     }
 
     func checkFamilies() async throws {
-        let transaction = try begin(
-            TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
+        let transaction = try begin(readOptions)
         defer { abandon(transaction) }
         for family in 0..<2 {
             let children = try await rows(of: Key("child", family).keyBytes, transaction)

@@ -27,6 +27,8 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
 
     private var isOpen: Bool { node.isUp && node.life == life }
 
+    var now: UInt64 { cluster.now }
+
     func nextToken() -> UInt64 { cluster.nextToken() }
 
     func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply {
@@ -70,6 +72,11 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
             throw SteleError(.overloaded, "the log is too slow to number transactions")
         }
         return transaction
+    }
+
+    func inBackground(_ work: @escaping @Sendable () async -> Void) {
+        guard isOpen else { return }
+        Task(executorPreference: node.executor(in: cluster)) { await work() }
     }
 
     func standBack(upTo most: Duration) async {

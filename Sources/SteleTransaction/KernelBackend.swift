@@ -16,35 +16,47 @@ package struct KernelBackend: DatabaseBackend {
         self.memory = memory
     }
 
+    package var now: UInt64 { port.now }
+
     package func begin(
-        _ options: TransactionOptions
+        _ options: TransactionOptions, by deadline: Deadline
     ) throws(SteleError) -> any TransactionBackend {
         try TransactionCoordinator(
-            id: try port.nextTransaction(), options: options, port: port, keyspace: keyspace,
-            memory: memory)
+            id: try port.nextTransaction(), options: options, deadline: deadline, port: port,
+            keyspace: keyspace, memory: memory)
     }
 
-    package func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
+    package func get(
+        _ key: KeyBytes, by deadline: Deadline
+    ) async throws(SteleError) -> [UInt8]? {
         let reply = await port.send(
             TabletRequest(
                 transaction: .none, body: .read(keys: [keyspace.key(key)], at: nil)),
-            timeout: Self.timeout, token: port.nextToken())
+            timeout: try timeLeft(until: deadline), token: port.nextToken())
         guard case .values(let values, _) = reply, values.count == 1 else {
-            throw reply.error
+            throw reply.errorWithoutEffect
         }
         return values[0]
     }
 
-    package func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+    package func put(
+        _ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline
+    ) async throws(SteleError) {
         let write = TabletRequest.CommitRequest.Write(key: keyspace.key(key), value: value)
         let reply = await port.send(
             TabletRequest(
                 transaction: try port.nextTransaction(), body: .commit(.init(writes: [write]))),
-            timeout: Self.timeout, token: port.nextToken())
+            timeout: try timeLeft(until: deadline), token: port.nextToken())
         guard case .committed = reply else { throw reply.error }
     }
 
     package func standBack(upTo most: Duration) async { await port.standBack(upTo: most) }
 
-    private static let timeout = TransactionOptions().timeout
+    /// How long a call may wait for its answer.
+    private func timeLeft(until deadline: Deadline) throws(SteleError) -> Duration {
+        let most = TransactionOptions.defaultCallTimeout
+        if deadline == .never { return most }
+        guard let left = deadline.timeLeft(from: port.now) else { throw .timedOut }
+        return min(left, most)
+    }
 }

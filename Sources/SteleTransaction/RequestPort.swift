@@ -5,6 +5,9 @@ import SteleTablet
 
 /// The way of a coordinator to the leaders of tablets: one message out, one answer back.
 package protocol RequestPort: Sendable {
+    /// Microseconds of the monotonic clock.
+    var now: UInt64 { get }
+
     /// A name for a request that is sent next.
     func nextToken() -> UInt64
 
@@ -27,6 +30,9 @@ package protocol RequestPort: Sendable {
 
     /// Waits for a random time of up to `most`.
     func standBack(upTo most: Duration) async
+
+    /// Runs `work` where coordinators run, while its caller goes on.
+    func inBackground(_ work: @escaping @Sendable () async -> Void)
 }
 
 extension TabletReply.Failure {
@@ -44,6 +50,7 @@ extension TabletReply.Failure {
         case .tooLarge: SteleError(.limitExceeded, message)
         case .cancelled: SteleError(.cancelled, message)
         case .stopped: SteleError(.stopped, message)
+        case .timedOut: SteleError(.timedOut, message)
         case .snapshotTooOld, .begunTooEarly: SteleError(.snapshotTooOld, message)
         }
     }

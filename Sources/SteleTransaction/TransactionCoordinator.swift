@@ -19,6 +19,8 @@ import Synchronization
 package final class TransactionCoordinator: TransactionBackend {
     package let id: TransactionID
     package let options: TransactionOptions
+    /// When all calls have to have ended.
+    private let deadline: Deadline
     private let port: any RequestPort
     private let keyspace: Keyspace
     private let memory: BufferedBytes
@@ -62,6 +64,32 @@ package final class TransactionCoordinator: TransactionBackend {
             closed.isInterrupted = isInterrupted
             return closed
         }
+
+        /// Whether it takes long to let go of it.
+        var isLarge: Bool {
+            buffer.position + readKeys.count + locks.count > Slices.slice
+        }
+
+        /// Lets go of everything, of very much bit by bit.
+        mutating func discard() async {
+            await buffer.discard()
+            await Slices.discard(&readKeys)
+            await Slices.discard(&locks)
+        }
+    }
+
+    /// What an ended transaction has left, which is let go of bit by bit.
+    ///
+    /// It is handed out once: of what two hold, the first bit that goes would have all copied.
+    private final class Remains: Sendable {
+        private let state: Mutex<State?>
+
+        init(_ state: State) { self.state = Mutex(state) }
+
+        func discard() async {
+            var state = state.withLock { $0.take() }
+            await state?.discard()
+        }
     }
 
     /// What a transaction, a write, or a key that the commit names takes up beside its bytes.
@@ -74,11 +102,12 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     init(
-        id: TransactionID, options: TransactionOptions, port: any RequestPort,
-        keyspace: Keyspace, memory: BufferedBytes
+        id: TransactionID, options: TransactionOptions, deadline: Deadline,
+        port: any RequestPort, keyspace: Keyspace, memory: BufferedBytes
     ) throws(SteleError) {
         self.id = id
         self.options = options
+        self.deadline = deadline
         self.port = port
         self.keyspace = keyspace
         self.memory = memory
@@ -150,7 +179,7 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     package func scan(
-        _ range: KeyRange, limit: Int, reverse: Bool
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing writes: Int?
     ) async throws(SteleError) -> RowPage {
         await turnstile.enter()
         defer { turnstile.leave() }
@@ -181,10 +210,14 @@ package final class TransactionCoordinator: TransactionBackend {
             if validatesReads {
                 try note(covered, &state)
             }
-            let rows = merge(page.rows, with: &state.buffer, in: covered, reverse: reverse)
+            let rows = merge(
+                page.rows, with: &state.buffer, upTo: writes ?? .max, in: covered,
+                reverse: reverse)
             return RowPage(rows: rows, rest: rest)
         }
     }
+
+    package var writeCount: Int { state.withLock { $0.buffer.position } }
 
     /// Has the commit validate a range that was read. The pages of one scan come to one range.
     private func note(_ range: KeyRange, _ state: inout State) throws(SteleError) {
@@ -207,10 +240,15 @@ package final class TransactionCoordinator: TransactionBackend {
         state.readRanges.append(range)
     }
 
+    /// The rows of a page with those of the first so many writes, by scan order.
     private func merge(
-        _ rows: [ScanPage.Row], with buffer: inout WriteBuffer, in range: KeyRange, reverse: Bool
+        _ rows: [ScanPage.Row], with buffer: inout WriteBuffer, upTo position: Int,
+        in range: KeyRange, reverse: Bool
     ) -> [RowPage.Row] {
-        let written = buffer.isEmpty ? [] : buffer.writes(in: range)
+        var written = buffer.isEmpty ? [] : buffer.writes(in: range)
+        if position < buffer.position {
+            written = written.filter { buffer.value(of: $0, upTo: position) != nil }[...]
+        }
         var merged: [RowPage.Row] = []
         merged.reserveCapacity(rows.count + written.count)
         var keys = reverse ? Array(written.reversed()) : Array(written)
@@ -220,7 +258,7 @@ package final class TransactionCoordinator: TransactionBackend {
                 ? row.lexicographicallyPrecedes(key) : key[...].lexicographicallyPrecedes(row)
         }
         func appendWritten(_ key: KeyBytes) {
-            if let value = buffer.value(of: key).flatMap({ $0 }) {
+            if let value = buffer.value(of: key, upTo: position).flatMap({ $0 }) {
                 merged.append(.init(key: key.dropFirst(), value: value[...]))
             }
         }
@@ -283,10 +321,11 @@ package final class TransactionCoordinator: TransactionBackend {
                 state.lockTimeout
             )
         }
+        let patience = timeLeft.map { left in min(timeout ?? left, left) } ?? timeout
         let request = TabletRequest.Body.lock(
             .init(
                 keys: keys, others: beside, mode: mode, wait: wait,
-                timeoutMicroseconds: timeout.map(\.microseconds),
+                timeoutMicroseconds: patience.map(\.microseconds),
                 snapshot: snapshot, grant: grant))
         let reply = await withTaskCancellationHandler {
             await send(request)
@@ -364,19 +403,27 @@ package final class TransactionCoordinator: TransactionBackend {
         }
     }
 
-    package func rollback(to savepoint: Savepoint) {
+    package func rollback(to savepoint: Savepoint) async {
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        while !state.withLock({ takeBackSome(to: savepoint.position, &$0) }) { await Task.yield() }
         let unlocked = state.withLock { state in
-            let before = state.buffer.bytes + state.buffer.position * Cost.write
-            state.buffer.rollback(to: savepoint.position)
-            let freed = before - state.buffer.bytes - state.buffer.position * Cost.write
-            memory.remove(freed)
-            state.held -= freed
-            return state.isOpen ? takeLocks(after: savepoint.locks, &state) : []
+            state.isOpen ? takeLocks(after: savepoint.locks, &state) : []
         }
         for start in stride(from: 0, to: unlocked.count, by: Limits.keysAtOnce) {
             let keys = Array(unlocked[start..<min(start + Limits.keysAtOnce, unlocked.count)])
             post(.unlock(keys: keys), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
         }
+    }
+
+    /// Takes back the newest writes, not very many at a time. Returns whether that was all.
+    private func takeBackSome(to position: Int, _ state: inout State) -> Bool {
+        let before = state.buffer.bytes + state.buffer.position * Cost.write
+        state.buffer.rollback(to: max(position, state.buffer.position - Slices.slice))
+        let freed = before - state.buffer.bytes - state.buffer.position * Cost.write
+        memory.remove(freed)
+        state.held -= freed
+        return state.buffer.position <= position
     }
 
     /// Forgets the locks after the first so many, and returns the keys that are not locked any more.
@@ -444,7 +491,7 @@ package final class TransactionCoordinator: TransactionBackend {
             return final
         }
         defer { end() }
-        if final.buffer.isEmpty { return try await commitWithoutWrites(final) }
+        if final.buffer.isEmpty { return try await commitWithoutWrites(consume final) }
         var request = TabletRequest.CommitRequest(
             readTimestamp: final.readTimestamp ?? .zero,
             readKeys: await Slices.ascending(final.readKeys),
@@ -456,10 +503,8 @@ package final class TransactionCoordinator: TransactionBackend {
         let reply = await send(.commit(request))
         request.writes = []
         request.locks = []
-        await final.buffer.discard()
         await Slices.discard(&request.readKeys)
-        await Slices.discard(&final.readKeys)
-        await Slices.discard(&final.locks)
+        await final.discard()
         if case .committed(let timestamp) = reply { return timestamp }
         release(near: final.lockedNear)
         throw reply.error
@@ -469,9 +514,14 @@ package final class TransactionCoordinator: TransactionBackend {
     /// them until now.
     private func commitWithoutWrites(_ final: State) async throws(SteleError) -> Timestamp {
         defer { release(near: final.lockedNear) }
-        guard !final.locks.isEmpty else { return final.readTimestamp ?? .zero }
+        var final = final
+        guard !final.locks.isEmpty else {
+            await final.discard()
+            return final.readTimestamp ?? .zero
+        }
         let reply = await send(
             .commit(.init(locks: final.locks, grant: final.grant, writes: [])))
+        await final.discard()
         guard case .committed(let timestamp) = reply else { throw reply.errorWithoutEffect }
         return timestamp
     }
@@ -498,12 +548,17 @@ package final class TransactionCoordinator: TransactionBackend {
 
     /// Lets go of everything. Does nothing if that was done.
     private func end() {
-        state.withLock { state in
+        let left = state.withLock { state in
             memory.remove(state.held)
             read(at: nil, &state)
+            let left = state
             state = state.closed
             state.held = 0
+            return left
         }
+        guard left.isLarge else { return }
+        let remains = Remains(consume left)
+        port.inBackground { await remains.discard() }
     }
 
     private func release(near key: KeyBytes?) {
@@ -528,10 +583,20 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         // Asked for a moment ago, when there was nothing to end yet.
         if isInterrupted { return .failed(.init(.cancelled, "the call was cancelled")) }
+        let timeLeft = timeLeft
+        if timeLeft == .zero {
+            return .failed(.init(.timedOut, SteleError.timedOut.message))
+        }
         let reply = await port.send(
-            TabletRequest(transaction: id, body: body), timeout: options.timeout, token: token)
+            TabletRequest(transaction: id, body: body),
+            timeout: min(options.callTimeout, timeLeft ?? options.callTimeout), token: token)
         state.withLock { $0.waitsFor = nil }
         return reply
+    }
+
+    /// How long calls may take from now on; nil is as long as each may.
+    private var timeLeft: Duration? {
+        deadline == .never ? nil : deadline.timeLeft(from: port.now) ?? .zero
     }
 
     private func open<R>(
@@ -546,15 +611,5 @@ package final class TransactionCoordinator: TransactionBackend {
             }
         }
         return try result.get()
-    }
-}
-
-extension Duration {
-    /// Whole microseconds, negative ones counted as none.
-    package var microseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        let whole = max(seconds, 0).multipliedReportingOverflow(by: 1_000_000)
-        guard !whole.overflow else { return .max / 2 }
-        return UInt64(whole.partialValue) + UInt64(max(attoseconds, 0) / 1_000_000_000_000)
     }
 }

@@ -46,7 +46,14 @@ struct WriteBuffer {
         return .some(entries[position].value)
     }
 
-    /// The buffered writes of a range, by ascending key.
+    /// The same, of the first so many writes.
+    func value(of key: KeyBytes, upTo position: Int) -> [UInt8]?? {
+        var place = newest[DictionaryKey(key)]
+        while let later = place, later >= position { place = entries[later].earlier }
+        return place.map { entries[$0].value }
+    }
+
+    /// The keys of a range that were written, in ascending order.
     mutating func writes(in range: KeyRange) -> ArraySlice<KeyBytes> {
         let keys = sorted()
         let start = Self.lowerBound(keys, range.start)

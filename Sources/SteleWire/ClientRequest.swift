@@ -52,11 +52,14 @@ package struct ScanRequest: Hashable, Sendable {
     package var range: KeyRange
     package var limit: Int
     package var reverse: Bool
+    /// How many of the transaction's own writes are to be seen; nil is all.
+    package var writes: Int?
 
-    package init(range: KeyRange, limit: Int, reverse: Bool) {
+    package init(range: KeyRange, limit: Int, reverse: Bool, writes: Int? = nil) {
         self.range = range
         self.limit = limit
         self.reverse = reverse
+        self.writes = writes
     }
 }
 

@@ -105,12 +105,16 @@ extension ScanRequest {
         writer.write(range)
         writer.writeVarint(UInt64(max(limit, 0)))
         writer.write(reverse)
+        writer.write(writes != nil)
+        if let writes { writer.writeVarint(UInt64(max(writes, 0))) }
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
         let range = try reader.readRange()
         let limit = Int(clamping: try reader.readVarint())
-        self.init(range: range, limit: limit, reverse: try reader.readBool())
+        let reverse = try reader.readBool()
+        let writes = try reader.readBool() ? Int(clamping: try reader.readVarint()) : nil
+        self.init(range: range, limit: limit, reverse: reverse, writes: writes)
     }
 }
 

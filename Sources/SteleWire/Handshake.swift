@@ -34,16 +34,19 @@ package struct NodeInfo: Hashable, Sendable {
     package var bootTime: UInt64
     /// Such as `region=eu,zone=a`; may be empty.
     package var locality: String
+    /// The version of the package that it was built from.
+    package var version: String
 
     package init(
         address: String = "", postgres: String = "", pid: UInt32 = 0, bootTime: UInt64 = 0,
-        locality: String = ""
+        locality: String = "", version: String = ""
     ) {
         self.address = address
         self.postgres = postgres
         self.pid = pid
         self.bootTime = bootTime
         self.locality = locality
+        self.version = version
     }
 }
 

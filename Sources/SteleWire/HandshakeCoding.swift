@@ -5,7 +5,7 @@ import SteleBase
 
 /// The version of everything that travels between nodes and from clients.
 package enum ProtocolVersion {
-    package static let current: UInt16 = 1
+    package static let current: UInt16 = 2
 
     static let magic: [UInt8] = Array("STELE\r\n\0".utf8)
 
@@ -107,6 +107,7 @@ extension Introduction {
         writer.write(info.pid)
         writer.write(info.bootTime)
         writer.writeString(info.locality)
+        writer.writeString(info.version)
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
@@ -117,9 +118,10 @@ extension Introduction {
         let postgres = try reader.readString()
         let pid = try reader.read(UInt32.self)
         let bootTime = try reader.read(UInt64.self)
+        let locality = try reader.readString()
         let info = NodeInfo(
             address: address, postgres: postgres, pid: pid, bootTime: bootTime,
-            locality: try reader.readString())
+            locality: locality, version: try reader.readString())
         self.init(cluster: cluster, node: node, instance: instance, info: info)
     }
 }

@@ -29,6 +29,13 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whether a listener there is reached at every address of its machine.
     package var isAnyHost: Bool { host == "0.0.0.0" || host == "::" }
 
+    /// Whether only processes of its machine reach a listener there.
+    package var isLoopback: Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
     package var description: String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }

@@ -4,28 +4,48 @@ extension StatusReport {
     /// One line of JSON. Keys are in hexadecimal digits.
     ///
     /// What is not known or not there is `null`: a bound of a tablet at an end of the keyspace, its
-    /// leader, a node's Postgres front or process, how far its clock is ahead.
+    /// leader, a node's Postgres front, process, version or uptime, how far its clock is ahead, the lag
+    /// of replicas if another node leads, the disk.
     /// `turns.histogram` counts those below 1 µs, 2 µs, 4 µs and so on, up to the longest.
     public var json: String {
         let nodes = self.nodes.map { node in
             "{\"id\":\(node.id.rawValue),\"address\":\(node.address.json),"
                 + "\"postgres\":\(node.postgres.isEmpty ? "null" : node.postgres.json),"
-                + "\"pid\":\(node.pid == 0 ? "null" : "\(node.pid)"),\"live\":\(node.isLive),"
+                + "\"pid\":\(node.pid == 0 ? "null" : "\(node.pid)"),"
+                + "\"version\":\(node.version.isEmpty ? "null" : node.version.json),"
+                + "\"uptime_s\":\(node.uptime.json),\"live\":\(node.isLive),"
                 + "\"locality\":\(node.locality.json),\"clock\":\(node.clock.json),"
                 + "\"outdated\":\(node.isOutdated)}"
         }
         let tablets = self.tablets.map { tablet in
             let replicas = tablet.replicas.map { "\($0.rawValue)" }.joined(separator: ",")
             let outrun = tablet.outrun.map { "\($0.rawValue)" }.joined(separator: ",")
+            let lag =
+                tablet.lag.isEmpty
+                ? "null" : "[\(tablet.lag.map(\.json).joined(separator: ","))]"
             let leader = tablet.leader == .none ? "null" : "\(tablet.leader.rawValue)"
             return "{\"id\":\(tablet.id.rawValue),\"start\":\(tablet.start.bound),"
                 + "\"end\":\(tablet.end.bound),\"leader\":\(leader),"
-                + "\"replicas\":[\(replicas)],\"rebuild\":[\(outrun)]}"
+                + "\"replicas\":[\(replicas)],\"rebuild\":[\(outrun)],"
+                + "\"committed\":\(tablet.committed),\"applied\":\(tablet.applied),"
+                + "\"lag\":\(lag)}"
         }
         return "{\"cluster\":\(cluster.description.json),"
             + "\"nodes\":[\(nodes.joined(separator: ","))],"
             + "\"tablets\":[\(tablets.joined(separator: ","))]"
+            + ",\"storage\":\(storage?.json ?? "null")"
             + (turns.map { ",\"turns\":" + $0.json } ?? "") + "}"
+    }
+}
+
+extension UInt64? {
+    fileprivate var json: String { map { "\($0)" } ?? "null" }
+}
+
+extension StatusReport.Storage {
+    fileprivate var json: String {
+        "{\"free_bytes\":\(freeBytes),\"total_bytes\":\(totalBytes),\"log_bytes\":\(logBytes),"
+            + "\"store_bytes\":\(storeBytes),\"writes\":\"\(writes)\"}"
     }
 }
 

@@ -12,6 +12,10 @@ public struct StatusReport: Hashable, Sendable {
         public var postgres: String
         /// The process, 0 if it is not known.
         public var pid: UInt32
+        /// The version that it runs; empty if it is not known.
+        public var version: String
+        /// For how many seconds its process has run, by the clocks of both; nil if it is not known.
+        public var uptime: UInt64?
         /// Whether it was heard of lately.
         public var isLive: Bool
         /// Where it stands, such as `region=eu,zone=a`; may be empty.
@@ -22,12 +26,14 @@ public struct StatusReport: Hashable, Sendable {
 
         package init(
             id: NodeID, address: String, postgres: String = "", pid: UInt32 = 0,
-            isLive: Bool, locality: String = "", clock: Clock = Clock(), isOutdated: Bool = false
+            version: String = "", uptime: UInt64? = nil, isLive: Bool, locality: String = "", clock: Clock = Clock(), isOutdated: Bool = false
         ) {
             self.id = id
             self.address = address
             self.postgres = postgres
             self.pid = pid
+            self.version = version
+            self.uptime = uptime
             self.isLive = isLive
             self.locality = locality
             self.clock = clock
@@ -90,10 +96,17 @@ public struct StatusReport: Hashable, Sendable {
         /// Those of them whose copies lack what the log of the others no longer holds: they receive
         /// nothing that is written, and have to be rebuilt.
         public var outrun: [NodeID]
+        /// Up to which entry of the tablet's log the node that was asked knows it to be committed, and
+        /// has applied it. Both 0 if it has no copy.
+        public var committed: UInt64
+        public var applied: UInt64
+        /// How many committed entries each of ``replicas`` is not known to hold; nil of a node that
+        /// was not heard of since the leader was elected. Empty unless the node that was asked leads.
+        public var lag: [UInt64?]
 
         package init(
             id: TabletID, start: KeyBytes, end: KeyBytes, leader: NodeID, replicas: [NodeID],
-            outrun: [NodeID] = []
+            outrun: [NodeID] = [], committed: UInt64 = 0, applied: UInt64 = 0, lag: [UInt64?] = []
         ) {
             self.id = id
             self.start = start
@@ -101,6 +114,40 @@ public struct StatusReport: Hashable, Sendable {
             self.leader = leader
             self.replicas = replicas
             self.outrun = outrun
+            self.committed = committed
+            self.applied = applied
+            self.lag = lag
+        }
+    }
+
+    /// The disk of the node that was asked.
+    public struct Storage: Hashable, Sendable {
+        /// Whether the store takes what is written.
+        public enum Writes: UInt8, Hashable, Sendable {
+            case normal
+            /// It slows them down, because compactions lag behind.
+            case delayed
+            /// It takes none until compactions have caught up.
+            case stopped
+        }
+
+        /// Bytes that are free, and all bytes, of the file system with the node's directory.
+        public var freeBytes: UInt64
+        public var totalBytes: UInt64
+        /// Bytes of the files of the log and of the store.
+        public var logBytes: UInt64
+        public var storeBytes: UInt64
+        public var writes: Writes
+
+        package init(
+            freeBytes: UInt64, totalBytes: UInt64, logBytes: UInt64, storeBytes: UInt64,
+            writes: Writes
+        ) {
+            self.freeBytes = freeBytes
+            self.totalBytes = totalBytes
+            self.logBytes = logBytes
+            self.storeBytes = storeBytes
+            self.writes = writes
         }
     }
 
@@ -110,118 +157,19 @@ public struct StatusReport: Hashable, Sendable {
     public var nodes: [Node]
     /// By ascending start.
     public var tablets: [Tablet]
+    /// The disk of the node that was asked; nil if it serves nothing yet, or its disk does not answer.
+    public var storage: Storage?
     /// The turns of the node that was asked; nil if it has none yet.
     public var turns: TurnStatistics?
 
     package init(
-        cluster: UniqueID, nodes: [Node], tablets: [Tablet], turns: TurnStatistics? = nil
+        cluster: UniqueID, nodes: [Node], tablets: [Tablet], storage: Storage? = nil,
+        turns: TurnStatistics? = nil
     ) {
         self.cluster = cluster
         self.nodes = nodes
         self.tablets = tablets
+        self.storage = storage
         self.turns = turns
-    }
-}
-
-extension StatusReport {
-    func encode(into writer: inout ByteWriter) {
-        writer.write(cluster)
-        writer.writeVarint(UInt64(nodes.count))
-        for node in nodes {
-            writer.writeVarint(node.id.rawValue)
-            writer.writeString(node.address)
-            writer.writeString(node.postgres)
-            writer.write(node.pid)
-            writer.write(node.isLive)
-            writer.writeString(node.locality)
-            node.clock.encode(into: &writer)
-            writer.write(node.isOutdated)
-        }
-        writer.writeVarint(UInt64(tablets.count))
-        for tablet in tablets {
-            writer.writeVarint(tablet.id.rawValue)
-            writer.writeBytes(tablet.start)
-            writer.writeBytes(tablet.end)
-            writer.writeVarint(tablet.leader.rawValue)
-            writer.writeVarint(UInt64(tablet.replicas.count))
-            for replica in tablet.replicas { writer.writeVarint(replica.rawValue) }
-            writer.writeVarint(UInt64(tablet.outrun.count))
-            for replica in tablet.outrun { writer.writeVarint(replica.rawValue) }
-        }
-        writer.write(turns != nil)
-        turns?.encode(into: &writer)
-    }
-
-    init(from reader: inout ByteReader) throws(DecodingError) {
-        let cluster = try reader.readUniqueID()
-        var nodes: [Node] = []
-        for _ in 0..<(try reader.readCount(ofAtLeast: 15)) {
-            let id = NodeID(try reader.readVarint())
-            let address = try reader.readString()
-            let postgres = try reader.readString()
-            let pid = try reader.read(UInt32.self)
-            let isLive = try reader.readBool()
-            let locality = try reader.readString()
-            let clock = try Clock(from: &reader)
-            nodes.append(
-                Node(
-                    id: id, address: address, postgres: postgres, pid: pid, isLive: isLive,
-                    locality: locality, clock: clock, isOutdated: try reader.readBool()))
-        }
-        var tablets: [Tablet] = []
-        for _ in 0..<(try reader.readCount(ofAtLeast: 6)) {
-            let id = TabletID(try reader.readVarint())
-            let start = try reader.readKey()
-            let end = try reader.readKey()
-            let leader = NodeID(try reader.readVarint())
-            var replicas: [NodeID] = []
-            for _ in 0..<(try reader.readCount()) {
-                replicas.append(NodeID(try reader.readVarint()))
-            }
-            var outrun: [NodeID] = []
-            for _ in 0..<(try reader.readCount()) {
-                outrun.append(NodeID(try reader.readVarint()))
-            }
-            tablets.append(
-                Tablet(
-                    id: id, start: start, end: end, leader: leader, replicas: replicas,
-                    outrun: outrun))
-        }
-        let turns = try reader.readBool() ? try TurnStatistics(from: &reader) : nil
-        self.init(cluster: cluster, nodes: nodes, tablets: tablets, turns: turns)
-    }
-}
-
-extension StatusReport.Clock {
-    func encode(into writer: inout ByteWriter) {
-        writer.write(standing.rawValue)
-        writer.write(offset != nil)
-        if let offset {
-            writer.write(offset.lowerBound)
-            writer.write(offset.upperBound)
-        }
-        writer.writeVarint(UInt64(doubtedBy.count))
-        for node in doubtedBy { writer.writeVarint(node.rawValue) }
-        writer.writeVarint(wait)
-        writer.writeVarint(steps)
-    }
-
-    init(from reader: inout ByteReader) throws(DecodingError) {
-        guard let standing = Standing(rawValue: try reader.read(UInt8.self)) else {
-            throw DecodingError("no standing of a clock")
-        }
-        var offset: ClosedRange<Int64>?
-        if try reader.readBool() {
-            let lowest = try reader.read(Int64.self)
-            let highest = try reader.read(Int64.self)
-            guard lowest <= highest else { throw DecodingError("an offset that is none") }
-            offset = lowest...highest
-        }
-        var doubtedBy: [NodeID] = []
-        for _ in 0..<(try reader.readCount()) { doubtedBy.append(NodeID(try reader.readVarint())) }
-        let wait = try reader.readVarint()
-        self.init(
-            standing: standing, offset: offset, doubtedBy: doubtedBy, wait: wait,
-            steps: try reader.readVarint())
     }
 }

@@ -37,9 +37,14 @@ extension ByteWriter {
     mutating func write(_ options: TransactionOptions) {
         write(options.isolation.rawValue)
         write(options.isReadOnly)
-        write(options.timeout)
-        write(options.lockTimeout != nil)
-        if let timeout = options.lockTimeout { write(timeout) }
+        write(options.callTimeout)
+        write(optional: options.timeout)
+        write(optional: options.lockTimeout)
+    }
+
+    private mutating func write(optional duration: Duration?) {
+        write(duration != nil)
+        if let duration { write(duration) }
     }
 }
 
@@ -72,10 +77,17 @@ extension ByteReader {
     mutating func readOptions() throws(DecodingError) -> TransactionOptions {
         let isolation = try readCase(Isolation.self)
         let isReadOnly = try readBool()
-        let timeout = try readDuration()
-        return TransactionOptions(
+        let callTimeout = try readDuration()
+        let timeout = try readOptionalDuration()
+        var options = TransactionOptions(
             isolation: isolation, isReadOnly: isReadOnly, timeout: timeout,
-            lockTimeout: try readBool() ? try readDuration() : nil)
+            lockTimeout: try readOptionalDuration())
+        options.callTimeout = callTimeout
+        return options
+    }
+
+    private mutating func readOptionalDuration() throws(DecodingError) -> Duration? {
+        try readBool() ? try readDuration() : nil
     }
 
     /// One byte that stands for a case of `type`.

@@ -137,7 +137,9 @@ final class FakeNode: Sendable {
             case .delete(let key): try transaction.write(key, nil)
             case .scan(let scan):
                 return .page(
-                    transaction.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
+                    transaction.scan(
+                        scan.range, limit: scan.limit, reverse: scan.reverse,
+                        seeing: scan.writes))
             case .compareAndSet(let key, let expected, let new):
                 let current = transaction.get([key])[0]
                 guard current == expected else { return .swapped(false, current: current) }
@@ -196,7 +198,9 @@ final class FakeNode: Sendable {
             case .get(let keys): return .values(open.transaction.get(keys))
             case .scan(let scan):
                 return .page(
-                    open.transaction.scan(scan.range, limit: scan.limit, reverse: scan.reverse))
+                    open.transaction.scan(
+                        scan.range, limit: scan.limit, reverse: scan.reverse,
+                        seeing: scan.writes))
             case .lock(let keys, _, _, let others):
                 return .locked(
                     open.transaction.get(keys).map { LockedValue(isLocked: true, value: $0) }

@@ -50,9 +50,11 @@ final class FakeTransaction: Sendable {
         }
     }
 
-    func scan(_ range: KeyRange, limit: Int, reverse: Bool) -> RowPage {
+    func scan(
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing writes: Int?
+    ) -> RowPage {
         state.withLock { state in
-            var rows = visible(&state).filter { range.contains($0.key) }
+            var rows = visible(&state, writes ?? .max).filter { range.contains($0.key) }
                 .sorted { $0.key.precedes($1.key) }
             if reverse { rows.reverse() }
             let page = rows.prefix(limit)
@@ -98,11 +100,12 @@ final class FakeTransaction: Sendable {
         return Timestamp(rawValue: version)
     }
 
-    private func visible(_ state: inout State) -> [KeyBytes: [UInt8]] {
+    /// All rows, after so many of the transaction's writes.
+    private func visible(_ state: inout State, _ writes: Int = .max) -> [KeyBytes: [UInt8]] {
         let snapshot = state.snapshot ?? store.state.withLock { $0 }
         state.snapshot = snapshot
         var rows = snapshot.rows.mapValues(\.value)
-        for (key, value) in state.writes { rows[key] = value }
+        for (key, value) in state.writes.prefix(writes) { rows[key] = value }
         return rows
     }
 }

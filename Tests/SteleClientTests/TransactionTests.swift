@@ -104,7 +104,7 @@ import Testing
         #expect(second != first)
         let keys = ["a", "b"].map { Array($0.utf8) }
         #expect(try await transaction.get(keys) == [Array("new".utf8), Array("gone".utf8)])
-        transaction.rollback(to: first)
+        await transaction.rollback(to: first)
         #expect(try await transaction.get(keys) == [Array("new".utf8), nil])
         let locked = try await transaction.lock(keys, .exclusive, .wait)
         #expect(locked.map(\.value) == [Array("new".utf8), nil])

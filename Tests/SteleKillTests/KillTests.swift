@@ -101,8 +101,8 @@ import Testing
             let before = try files(directory)
             #expect(before.count > 4)
             let reasons = [
-                ("check", "\(directory)/log is open in another process"),
-                ("store", "\(directory)/store: it is open in another process"),
+                ("check", "\(directory)/log is open already, in this process or another"),
+                ("store", "\(directory)/store: it is open already, in this process or another"),
             ]
             for (mode, reason) in reasons {
                 let second = try Life(directory, [mode])

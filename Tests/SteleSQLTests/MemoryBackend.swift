@@ -33,7 +33,11 @@ final class MemoryBackend: DatabaseBackend {
 
     func failNextCommits(_ count: Int) { state.withLock { $0.conflicts = count } }
 
-    func begin(_ options: TransactionOptions) throws(SteleError) -> any TransactionBackend {
+    var now: UInt64 { 0 }
+
+    func begin(
+        _ options: TransactionOptions, by deadline: Deadline
+    ) throws(SteleError) -> any TransactionBackend {
         let id = state.withLock { state in
             defer { state.nextTransaction += 1 }
             return state.nextTransaction
@@ -41,11 +45,13 @@ final class MemoryBackend: DatabaseBackend {
         return MemoryTransaction(self, TransactionID(id), options)
     }
 
-    func get(_ key: KeyBytes) async throws(SteleError) -> [UInt8]? {
+    func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]? {
         state.withLock { $0.value(of: key, at: .max) }
     }
 
-    func put(_ key: KeyBytes, _ value: [UInt8]?) async throws(SteleError) {
+    func put(
+        _ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline
+    ) async throws(SteleError) {
         state.withLock { $0.apply([key: value]) }
     }
 
@@ -78,8 +84,11 @@ final class MemoryTransaction: TransactionBackend {
         var locks: [KeyBytes] = []
         var lockTimeout: Duration?
 
-        var writes: [KeyBytes: [UInt8]?] {
-            Dictionary(log.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+        var writes: [KeyBytes: [UInt8]?] { writes(log.count) }
+
+        /// The first so many of them.
+        func writes(_ count: Int) -> [KeyBytes: [UInt8]?] {
+            Dictionary(log.prefix(count).map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
         }
     }
 
@@ -130,13 +139,15 @@ final class MemoryTransaction: TransactionBackend {
         }
     }
 
+    var writeCount: Int { own.withLock(\.log.count) }
+
     func scan(
-        _ range: KeyRange, limit: Int, reverse: Bool
+        _ range: KeyRange, limit: Int, reverse: Bool, seeing count: Int?
     ) async throws(SteleError) -> RowPage {
         try checkOpen()
         note("scan")
         let time = snapshot()
-        let writes = own.withLock { $0.writes }
+        let writes = own.withLock { $0.writes(count ?? .max) }
         var rows: [KeyBytes: [UInt8]] = [:]
         database.state.withLock { state in
             for key in state.versions.keys where range.contains(key) {

@@ -29,7 +29,7 @@ import Testing
             let loop = group.next()
             let host = NodeHost(
                 loop: loop, executor: LoopExecutor(loop: loop), pool: pool, readPool: pool,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, numbers: numbers)
+                logPool: pool, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, numbers: numbers)
             service = ClientService(
                 host: host,
                 port: HostPort(host: host, numbers: numbers, readers: OpenReaders()),

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Stele
 import SteleAPI
+import Synchronization
 import Testing
 
 /// Whole nodes in this process, on real disks and sockets.
@@ -110,6 +111,66 @@ import Testing
         }
         #expect(error?.code == .configuration && error?.message.contains("bin") == true)
         #expect(try files.contentsOfDirectory(atPath: path) == ["bin"])
+    }
+
+    /// Keeps what is logged.
+    private struct Recorder: LogHandler {
+        let lines: Lines
+        var metadata = Logger.Metadata()
+        var logLevel = Logger.Level.debug
+
+        final class Lines: Sendable {
+            let all = Mutex<[(message: String, metadata: Logger.Metadata)]>([])
+        }
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let metadata = metadata.merging(event.metadata ?? [:]) { $1 }
+            lines.all.withLock { $0.append(("\(event.message)", metadata)) }
+        }
+    }
+
+    @Test func `start, leadership and end of a node are told in the log`() async throws {
+        let lines = Recorder.Lines()
+        for _ in 0..<2 {
+            var configuration = configuration("told")
+            configuration.logger = Logger(label: "test") { _ in Recorder(lines: lines) }
+            let node = try await Node.start(configuration)
+            try await node.database.put("x", 1)
+            try await node.stop()
+        }
+        let all = lines.all.withLock { $0 }
+        #expect(
+            all.map(\.message)
+                .filter { $0.hasPrefix("the node serves") || $0.hasPrefix("the node has") }
+                == [
+                    "the node serves", "the node has stopped", "the node serves again",
+                    "the node has stopped",
+                ])
+        let leaders = all.filter { $0.message == "a tablet has a leader" }
+        #expect(Set(leaders.map { "\($0.metadata["tablet"] ?? "")" }).count == 2)
+        #expect(leaders.allSatisfy { $0.metadata["leader"] == "1" && $0.metadata["node"] == "1" })
+    }
+
+    @Test func `a node listens where other machines reach it only if it is told to`()
+        async throws
+    {
+        for listen in ["0.0.0.0:0", "[::]:0", "127.0.0.1.example.org:0", "127.256.0.1:0"] {
+            let path = scratch.path + "/exposed"
+            let error = await #expect(throws: SteleError.self) {
+                try await Node.start(NodeConfiguration(directory: path, listen: listen))
+            }
+            #expect(error?.code == .configuration && error?.message.contains("loopback") == true)
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+        var configuration = NodeConfiguration(
+            directory: scratch.path + "/open", listen: "0.0.0.0:0")
+        configuration.isInsecure = true
+        try await Node.start(configuration).stop()
     }
 
     @Test func `a start whose address is taken changes nothing`() async throws {

@@ -62,7 +62,7 @@ import Testing
         let before = small.held
         for key in 0..<20 as Range<UInt8> { try transaction.write([key % 5], [key]) }
         #expect(small.held > before)
-        transaction.rollback(to: savepoint)
+        await transaction.rollback(to: savepoint)
         #expect(small.held == before)
         _ = try await transaction.get([[1], [2]])
         _ = try await transaction.scan(.all, limit: 10, reverse: false)
@@ -72,13 +72,15 @@ import Testing
         transaction.rollback()
         #expect(small.held == 0)
         transaction.rollback()
-        transaction.rollback(to: savepoint)
+        await transaction.rollback(to: savepoint)
         #expect(small.held == 0)
     }
 
     /// The way to a tablet that has no leader.
     private final class DeadEnd: RequestPort {
         let releases = Mutex<[@Sendable () -> Void]>([])
+
+        var now: UInt64 { 0 }
 
         func nextToken() -> UInt64 { 0 }
 
@@ -99,6 +101,8 @@ import Testing
         func nextTransaction() throws(SteleError) -> TransactionID { TransactionID(1) }
 
         func standBack(upTo most: Duration) async {}
+
+        func inBackground(_ work: @escaping @Sendable () async -> Void) {}
     }
 
     @Test func `locks that cannot be given up yet take up room`() async throws {
@@ -169,7 +173,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func `taking back costs as much as what is taken back`() throws {
+    func `taking back costs as much as what is taken back`() async throws {
         let transaction = try LocalKernel().backend.begin(TransactionOptions())
         for number in 0..<50_000 as Range<UInt32> {
             try transaction.write(withUnsafeBytes(of: number.bigEndian, Array.init), nil)
@@ -177,7 +181,7 @@ import Testing
         let savepoint = try transaction.savepoint()
         for _ in 0..<50_000 {
             try transaction.write([1, 2, 3], [1])
-            transaction.rollback(to: savepoint)
+            await transaction.rollback(to: savepoint)
         }
     }
 

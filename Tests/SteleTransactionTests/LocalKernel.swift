@@ -86,6 +86,8 @@ final class LocalKernel: RequestPort {
 
     var backend: KernelBackend { KernelBackend(port: self, keyspace: .user, memory: memory) }
 
+    var now: UInt64 { state.withLock { $0.time } }
+
     func nextToken() -> UInt64 {
         state.withLock { state in
             state.token += 1
@@ -122,6 +124,8 @@ final class LocalKernel: RequestPort {
     }
 
     func standBack(upTo most: Duration) async { try? await Task.sleep(for: most / 2) }
+
+    func inBackground(_ work: @escaping @Sendable () async -> Void) { Task { await work() } }
 
     private func run(_ input: (NodeCore) -> Void) {
         let answers = state.withLock { state in

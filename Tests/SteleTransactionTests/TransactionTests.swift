@@ -55,6 +55,42 @@ import Testing
         #expect(try await database.get(Key(100), as: Int.self) == 100)
     }
 
+    @Test(arguments: [false, true])
+    func `a scan shows what was written before it began, on every page`(
+        reverse: Bool
+    ) async throws {
+        let backend = kernel.backend
+        let load = try backend.begin(TransactionOptions())
+        for key in 0..<2_500 { try load.write(Key(key).keyBytes, Array("old".utf8)) }
+        try await load.commit()
+        try await database.write { transaction in
+            try await transaction.put(Key(7), "mine")
+            try await transaction.delete(Key(8))
+            var seen: [KeyBytes: String] = [:]
+            for try await entry in transaction.scan(prefix: "", reverse: reverse) {
+                seen[entry.key] = try entry.value(as: String.self)
+                // Ahead of the scan, on this page and on later ones, and behind it.
+                if seen.count == 1 {
+                    for key in stride(from: 0, to: 2_600, by: 3) {
+                        try await transaction.put(Key(key), "later")
+                    }
+                    try await transaction.put(Key(7), "later")
+                    try await transaction.put(Key(8), "later")
+                    try await transaction.delete(Key(1_000))
+                }
+            }
+            #expect(seen.count == 2_499)
+            #expect(seen.removeValue(forKey: Key(7).keyBytes) == "mine")
+            #expect(Set(seen.values) == ["old"])
+            // A scan that begins now shows all of it.
+            var later = 0
+            for try await entry in transaction.scan(prefix: "") {
+                if try entry.value(as: String.self) == "later" { later += 1 }
+            }
+            #expect(later == 867 + 2)
+        }
+    }
+
     @Test func `scans go on over pages, with own writes merged into each`() async throws {
         let backend = kernel.backend
         let load = try backend.begin(TransactionOptions())
@@ -296,7 +332,7 @@ import Testing
         let savepoint = try transaction.savepoint()
         try transaction.write([1], [2])
         try transaction.write([2], [2])
-        transaction.rollback(to: savepoint)
+        await transaction.rollback(to: savepoint)
         try await transaction.commit()
         #expect(try await kernel.backend.get([1]) == [1])
         #expect(try await kernel.backend.get([2]) == nil)
@@ -316,7 +352,7 @@ import Testing
         #expect(
             try await other.lock([[1], [2], [3]], .exclusive, .skip).map(\.isLocked)
                 == [false, false, false])
-        transaction.rollback(to: savepoint)
+        await transaction.rollback(to: savepoint)
         #expect(try await other.lock([[2]], .exclusive, .skip)[0].isLocked)
         #expect(
             try await other.lock([[1], [3]], .exclusive, .skip).map(\.isLocked) == [false, true])
@@ -332,12 +368,56 @@ import Testing
         let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
         let savepoint = try transaction.savepoint()
         _ = try await transaction.lock([[1], [2]], .exclusive, .wait)
-        transaction.rollback(to: savepoint)
+        await transaction.rollback(to: savepoint)
         let other = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
         #expect(try await other.lock([[1]], .exclusive, .skip)[0].isLocked)
         #expect(try await transaction.lock([[2]], .exclusive, .wait)[0].isLocked)
         try await transaction.commit()
         other.rollback()
+    }
+
+    @Test func `a transaction whose time is over does nothing more`() async throws {
+        // The first request waits for the election.
+        try await database.put("early", 0)
+        let error = await #expect(throws: SteleError.self) {
+            try await database.write(TransactionOptions(timeout: .milliseconds(5))) { transaction in
+                try await transaction.put("late", 1)
+                await kernel.pass(6_000)
+            }
+        }
+        #expect(error?.code == .timedOut && error?.commitOutcome == .notCommitted)
+        #expect(try await database.get("late", as: Int.self) == nil)
+    }
+
+    @Test func `a conflict is met again only while there is time`() async throws {
+        let backend = kernel.backend
+        // The first request waits for the election.
+        try await database.put("contended", 0)
+        var attempts = 0
+        let error = await #expect(throws: SteleError.self) {
+            try await database.write(TransactionOptions(timeout: .milliseconds(5))) { transaction in
+                attempts += 1
+                let value = try await transaction.get("contended", as: Int.self) ?? 0
+                try await backend.put("contended".keyBytes, Array("\(attempts)".utf8))
+                await kernel.pass(1_500)
+                try await transaction.put("contended", value + 1)
+            }
+        }
+        #expect(error?.code == .conflict || error?.code == .timedOut)
+        #expect((2...4).contains(attempts))
+    }
+
+    @Test func `a lock is waited for no longer than the transaction may take`() async throws {
+        let holder = try kernel.backend.begin(TransactionOptions())
+        _ = try await holder.lock([[1]], .exclusive, .wait)
+        let waiter = try kernel.backend.begin(TransactionOptions(timeout: .milliseconds(20)))
+        let before = kernel.requests
+        let waiting = Task { try await waiter.lock([[1]], .exclusive, .wait) }
+        while kernel.requests == before { await Task.yield() }
+        for _ in 0..<10 { await kernel.pass(30_000) }
+        let error = await #expect(throws: SteleError.self) { try await waiting.value }
+        #expect(error?.code == .lockNotAvailable)
+        holder.rollback()
     }
 
     @Test func `limits are refused with an error that names them`() async throws {

@@ -81,7 +81,7 @@ import Testing
             nodes: [
                 .init(
                     id: NodeID(1), address: "127.0.0.1:7400", postgres: "127.0.0.1:5433",
-                    pid: 4_711, isLive: true,
+                    pid: 4_711, version: "0.1", uptime: 61, isLive: true,
                     clock: .init(
                         standing: .doubted, offset: -5...7, doubtedBy: [NodeID(2), NodeID(3)],
                         wait: 9, steps: 1))
@@ -89,16 +89,21 @@ import Testing
             tablets: [
                 .init(
                     id: TabletID(2), start: [], end: [], leader: NodeID(1),
-                    replicas: [NodeID(1), NodeID(2), NodeID(3)])
-            ])
+                    replicas: [NodeID(1), NodeID(2), NodeID(3)], committed: 9, applied: 8,
+                    lag: [0, 3, nil])
+            ],
+            storage: .init(
+                freeBytes: 1, totalBytes: 2, logBytes: 3, storeBytes: 4, writes: .stopped))
         #expect(
             report.json == """
                 {"cluster":"0000000000000000000000000000000a",\
                 "nodes":[{"id":1,"address":"127.0.0.1:7400","postgres":"127.0.0.1:5433",\
-                "pid":4711,"live":true,"locality":"",\
+                "pid":4711,"version":"0.1","uptime_s":61,"live":true,"locality":"",\
                 "clock":{"standing":"doubted","offset_us":[-5,7],"doubted_by":[2,3],\
                 "wait_us":9,"steps":1},"outdated":false}],\
-                "tablets":[{"id":2,"start":null,"end":null,"leader":1,"replicas":[1,2,3],"rebuild":[]}]}
+                "tablets":[{"id":2,"start":null,"end":null,"leader":1,"replicas":[1,2,3],"rebuild":[],\
+                "committed":9,"applied":8,"lag":[0,3,null]}],\
+                "storage":{"free_bytes":1,"total_bytes":2,"log_bytes":3,"store_bytes":4,"writes":"stopped"}}
                 """)
     }
 
@@ -128,7 +133,7 @@ import Testing
                     replicas: [])
             ])
         #expect(report.json.contains(#""clock":{"standing":"unheard","offset_us":null,"#))
-        #expect(report.json.contains(#""address":"a\"\\\u0001ü","postgres":null,"pid":null"#))
+        #expect(report.json.contains(#""address":"a\"\\\u0001ü","postgres":null,"pid":null,"version":null,"uptime_s":null"#))
         #expect(
             report.json.contains(
                 #""start":"612262","end":"00ff","leader":null,"replicas":[]"#))

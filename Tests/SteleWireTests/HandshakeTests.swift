@@ -41,7 +41,7 @@ import Testing
             Issue.record("version 77 was accepted")
         } catch {
             #expect(error.reason == .version)
-            #expect(error.message == "version 77 of the protocol was called, this node speaks 1")
+            #expect(error.message == "version 77 of the protocol was called, this node speaks 2")
         }
         bytes[0] = 0
         #expect(throws: Refusal.self) { try Hello(decoding: bytes[...]) }

@@ -9,7 +9,7 @@ enum Samples {
         cluster: UniqueID(high: 1, low: 2), node: NodeID(3), instance: UniqueID(high: 4, low: 5),
         info: NodeInfo(
             address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
-            bootTime: 1_700_000_000_000_000, locality: "region=eu,zone=a"))
+            bootTime: 1_700_000_000_000_000, locality: "region=eu,zone=a", version: "1.2.3"))
 
     static let membership = ClusterMembership(
         cluster: UniqueID(high: 1, low: 2),
@@ -24,7 +24,7 @@ enum Samples {
         nodes: [
             .init(
                 id: NodeID(1), address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
-                isLive: true, locality: "zone=a",
+                version: "1.2.3", uptime: 61, isLive: true, locality: "zone=a",
                 clock: .init(standing: .confirmed, offset: 0...0, wait: 7, steps: 2)),
             .init(
                 id: NodeID(2), address: "127.0.0.1:7401", isLive: false,
@@ -35,9 +35,12 @@ enum Samples {
         tablets: [
             .init(
                 id: TabletID(1), start: [], end: [1], leader: NodeID(1),
-                replicas: [NodeID(1), NodeID(2)]),
+                replicas: [NodeID(1), NodeID(2)], committed: 300, applied: 299, lag: [0, nil]),
             .init(id: TabletID(2), start: [1], end: [], leader: .none, replicas: [NodeID(1)]),
-        ], turns: turns)
+        ],
+        storage: .init(
+            freeBytes: 1 << 40, totalBytes: 2 << 40, logBytes: 7, storeBytes: 8, writes: .delayed),
+        turns: turns)
 
     private static let turns: TurnStatistics = {
         var turns = TurnStatistics()
@@ -46,7 +49,7 @@ enum Samples {
     }()
 
     static let scan = ScanRequest(
-        range: KeyRange(start: [1], end: [2, 0]), limit: 100, reverse: true)
+        range: KeyRange(start: [1], end: [2, 0]), limit: 100, reverse: true, writes: 7)
 
     static let steps: [TransactionStep] = [
         TransactionStep(

@@ -13,7 +13,7 @@ extension SQLError {
         case .deadlock: self.init("40P01", "deadlock detected")
         case .lockNotAvailable: self.init("55P03", "could not obtain lock on row")
         case .commitOutcomeUnknown: self.init("40003", error.message)
-        case .unavailable, .notInitialized: self.init("57P03", error.message)
+        case .unavailable, .notInitialized, .timedOut: self.init("57P03", error.message)
         case .limitExceeded: self.init("54000", error.message)
         case .cancelled: self = .cancelled
         case .overloaded: self.init("53000", error.message)

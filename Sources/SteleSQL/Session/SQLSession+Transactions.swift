@@ -114,7 +114,7 @@ extension SQLSession {
             let transaction = try block("ROLLBACK TO SAVEPOINT")
             let place = try transaction.savepointIndex(name)
             let savepoint = transaction.savepoints[place]
-            try transaction.rollback(to: savepoint)
+            try await transaction.rollback(to: savepoint)
             transaction.savepoints.removeSubrange((place + 1)...)
             transaction.isFailed = false
             transaction.isolation = savepoint.isolation

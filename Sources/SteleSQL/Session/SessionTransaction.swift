@@ -237,11 +237,11 @@ final class SessionTransaction {
     }
 
     /// Undoes what was done since the savepoint, which stays.
-    func rollback(to savepoint: NamedSavepoint) throws(SQLError) {
+    func rollback(to savepoint: NamedSavepoint) async throws(SQLError) {
         if let kernel {
             guard !isOver else { _ = try open(); return }
             // The buffer was empty before the kernel's transaction was begun.
-            kernel.rollback(to: savepoint.kernel ?? Savepoint(position: 0))
+            await kernel.rollback(to: savepoint.kernel ?? Savepoint(position: 0))
         }
         tables.made = savepoint.made
     }

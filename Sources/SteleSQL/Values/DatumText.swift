@@ -204,6 +204,6 @@ extension Datum {
 
     static func pad(_ text: String, to width: Int, in out: inout [UInt8]) {
         let missing = width - text.unicodeScalars.count
-        if missing > 0 { out.append(contentsOf: repeatElement(UInt8(ascii: " "), count: missing)) }
+        if missing > 0 { out.append(contentsOf: String(repeating: " ", count: missing).utf8) }
     }
 }
