@@ -371,7 +371,8 @@ final class NodeAssembly: @unchecked Sendable {
                     return StatusReport.Node(
                         id: member.node, address: member.address, postgres: info?.postgres ?? "",
                         pid: info?.pid ?? 0, version: info?.version ?? "",
-                        uptime: info.flatMap { Self.uptime(since: $0.bootTime) },
+                        uptime: core.isLive(member.node)
+                            ? info.flatMap { Self.uptime(since: $0.bootTime) } : nil,
                         isLive: core.isLive(member.node),
                         locality: info?.locality ?? "", clock: clocks.status(of: member.node),
                         isOutdated: core.isRefused(member.node))

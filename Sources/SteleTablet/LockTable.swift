@@ -150,21 +150,26 @@ package struct LockTable: Sendable {
         return granted
     }
 
-    /// Gives up those of the keys that a transaction has.
+    /// Gives up those of the keys that a transaction has: at the cost of the locks that it took since
+    /// it took the first of them.
     ///
     /// - Returns: the tickets of those whose turn it is now.
     package mutating func release(
         _ keys: [KeyBytes], of transaction: TransactionID
     ) -> [UInt64] {
-        guard let owner = owners[transaction] else { return [] }
-        let given = Set(keys.map(DictionaryKey.init))
-        let kept = owner.keys.filter { !given.contains($0) }
-        owners[transaction]?.keys = kept
+        guard var owner = owners.removeValue(forKey: transaction) else { return [] }
+        var given = Set(keys.map(DictionaryKey.init))
+        var later: [DictionaryKey] = []
         var granted: [UInt64] = []
-        for key in owner.keys where given.contains(key) {
-            granted += release(key, of: transaction)
+        while !given.isEmpty, let key = owner.keys.popLast() {
+            if given.remove(key) == nil {
+                later.append(key)
+            } else {
+                granted += release(key, of: transaction)
+            }
         }
-        if kept.isEmpty, owner.waitsFor == nil { owners[transaction] = nil }
+        owner.keys += later.reversed()
+        if !owner.keys.isEmpty || owner.waitsFor != nil { owners[transaction] = owner }
         return granted
     }
 

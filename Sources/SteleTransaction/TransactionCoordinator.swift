@@ -410,8 +410,9 @@ package final class TransactionCoordinator: TransactionBackend {
         let unlocked = state.withLock { state in
             state.isOpen ? takeLocks(after: savepoint.locks, &state) : []
         }
-        for start in stride(from: 0, to: unlocked.count, by: Limits.keysAtOnce) {
-            let keys = Array(unlocked[start..<min(start + Limits.keysAtOnce, unlocked.count)])
+        // The newest first: there the leader begins to look for them.
+        for end in stride(from: unlocked.count, to: 0, by: -Limits.keysAtOnce) {
+            let keys = Array(unlocked[max(0, end - Limits.keysAtOnce)..<end])
             post(.unlock(keys: keys), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
         }
     }

@@ -14,7 +14,8 @@ public struct StatusReport: Hashable, Sendable {
         public var pid: UInt32
         /// The version that it runs; empty if it is not known.
         public var version: String
-        /// For how many seconds its process has run, by the clocks of both; nil if it is not known.
+        /// For how many seconds its process has run, by the clocks of both; nil if it is not known,
+        /// or was not heard of lately.
         public var uptime: UInt64?
         /// Whether it was heard of lately.
         public var isLive: Bool

@@ -72,6 +72,8 @@ extension SQLSession {
     ) async throws(SQLError) -> [ResultColumn]? {
         guard let statement = prepared.statement else { return nil }
         if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
         switch statement {
         case .show(let name): return Self.columns(ofShow: name)
         case .execute(let name, _, _):

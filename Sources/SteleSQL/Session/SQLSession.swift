@@ -249,6 +249,9 @@ package final class SQLSession {
             let prepared = PreparedStatement(
                 parsed.first, source: SourceText(template.text), isDeep: isDeep, declared: declared,
                 mayChangeShape: true, isTemplate: true)
+            // To plan it may have to read definitions, for as long as there is a leader to wait for.
+            let end = cancellation.limit(settings.statementTimeout, environment)
+            defer { end() }
             _ = try await currentPlan(of: prepared)
             cache.keep(prepared, for: template)
             return prepared
