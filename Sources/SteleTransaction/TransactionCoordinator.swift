@@ -407,14 +407,34 @@ package final class TransactionCoordinator: TransactionBackend {
         await turnstile.enter()
         defer { turnstile.leave() }
         while !state.withLock({ takeBackSome(to: savepoint.position, &$0) }) { await Task.yield() }
-        let unlocked = state.withLock { state in
-            state.isOpen ? takeLocks(after: savepoint.locks, &state) : []
+        let (kept, later) = state.withLock { state in
+            state.isOpen ? takeLocks(after: savepoint.locks, &state) : ([], [])
         }
+        guard !later.isEmpty else { return }
+        var unlocked = await Self.keys(later, notIn: kept)
         // The newest first: there the leader begins to look for them.
-        for end in stride(from: unlocked.count, to: 0, by: -Limits.keysAtOnce) {
-            let keys = Array(unlocked[max(0, end - Limits.keysAtOnce)..<end])
+        while !unlocked.isEmpty {
+            let keys = Array(unlocked.suffix(Limits.keysAtOnce))
+            unlocked.removeLast(keys.count)
             post(.unlock(keys: keys), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
+            if !unlocked.isEmpty { await Task.yield() }
         }
+    }
+
+    /// The keys of a list that are not in the other one, each once; of very many some at a time.
+    private static func keys(_ keys: [KeyBytes], notIn others: [KeyBytes]) async -> [KeyBytes] {
+        var seen: Set<DictionaryKey> = []
+        seen.reserveCapacity(keys.count + others.count)
+        var found: [KeyBytes] = []
+        for (place, key) in others.enumerated() {
+            seen.insert(DictionaryKey(key))
+            if place % Slices.slice == Slices.slice - 1 { await Task.yield() }
+        }
+        for (place, key) in keys.enumerated() {
+            if seen.insert(DictionaryKey(key)).inserted { found.append(key) }
+            if place % Slices.slice == Slices.slice - 1 { await Task.yield() }
+        }
+        return found
     }
 
     /// Takes back the newest writes, not very many at a time. Returns whether that was all.
@@ -427,16 +447,17 @@ package final class TransactionCoordinator: TransactionBackend {
         return state.buffer.position <= position
     }
 
-    /// Forgets the locks after the first so many, and returns the keys that are not locked any more.
-    private func takeLocks(after count: Int, _ state: inout State) -> [KeyBytes] {
-        guard state.locks.count > count else { return [] }
+    /// Forgets the locks after the first so many; returns those and the others.
+    private func takeLocks(
+        after count: Int, _ state: inout State
+    ) -> (kept: [KeyBytes], later: [KeyBytes]) {
+        guard state.locks.count > count else { return ([], []) }
         let later = Array(state.locks[count...])
         forget(later, &state)
         state.locks.removeSubrange(count...)
         // The grant is that of all locks; those that are taken next are granted anew.
         if state.locks.isEmpty { state.grant = nil }
-        var kept = Set(state.locks.map(DictionaryKey.init))
-        return later.filter { kept.insert(DictionaryKey($0)).inserted }
+        return (state.locks, later)
     }
 
     // MARK: What the transaction holds
