@@ -7,8 +7,10 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A target of ours: layers name what they may import, see DESIGN in Stele.docc.
-func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func layer(
+    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
 }
 
 func tests(
@@ -77,8 +79,12 @@ let package = Package(
             ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet"]),
 
         // Edge: files, sockets, C++
+        .systemLibrary(
+            name: "CRocksDBLibrary", pkgConfig: "rocksdb",
+            providers: [.apt(["librocksdb-dev"]), .yum(["rocksdb-devel"]), .brew(["rocksdb"])]),
         .target(
-            name: "CRocksDB", linkerSettings: [.linkedLibrary("rocksdb")]),
+            name: "CRocksDB", dependencies: ["CRocksDBLibrary"],
+            linkerSettings: [.linkedLibrary("rocksdb")]),
         layer("SteleRocksDB", ["SteleBase", "SteleClock", "SteleEngine", "CRocksDB"]),
         layer("SteleLog", ["SteleBase", "SteleRaft"]),
         layer("SteleWire", ["SteleBase", "SteleClock", "SteleAPI", "SteleRaft"]),
@@ -99,7 +105,9 @@ let package = Package(
                 "SteleBase", "SteleClock", "SteleAPI", "SteleWire", nioCore, nioPosix, nioLocks,
                 logging,
             ]),
-        .target(name: "CPgQuery", linkerSettings: [.linkedLibrary("pg_query")]),
+        .systemLibrary(
+            name: "CPgQuery",
+            providers: [.apt(["libpg-query-dev", "libprotobuf-c-dev"])]),
         layer("SteleSQL", ["SteleBase", "SteleClock", "SteleAPI", "CPgQuery"]),
         layer(
             "StelePostgres",
@@ -129,7 +137,7 @@ let package = Package(
             "SteleClusterTests",
             [
                 "SteleBase", "SteleClock", "SteleRaft", "SteleEngine", "SteleTablet",
-                "SteleCluster",
+                "SteleCluster", "WireSamples",
             ]),
         tests("SteleLogTests", ["SteleBase", "SteleRaft", "SteleLog"]),
         // A process to be killed, and the tests that kill it.
@@ -140,7 +148,16 @@ let package = Package(
             ],
             path: "Tests/KillWriter", swiftSettings: settings),
         tests("SteleKillTests", ["KillWriter"]),
-        tests("SteleWireTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleWire"]),
+        // One of every message, for the tests of the protocol and the fuzzers of it.
+        layer(
+            "WireSamples",
+            [
+                "SteleBase", "SteleClock", "SteleAPI", "SteleRaft", "SteleEngine", "SteleTablet",
+                "SteleCluster", "SteleWire",
+            ], path: "Tests/WireSamples"),
+        tests(
+            "SteleWireTests",
+            ["SteleBase", "SteleClock", "SteleAPI", "SteleWire", "WireSamples"]),
         tests(
             "SteleTransportTests",
             [
@@ -164,7 +181,10 @@ let package = Package(
             [
                 "SteleBase", "SteleAPI", "SteleSQL", "StelePostgres", nioCore, nioPosix, nioLocks,
             ]),
-        tests("SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL"]),
+        // PostgreSQL 15, which is asked the same as the tests' sessions where it is there.
+        .target(name: "PostgresJudge", path: "Tests/PostgresJudge", swiftSettings: settings),
+        tests(
+            "SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL", "PostgresJudge"]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
         tests(
@@ -191,10 +211,15 @@ let package = Package(
         fuzzer("FuzzReplicaChunk"),
         fuzzer("FuzzSQL"),
         fuzzer("FuzzTuple"),
-        tests("SteleFuzzingTests", ["SteleFuzzing"]),
+        tests(
+            "SteleFuzzingTests",
+            ["SteleBase", "SteleCluster", "SteleWire", "SteleFuzzing", "WireSamples"]),
         tests(
             "SteleComparisonTests",
-            ["SteleBase", "SteleSQL", "StelePostgres", "SteleFuzzing", nioCore, nioPosix]),
+            [
+                "SteleBase", "SteleSQL", "StelePostgres", "SteleFuzzing", "PostgresJudge", nioCore,
+                nioPosix,
+            ]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
