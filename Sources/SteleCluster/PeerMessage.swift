@@ -47,6 +47,18 @@ package enum PeerMessage: Sendable {
         package var clock = ClockStanding.unheard
         /// How often it has made something durable in this run.
         package var syncs: UInt64 = 0
+
+        package init(
+            sentAt: UInt64, boot: UInt64, physical: UInt64, heard: UInt64,
+            clock: ClockStanding = .unheard, syncs: UInt64 = 0
+        ) {
+            self.sentAt = sentAt
+            self.boot = boot
+            self.physical = physical
+            self.heard = heard
+            self.clock = clock
+            self.syncs = syncs
+        }
     }
 
     /// A lease grant, counted from when the heartbeat was sent.

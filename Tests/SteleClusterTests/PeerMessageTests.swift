@@ -4,6 +4,7 @@ import SteleEngine
 import SteleRaft
 import SteleTablet
 import Testing
+import WireSamples
 
 @testable import SteleCluster
 
@@ -16,6 +17,22 @@ import Testing
         message.encode(into: &writer)
         var reader = ByteReader(writer.bytes)
         return try PeerMessage(from: &reader)
+    }
+
+    @Test(arguments: PeerSamples.messages.indices)
+    func `messages read back as they were written, and a cut one is an error`(index: Int) throws {
+        var writer = ByteWriter()
+        PeerSamples.messages[index].encode(into: &writer)
+        var reader = ByteReader(writer.bytes)
+        let message = try PeerMessage(from: &reader)
+        try reader.expectEnd()
+        var again = ByteWriter()
+        message.encode(into: &again)
+        #expect(again.bytes == writer.bytes)
+        for count in 0..<writer.bytes.count {
+            var cut = ByteReader(writer.bytes[..<count])
+            #expect(throws: DecodingError.self) { try PeerMessage(from: &cut) }
+        }
     }
 
     private func raft(_ type: MessageType, bound: UInt64 = 0) -> PeerMessage {

@@ -2,6 +2,7 @@ import SteleAPI
 import SteleBase
 import SteleWire
 import Testing
+import WireSamples
 
 @Suite struct ClientProtocolTests {
     @Test(arguments: Samples.requests)

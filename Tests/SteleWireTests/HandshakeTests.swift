@@ -1,6 +1,7 @@
 import SteleBase
 import SteleWire
 import Testing
+import WireSamples
 
 @Suite struct HandshakeTests {
     private let cluster = UniqueID(high: 1, low: 1)

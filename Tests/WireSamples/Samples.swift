@@ -3,15 +3,16 @@ import SteleBase
 import SteleClock
 import SteleWire
 
-/// One of every message there is, with every optional part there and missing.
-enum Samples {
-    static let introduction = Introduction(
+/// One of every message there is between clients and nodes, with every optional part there and
+/// missing.
+package enum Samples {
+    package static let introduction = Introduction(
         cluster: UniqueID(high: 1, low: 2), node: NodeID(3), instance: UniqueID(high: 4, low: 5),
         info: NodeInfo(
             address: "127.0.0.1:7400", postgres: "127.0.0.1:5433", pid: 4_711,
             bootTime: 1_700_000_000_000_000, locality: "region=eu,zone=a", version: "1.2.3"))
 
-    static let membership = ClusterMembership(
+    package static let membership = ClusterMembership(
         cluster: UniqueID(high: 1, low: 2),
         nodes: [
             .init(node: NodeID(1), instance: UniqueID(high: 7, low: 8), address: "a:1"),
@@ -19,7 +20,7 @@ enum Samples {
         ],
         tablets: [[1, 2, 3], [], [4]])
 
-    static let status = StatusReport(
+    package static let status = StatusReport(
         cluster: UniqueID(high: 0, low: 255),
         nodes: [
             .init(
@@ -48,10 +49,10 @@ enum Samples {
         return turns
     }()
 
-    static let scan = ScanRequest(
+    package static let scan = ScanRequest(
         range: KeyRange(start: [1], end: [2, 0]), limit: 100, reverse: true, writes: 7)
 
-    static let steps: [TransactionStep] = [
+    package static let steps: [TransactionStep] = [
         TransactionStep(
             handle: 1,
             begin: TransactionOptions(
@@ -71,7 +72,7 @@ enum Samples {
         TransactionStep(handle: 2, action: .rollback),
     ]
 
-    static let requests: [ClientRequest.Body] =
+    package static let requests: [ClientRequest.Body] =
         [.status, .initialize, .bootstrap(membership)]
         + [
             DatabaseVerb.get([1, 2]), .put([], []), .put([1], [2]), .delete([9]), .scan(scan),
@@ -79,7 +80,7 @@ enum Samples {
             .compareAndSet([1], expected: [], new: nil), .increment([1], by: -7),
         ].map { .database(.user, $0) } + steps.map { .database(.sql, .transaction($0)) }
 
-    static let replies: [ClientReply.Body] = [
+    package static let replies: [ClientReply.Body] = [
         .done, .value(nil), .value([1, 2]), .values([nil, [], [1]]),
         .page(RowPage()),
         .page(
@@ -93,30 +94,4 @@ enum Samples {
         .committed(Timestamp(rawValue: 77)), .status(status),
         .failed(SteleError(.conflict, "somebody else was faster – ünlucky")),
     ]
-}
-
-/// The payload of the only frame in `bytes`.
-func payload(of bytes: [UInt8]) throws -> ArraySlice<UInt8> {
-    var decoder = FrameDecoder()
-    decoder.raiseLimits(messages: 1 << 20)
-    decoder.feed(bytes)
-    return try decoder.next()?.payload ?? []
-}
-
-/// Feeds every truncation, every extension by one byte and every flipped bit to `decode`, which may
-/// succeed or throw; a truncation must throw.
-func torment(_ payload: ArraySlice<UInt8>, _ decode: (ArraySlice<UInt8>) throws -> Void) -> Bool {
-    var isSound = true
-    for count in 0..<payload.count where (try? decode(payload.prefix(count))) != nil {
-        isSound = false
-    }
-    if (try? decode(payload + [0])) != nil { isSound = false }
-    for position in payload.indices {
-        for bit in 0..<8 {
-            var bytes = payload
-            bytes[position] ^= 1 << bit
-            _ = try? decode(bytes)
-        }
-    }
-    return isSound
 }
