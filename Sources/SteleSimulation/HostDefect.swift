@@ -16,8 +16,6 @@ package enum HostDefect: String, Hashable, Sendable, CaseIterable {
     case forgetsLockGrants
     /// Shows a node its own clock wherever a peer's was read, so that no clock is ever found wrong.
     case hidesPeerClocks
-    /// Does not tell a node that a connection was lost if the peer's next one was there first.
-    case hidesReplacedConnections
     /// Starts nodes without the record that they left in their log.
     case losesNodeRecord
     /// Reads are not at the snapshot of their transaction, but at the leader's time.

@@ -111,7 +111,7 @@ extension SimulatedCluster {
             result.counts.replacedConnections += 1
             // Another run of the peer: what is sent to the earlier one goes nowhere.
             if node.inboundLives[from] != life { loseOutbound(node, to: from) }
-            if defect != .hidesReplacedConnections { tellConnection(node, from) }
+            tellConnection(node, from)
         }
         node.inbound[from] = session
         node.inboundLives[from] = life

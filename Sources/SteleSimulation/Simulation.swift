@@ -57,7 +57,9 @@ extension SimulatedCluster {
         let node = nodes[Int(clientRandom.below(UInt64(nodes.count)))]
         spawn(on: node) { [self] in
             do {
-                try await node.database(.user, in: self).write { transaction in
+                // A node whose disk hangs from the start serves nobody: another one is asked then.
+                let options = TransactionOptions(timeout: .seconds(2))
+                try await node.database(.user, in: self).write(options) { transaction in
                     for account in WorkloadKeys.allAccounts {
                         try await transaction.put(account, WorkloadKeys.openingBalance)
                     }
