@@ -74,6 +74,7 @@ public final class Database: Sendable {
         timeout: Duration? = nil,
         _ body: nonisolated(nonsending) (ReadTransaction) async throws -> R
     ) async throws -> R {
+        try refuseInsideTransaction("read")
         let transaction = try backend.begin(
             TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
         do {
@@ -124,7 +125,7 @@ public final class Database: Sendable {
     /// A call of its own inside a transaction's closure would be another transaction: it would not
     /// see what the closure wrote, be repeated with each attempt, and could wait for a lock that the
     /// closure itself holds.
-    private func refuseInsideTransaction(_ verb: String) throws(SteleError) {
+    package func refuseInsideTransaction(_ verb: String) throws(SteleError) {
         if TransactionScope.isInside(self) {
             throw SteleError(
                 .invalidArgument,

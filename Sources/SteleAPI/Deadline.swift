@@ -12,6 +12,10 @@ package struct Deadline: Hashable, Comparable, Sendable {
 
     package static let never = Deadline(microseconds: .max)
 
+    package func later(by duration: Duration) -> Deadline {
+        Deadline(after: duration, from: microseconds)
+    }
+
     package static func < (left: Deadline, right: Deadline) -> Bool {
         left.microseconds < right.microseconds
     }

@@ -256,8 +256,8 @@ final class RemoteTransaction: TransactionBackend {
     /// When a step has to have been answered: the node ends calls by itself, unless it hangs.
     private func end(of action: TransactionStep.Action) -> Deadline {
         if case .lock = action { return deadline }
-        let patience = options.callTimeout + Self.grace
-        return min(deadline, Deadline(after: patience, from: RemoteDatabase.clock()))
+        let last = Deadline(after: options.callTimeout, from: RemoteDatabase.clock())
+        return min(deadline, last.later(by: Self.grace))
     }
 
     private static let grace = Duration.seconds(5)

@@ -75,6 +75,7 @@ public final class SteleClient: Sendable {
     public func compareAndSet<V: ValueConvertible>(
         _ key: some KeyConvertible, expected: V?, new: V?, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> Bool {
+        try database.refuseInsideTransaction("compareAndSet")
         let bytes = key.keyBytes
         guard bytes.count <= Limits.keyBytes else { throw .keyTooLong(bytes.count) }
         let value = new?.steleBytes
@@ -94,6 +95,7 @@ public final class SteleClient: Sendable {
     public func increment(
         _ key: some KeyConvertible, by amount: Int = 1, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> Int {
+        try database.refuseInsideTransaction("increment")
         let bytes = key.keyBytes
         guard bytes.count <= Limits.keyBytes else { throw .keyTooLong(bytes.count) }
         return Int(

@@ -16,9 +16,13 @@ struct Demo: AsyncParsableCommand {
     func validate() throws {
         guard (1...9).contains(nodes) else { throw ValidationError("--nodes takes 1 to 9") }
         for first in [port, postgresPort] {
-            guard first > 0, first + nodes - 1 <= 65_535 else {
+            guard (1...(65_536 - nodes)).contains(first) else {
                 throw ValidationError("\(first) is no port to count up from")
             }
+        }
+        guard port + nodes <= postgresPort || postgresPort + nodes <= port else {
+            throw ValidationError(
+                "--port \(port) and --postgres-port \(postgresPort) count up to the same ports")
         }
     }
 

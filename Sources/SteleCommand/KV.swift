@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import SteleAPI
+import SteleBase
 import SteleClient
 
 /// Single keys from the shell. Keys and values are bytes.
@@ -73,10 +74,18 @@ struct KV: AsyncParsableCommand {
 
         func run() async throws {
             let key = try keys.key(key)
-            let bytes =
-                value.bytes == [UInt8(ascii: "-")]
-                ? [UInt8](FileHandle.standardInput.readDataToEndOfFile()) : value.bytes
+            let bytes = value.bytes == [UInt8(ascii: "-")] ? try Self.standardInput() : value.bytes
             try await target.write { try await $0.database.put(key, bytes) }
+        }
+
+        /// What standard input holds, and no more of it than shows that it is too long.
+        private static func standardInput() throws -> [UInt8] {
+            do {
+                return [UInt8](
+                    try FileHandle.standardInput.read(upToCount: Limits.valueBytes + 1) ?? Data())
+            } catch {
+                throw CommandFailure(.failed, "standard input cannot be read: \(error)")
+            }
         }
     }
 

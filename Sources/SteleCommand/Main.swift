@@ -33,6 +33,7 @@ enum Main {
     private static func report(_ error: any Error) -> Int32 {
         // As a shell reports of programs that are ended by a pipe without a reader.
         if error is Output.ReaderGone { return 128 + SIGPIPE }
+        if let code = error as? ExitCode { return code.rawValue }
         if let failure = error as? CommandFailure {
             printError("stele: " + failure.message)
             return failure.code.rawValue

@@ -91,7 +91,7 @@ struct Status: AsyncParsableCommand {
             text += ", not that of \(doubters)"
         }
         if let offset = clock.offset, clock.standing == .doubted || !clock.doubtedBy.isEmpty {
-            let middle = offset.lowerBound + (offset.upperBound - offset.lowerBound) / 2
+            let middle = offset.lowerBound / 2 + offset.upperBound / 2
             if middle != 0 { text += ", \(middle / 1_000) ms ahead" }
         }
         if clock.wait > 0 { text += ", waits for \(clock.wait / 1_000) ms" }

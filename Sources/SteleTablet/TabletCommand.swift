@@ -86,7 +86,7 @@ package struct TabletCommand: Sendable {
         self.kind = kind
         generation = try reader.read(UInt64.self)
         transaction = TransactionID(try reader.read(UInt64.self))
-        timestamp = Timestamp(rawValue: try reader.read(UInt64.self))
+        timestamp = try reader.readTimestamp()
         mutations = reader.rest
         guard mutations.isEmpty == (kind == .watermark || kind == .dropParts) else {
             throw DecodingError("a log entry of kind \(code) with \(mutations.count) bytes")

@@ -54,6 +54,8 @@ package struct KernelBackend: DatabaseBackend {
 
     /// How long a call may wait for its answer.
     private func timeLeft(until deadline: Deadline) throws(SteleError) -> Duration {
+        // Nothing is sent then, so nothing is in doubt.
+        if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
         let most = TransactionOptions.defaultCallTimeout
         if deadline == .never { return most }
         guard let left = deadline.timeLeft(from: port.now) else { throw .timedOut }

@@ -165,6 +165,7 @@ package final class TransactionCoordinator: TransactionBackend {
         _ keys: [KeyBytes], at requested: Timestamp?
     ) async throws(SteleError) -> (values: [[UInt8]?], at: Timestamp) {
         var values: [[UInt8]?] = []
+        var bytes = 0
         var timestamp = requested
         for start in stride(from: 0, to: keys.count, by: Limits.keysAtOnce) {
             let slice = Array(keys[start..<min(start + Limits.keysAtOnce, keys.count)])
@@ -172,10 +173,21 @@ package final class TransactionCoordinator: TransactionBackend {
             guard case .values(let found, let at) = reply, found.count == slice.count else {
                 throw reply.errorWithoutEffect
             }
+            try Self.count(found.lazy.map { $0?.count ?? 0 }, in: &bytes)
             values += found
             timestamp = at
         }
         return (values, timestamp ?? .zero)
+    }
+
+    /// What several requests bring is one answer, with the limit of one.
+    private static func count(
+        _ sizes: some Sequence<Int>, in bytes: inout Int
+    ) throws(SteleError) {
+        for size in sizes { bytes += 8 + size }
+        guard bytes <= Limits.answerBytes else {
+            throw SteleError(LimitExceeded(.answerBytes, count: bytes))
+        }
     }
 
     package func scan(
@@ -185,6 +197,7 @@ package final class TransactionCoordinator: TransactionBackend {
         defer { turnstile.leave() }
         let full = keyspace.range(range)
         if full.isEmpty { return RowPage() }
+        await sortWrites()
         let timestamp = try open { state throws(SteleError) in state.readTimestamp }
         let reply = await send(
             .scan(
@@ -215,6 +228,15 @@ package final class TransactionCoordinator: TransactionBackend {
                 reverse: reverse)
             return RowPage(rows: rows, rest: rest)
         }
+    }
+
+    /// Puts very many writes in order, some at a time, before a scan merges them with its rows.
+    private func sortWrites() async {
+        guard let unsorted = state.withLock({ $0.buffer.isLongUnsorted ? $0.buffer : nil }) else {
+            return
+        }
+        let keys = await unsorted.keysInSlices()
+        state.withLock { $0.buffer.adopt(keys, ofFirst: unsorted.position) }
     }
 
     package var writeCount: Int { state.withLock { $0.buffer.position } }
@@ -302,11 +324,14 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         var values: [LockedValue] = []
         values.reserveCapacity(full.count + beside.count)
+        var bytes = 0
         for start in stride(from: 0, to: full.count, by: Limits.keysAtOnce) {
             let end = min(start + Limits.keysAtOnce, full.count)
             // What is not locked is read once all locks are held.
-            values += try await lockSome(
+            let some = try await lockSome(
                 Array(full[start..<end]), mode, wait, reading: end == full.count ? beside : [])
+            try Self.count(some.lazy.map { $0.value?.count ?? 0 }, in: &bytes)
+            values += some
         }
         return values
     }
@@ -387,6 +412,9 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     package func expect(_ key: KeyBytes, _ value: [UInt8]?) throws(SteleError) {
+        // As with writes: the leader takes no larger ones.
+        guard key.count <= Limits.keyBytes else { throw .keyTooLong(key.count) }
+        if let value, value.count > Limits.valueBytes { throw .valueTooLong(value.count) }
         let key = keyspace.key(key)
         try open { state throws(SteleError) in
             guard !state.expectedKeys.contains(DictionaryKey(key)) else { return }

@@ -89,6 +89,28 @@ struct WriteBuffer {
         return writes
     }
 
+    /// Whether to put the keys in order takes long.
+    var isLongUnsorted: Bool { sortedKeys == nil && entries.count > Slices.slice }
+
+    /// All keys in order, each once, with a pause now and then.
+    func keysInSlices() async -> [KeyBytes] {
+        let positions = await Slices.sorted(
+            Array(entries.indices), by: { entries[$0].key.precedes(entries[$1].key) })
+        var keys: [KeyBytes] = []
+        keys.reserveCapacity(newest.count)
+        for (place, position) in positions.enumerated() {
+            let key = entries[position].key
+            if keys.last != key { keys.append(key) }
+            if place % Slices.slice == Slices.slice - 1 { await Task.yield() }
+        }
+        return keys
+    }
+
+    /// Takes over the order of the keys of the first so many writes, if there are no others.
+    mutating func adopt(_ keys: [KeyBytes], ofFirst position: Int) {
+        if entries.count == position, keys.count == newest.count { sortedKeys = keys }
+    }
+
     /// Lets go of everything, of very many writes some at a time.
     mutating func discard() async {
         sortedKeys = nil

@@ -30,7 +30,7 @@ public struct TurnStatistics: Hashable, Sendable {
     }
 
     /// All pieces together.
-    public var count: UInt64 { counts.reduce(0, +) }
+    public var count: UInt64 { counts.reduce(0, &+) }
 
     /// The time below which this share of the pieces stayed, in microseconds and up to twice as
     /// much as it was; 0 if there are none.
