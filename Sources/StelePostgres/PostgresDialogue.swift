@@ -36,10 +36,10 @@ struct PostgresDialogue {
         case .flush:
             connection.release()
         case .functionCall:
-            fail(.unsupported("a function call message", hint: "Use SELECT."))
+            await fail(.unsupported("a function call message", hint: "Use SELECT."))
             ready()
         case .malformed(let error, let isExtended):
-            fail(error)
+            await fail(error)
             isSkipping = isExtended
             if !isExtended { ready() }
         case .copyData, .copyDone, .copyFail:
@@ -75,7 +75,7 @@ struct PostgresDialogue {
         do {
             try await perform(message)
         } catch {
-            fail(error)
+            await fail(error)
             isSkipping = true
         }
     }
@@ -121,9 +121,9 @@ struct PostgresDialogue {
     }
 
     /// Reports an error that the session does not know of yet.
-    private func fail(_ error: SQLError) {
+    private func fail(_ error: SQLError) async {
         report(error)
-        session.fail()
+        await session.fail()
     }
 
     /// Reports an error, unless the connection is about to end for another reason.

@@ -55,7 +55,7 @@ package protocol PostgresSession: AnyObject {
     /// Ends the implicit transaction of extended messages by committing it.
     func sync() async throws(SQLError)
     /// An extended message failed: rolls the implicit transaction back, or fails the explicit one.
-    func fail()
+    func fail() async
     /// The client is gone: rolls back and releases everything.
     func close()
 }

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import PostgresJudge
 import SteleBase
 import SteleFuzzing
 import StelePostgres
@@ -33,23 +34,30 @@ struct ComparisonTests {
         var tally = Tally()
         for number in 0..<((count + Self.batch - 1) / Self.batch) {
             let seed = first + UInt64(number)
-            for text in StatementGenerator.setUp {
-                let statement = Statement(text: text).messages
-                let answer = try own.converse(statement, readies: 1)[0]
-                #expect(answer.error == nil, "\(text): \(answer.message ?? "")")
-                _ = try judge.converse(statement, readies: 1)
-            }
+            try Self.setUp(own, judge)
             var generator = StatementGenerator(seed: seed)
             for _ in 0..<Self.batch {
                 let statement = generator.next()
                 let expected = try judge.converse(statement.messages, readies: 1)[0]
                 let found = try own.converse(statement.messages, readies: 1)[0]
                 tally.note(statement, expected: expected, found: found, seed: seed)
+                // Or one difference would be the reason of others.
+                if statement.changesRows, expected != found { try Self.setUp(own, judge) }
             }
         }
         await server.stop()
         print(tally.summary)
-        #expect(tally.disagreements.isEmpty)
+        let differing = tally.disagreements.values.reduce(0) { $0 + $1.count }
+        #expect(differing == 0, "answered differently, see above")
+    }
+
+    private static func setUp(_ own: PostgresClient, _ judge: PostgresClient) throws {
+        for text in StatementGenerator.setUp {
+            let statement = Statement(text: text).messages
+            let answer = try own.converse(statement, readies: 1)[0]
+            #expect(answer.error == nil, "\(text): \(answer.message ?? "")")
+            _ = try judge.converse(statement, readies: 1)
+        }
     }
 }
 

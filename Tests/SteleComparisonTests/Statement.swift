@@ -1,3 +1,5 @@
+import PostgresJudge
+
 /// A statement and the values of its parameters.
 struct Statement {
     struct Parameter {
@@ -10,6 +12,10 @@ struct Statement {
 
     var text: String
     var parameters: [Parameter] = []
+    var changesRows: Bool {
+        ["insert ", "update ", "delete "].contains(where: text.hasPrefix)
+    }
+
     /// Whether its rows come in no order of their own.
     var isUnordered = false
 

@@ -5,7 +5,7 @@ import Testing
 /// Operands of one construct that have different types. The answers are PostgreSQL 15's.
 @Suite struct CommonTypeTests {
     private func session() async throws -> TestSession {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         try await session.run(
             """
             create table t (
@@ -63,7 +63,7 @@ import Testing
         ("-1e131072", "22003"), ("substring('abcdef', '2')", "0A000"),
     ])
     func ambiguous(_ expression: String, _ state: String) async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(await session.error("select \(expression)")?.state == state)
     }
 
@@ -76,7 +76,7 @@ import Testing
         ("octet_length('a') + bit_length('a')", "9"), ("lpad('a', '3')", "  a"),
     ])
     func chosen(_ expression: String, _ value: String) async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(try await session.run("select \(expression)") == [value, "SELECT 1"])
     }
 }

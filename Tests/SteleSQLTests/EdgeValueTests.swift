@@ -238,7 +238,7 @@ import Testing
                     try await session.execute(portal: "", maxRows: 0, into: sink)
                     try await session.sync()
                 } catch {
-                    session.fail()
+                    await session.fail()
                     try await session.sync()
                 }
             }

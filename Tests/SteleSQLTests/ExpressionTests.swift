@@ -48,7 +48,7 @@ import Testing
 
     @Test(arguments: values)
     func value(_ expression: String, _ expected: String) async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(try await session.run("select \(expression)").first == expected)
     }
 
@@ -92,19 +92,19 @@ import Testing
 
     @Test(arguments: failures)
     func failure(_ text: String, _ expected: String) async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(await session.failure(text) == expected)
     }
 
     @Test func positions() async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(await session.error("select 'ä', frm x y z")?.position == 19)
         #expect(await session.error("select 'ä', nothing")?.position == 13)
         #expect(await session.error("select 1 + 'ä'::text")?.position == 10)
     }
 
     @Test func nestingIsBounded() async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         let deep = 20_000
         for text in [
             "select 1" + String(repeating: "+1", count: deep),

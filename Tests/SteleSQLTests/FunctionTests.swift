@@ -6,7 +6,7 @@ import Testing
 @Suite struct FunctionTests {
     let session: TestSession
 
-    init() throws { session = try TestSession(TestNode()) }
+    init() throws { session = try TestSession(TestNode(), isJudged: true) }
 
     private func answer(_ text: String) async throws -> String {
         do {

@@ -135,7 +135,7 @@ import Testing
             }
         }
         #expect(error?.state == "53200" && count >= 2)
-        kept.fail()
+        await kept.fail()
         kept.closeStatement("s0")
         try await kept.prepare("again", "select 1\(padding)", parameterTypes: [])
         // The one without a name is replaced, so it may be as long as a message.
@@ -154,7 +154,7 @@ import Testing
             }
         }
         #expect(full?.state == "53200" && count >= 60)
-        kept.fail()
+        await kept.fail()
     }
 
     @Test func `portals that wait hold together what one may`() async throws {
@@ -173,7 +173,7 @@ import Testing
             }
         }
         #expect(error?.state == "53200")
-        kept.fail()
+        await kept.fail()
     }
 
     @Test func `savepoints and settings have an end`() async throws {

@@ -7,7 +7,7 @@ import Testing
     let session: TestSession
 
     init() async throws {
-        session = try TestSession(TestNode())
+        session = try TestSession(TestNode(), isJudged: true)
         try await session.run("create table t (a int primary key, b text)")
     }
 

@@ -323,7 +323,7 @@ import Testing
                 try await s.execute(portal: "", maxRows: 0, into: session.sink)
             } catch {
                 #expect(error.state == "23505")
-                s.fail()
+                await s.fail()
             }
         }
         try await s.sync()

@@ -5,7 +5,7 @@ import Testing
 /// Settings as PostgreSQL 15 has them: within a statement, lists of names, levels of messages.
 struct SettingRuleTests {
     @Test func `a setting that a statement changes is seen in the rest of it`() async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         #expect(
             try await session.run(
                 "select set_config('a.b', 'new', false), current_setting('a.b')")
@@ -21,7 +21,7 @@ struct SettingRuleTests {
     }
 
     @Test func `modes of the transaction are settings`() async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         try await session.run("begin isolation level repeatable read, read only")
         #expect(
             try await session.run(
@@ -38,7 +38,7 @@ struct SettingRuleTests {
         ("pg_catalog, \"1a\"", "pg_catalog, \"1a\""),
     ])
     func `a list of names keeps its quotes`(written: String, shown: String) async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         try await session.run("set search_path = \(written)")
         #expect(try await session.run("show search_path") == [shown, "SHOW"])
         try await session.run("set search_path to default")
@@ -50,7 +50,7 @@ struct SettingRuleTests {
     }
 
     @Test func `only messages of some gravity are told`() async throws {
-        let session = try TestSession(TestNode())
+        let session = try TestSession(TestNode(), isJudged: true)
         let notice = SQLError("00000", "skipping")
         let warning = SQLError("25P01", "there is no transaction in progress")
         for (level, told) in [

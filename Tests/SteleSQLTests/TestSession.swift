@@ -1,5 +1,7 @@
+import PostgresJudge
 import SteleBase
 import Synchronization
+import Testing
 
 @testable import SteleSQL
 
@@ -7,11 +9,16 @@ import Synchronization
 final class TestSession {
     let session: SQLSession
     let sink = TextSink()
+    /// PostgreSQL 15, if it judges the answers.
+    private let judge: Judge?
 
+    /// - Parameter isJudged: whatever is run is run by PostgreSQL 15 too, if it is there, which must
+    ///   answer the same. It must not wait for another session then.
     init(
         _ node: TestNode, parameters: [(String, String)] = [], turnBudget: Int? = nil,
-        offload: @escaping SQLEnvironment.Offload = TestWorker.run
+        offload: @escaping SQLEnvironment.Offload = TestWorker.run, isJudged: Bool = false
     ) throws {
+        judge = isJudged ? try Judge(settings: parameters) : nil
         var environment = SQLEnvironment(
             clock: node.clock, nextRowID: node.nextRowID, random: { .random(in: 0 ... .max) },
             schedule: Self.schedule, offload: offload, processID: 7, zones: TestZones.database)
@@ -35,8 +42,37 @@ final class TestSession {
     func run(_ text: String, copy data: [String] = []) async throws -> [String] {
         sink.lines = []
         sink.copyData = data.map { Array($0.utf8)[...] }[...]
-        try await session.simpleQuery(text, into: sink)
+        let expected = try judge?.answer(to: text, copyData: data.map { Array($0.utf8) })
+        do {
+            try await session.simpleQuery(text, into: sink)
+        } catch {
+            compare(expected, error, text)
+            throw error
+        }
+        compare(expected, nil, text)
         return sink.lines
+    }
+
+    /// What differs between any two servers, and what they are documented to answer differently:
+    /// how deep a statement may nest.
+    private static func isItsOwn(_ text: String) -> Bool {
+        [
+            "now()", "current_date", "current_timestamp", "localtimestamp", "current_database",
+            "pg_backend_pid", "version()", "random", "show all", "freeze",
+        ].contains(where: text.contains) || text.utf8.count > 10_000
+    }
+
+    /// The same lines, or an error of the same SQLSTATE; what messages say is each server's own.
+    private func compare(_ expected: Answer?, _ error: SQLError?, _ text: String) {
+        guard let expected, !Self.isItsOwn(text), error?.state != "0A000" else { return }
+        let found = sink.lines.filter { !$0.hasPrefix("notice ") }
+        let isSame =
+            expected.error == nil && error == nil
+            ? expected.lines == found : expected.error == error?.state
+        guard !isSame else { return }
+        let theirs = expected.error.map { "\($0) \(expected.message ?? "")" } ?? "\(expected.lines)"
+        let ours = error.map { "\($0.state) \($0.message)" } ?? "\(found)"
+        Issue.record("\(text)\n  PostgreSQL: \(theirs)\n  Stele:      \(ours)")
     }
 
     /// The SQLSTATE and message of the error that a text ends with.
@@ -68,6 +104,7 @@ final class TestSession {
         _ text: String, _ values: [String?] = [], types: [UInt32] = [], maxRows: Int = 0
     ) async throws -> [String] {
         sink.lines = []
+        let expected = try judge?.answer(to: text, values, types: types, maxRows: maxRows)
         do {
             try await session.prepare("", text, parameterTypes: types)
             try await session.bind(
@@ -76,10 +113,12 @@ final class TestSession {
             try await session.execute(portal: "", maxRows: maxRows, into: sink)
             try await session.sync()
         } catch {
-            session.fail()
+            await session.fail()
             try await session.sync()
+            compare(expected, error, text)
             throw error
         }
+        compare(expected, nil, text)
         return sink.lines
     }
 }

@@ -6,7 +6,9 @@ import Testing
 /// What may be said where in a transaction, as PostgreSQL 15 has it.
 @Suite(.timeLimit(.minutes(1)))
 struct TransactionRuleTests {
-    private func session() throws -> TestSession { try TestSession(TestNode()) }
+    private func session() throws -> TestSession {
+        try TestSession(TestNode(), isJudged: true)
+    }
 
     @Test(arguments: ["discard all", "vacuum"])
     func `some statements are transactions of their own`(text: String) async throws {
@@ -28,7 +30,7 @@ struct TransactionRuleTests {
     }
 
     @Test func `in a pipeline they come first or not at all`() async throws {
-        let session = try session()
+        let session = try TestSession(TestNode())
         try await session.run("create table t (k int primary key)")
         func step(_ text: String) async throws {
             let kept = session.session
@@ -41,7 +43,7 @@ struct TransactionRuleTests {
         await #expect(throws: SQLError("25001", "VACUUM cannot be executed within a pipeline")) {
             try await step("vacuum")
         }
-        session.session.fail()
+        await session.session.fail()
         try await session.session.sync()
         #expect(try await session.run("select count(*) from t") == ["0", "SELECT 1"])
         try await step("vacuum")
@@ -139,7 +141,7 @@ struct TransactionRuleTests {
         await #expect(throws: SQLError.self) {
             try await kept.execute(portal: "after", maxRows: 0, into: session.sink)
         }
-        kept.fail()
+        await kept.fail()
         try await session.run("rollback")
     }
 
@@ -206,5 +208,89 @@ struct TransactionRuleTests {
                 == ["ROLLBACK", "2", "SELECT 1"])
         try await session.run("rollback")
         try await holder.run("rollback")
+    }
+
+    /// Two nodes: what one has changed of a table the other's cache does not know yet.
+    private func twoNodes(
+        _ setUp: String
+    ) async throws -> (session: TestSession, other: TestSession) {
+        let backend = MemoryBackend()
+        let session = try TestSession(TestNode(backend))
+        let other = try TestSession(TestNode(backend, firstRowID: 1_000))
+        try await session.run(setUp)
+        return (session, other)
+    }
+
+    @Test func `a return to a savepoint lets go of what was known of tables since`() async throws {
+        for table in ["v int", "v int primary key"] {
+            let (session, other) = try await twoNodes("create table h (\(table))")
+            try await session.run("begin; savepoint a; insert into h values (1); rollback to a")
+            try await other.run("truncate h")
+            // Nothing that is acknowledged goes into the storage that was given up.
+            var failure = await session.failure("insert into h values (2); commit")
+            if failure.hasPrefix("40001") {
+                try await session.run("rollback")
+                failure = await session.failure("insert into h values (2)")
+            }
+            #expect(failure.hasPrefix("no error"), "\(table): \(failure)")
+            #expect(try await other.run("select * from h") == ["2", "SELECT 1"], "\(table)")
+        }
+        let (session, other) = try await twoNodes("create table h (v int primary key)")
+        try await session.run("begin; savepoint a; truncate h; rollback to a")
+        try await other.run("drop table h")
+        #expect(await session.failure("insert into h values (2); commit").hasPrefix("42P01"))
+    }
+
+    @Test func `modes hold in a text of several statements too`() async throws {
+        let session = try session()
+        try await session.run("create table t (k int primary key)")
+        for mode in ["set transaction read only", "set transaction_read_only = on"] {
+            #expect(
+                await session.failure("\(mode); insert into t values (1)").hasPrefix("25006"))
+        }
+        #expect(
+            try await session.run(
+                "set transaction isolation level serializable; show transaction_isolation")
+                == ["SET", "serializable", "SHOW"])
+        #expect(
+            try await session.run("set local application_name = 'x'; show application_name")
+                == ["SET", "x", "SHOW"])
+        // Alone it says nothing about what follows.
+        #expect(
+            try await session.run("set transaction read only")
+                == ["notice SET TRANSACTION can only be used in transaction blocks", "SET"])
+        try await session.run("insert into t values (1)")
+        #expect(
+            try await session.run("select set_config('application_name', 'y', true)")
+                == ["y", "SELECT 1"])
+    }
+
+    @Test func `a savepoint keeps whether the transaction writes`() async throws {
+        let session = try session()
+        try await session.run("create table t (k int primary key)")
+        let begin = "begin; savepoint s; set transaction read only; select * from t"
+        try await session.run("\(begin); rollback to s; insert into t values (1); commit")
+        try await session.run("\(begin); release s; insert into t values (2); commit")
+        #expect(await session.failure("\(begin); insert into t values (3)").hasPrefix("25006"))
+        try await session.run("rollback")
+        #expect(try await session.run("select * from t") == ["1", "2", "SELECT 2"])
+    }
+
+    @Test func `a failure lets go of the locks taken since the last savepoint`() async throws {
+        let node = TestNode()
+        let session = try TestSession(node)
+        let other = try TestSession(node)
+        try await session.run("create table t (k int primary key)")
+        try await session.run("insert into t values (1), (2)")
+        try await session.run("begin; select * from t where k = 1 for update; savepoint a")
+        try await session.run("select * from t where k = 2 for update")
+        #expect(await session.failure("select 1/0").hasPrefix("22012"))
+        #expect(
+            try await other.run("select * from t where k = 2 for update nowait")
+                == ["2", "SELECT 1"])
+        #expect(
+            await other.failure("select * from t where k = 1 for update nowait").hasPrefix("55P03"))
+        try await session.run("rollback to a; insert into t values (3); commit")
+        #expect(try await session.run("select count(*) from t") == ["3", "SELECT 1"])
     }
 }

@@ -38,11 +38,13 @@ package final class SQLCatalogCache: Sendable {
     private static let blockSize: UInt32 = 16
 
     /// An id that no table, storage or version has had.
-    func nextID(_ database: any DatabaseBackend) async throws(SQLError) -> UInt32 {
+    func nextID(
+        _ database: any DatabaseBackend, _ cancellation: Cancellation
+    ) async throws(SQLError) -> UInt32 {
         while true {
             let id = state.withLock { $0.ids.popFirst() }
             if let id { return id }
-            let block = try await takeBlock(database)
+            let block = try await takeBlock(database, cancellation)
             // A block that another session fetched meanwhile is lost, which does no harm.
             state.withLock { $0.ids = block }
         }
@@ -50,12 +52,14 @@ package final class SQLCatalogCache: Sendable {
 
     /// Moves the counter in a transaction of its own, so that nobody waits for a long one.
     private func takeBlock(
-        _ database: any DatabaseBackend
+        _ database: any DatabaseBackend, _ cancellation: Cancellation
     ) async throws(SQLError) -> Range<UInt32> {
         var attempts = 0
         while true {
+            let kernel = try Self.begin(database)
+            try cancellation.beginWait(of: kernel, forLocks: true)
+            defer { cancellation.endWait() }
             do throws(SteleError) {
-                let kernel = try database.begin(TransactionOptions())
                 let locked = try await kernel.lock([CatalogKeys.counter], .exclusive, .wait)
                 let first = locked.first?.value.flatMap(CatalogKeys.id) ?? CatalogKeys.firstID
                 let next = first.addingReportingOverflow(Self.blockSize)
@@ -66,9 +70,17 @@ package final class SQLCatalogCache: Sendable {
                 try await kernel.commit()
                 return first..<next.partialValue
             } catch {
+                kernel.rollback()
+                if let reason = cancellation.reason { throw reason }
                 attempts += 1
                 guard error.isRetryable, attempts < 10 else { throw SQLError(error) }
             }
         }
+    }
+
+    private static func begin(
+        _ database: any DatabaseBackend
+    ) throws(SQLError) -> any TransactionBackend {
+        do { return try database.begin(TransactionOptions()) } catch { throw SQLError(error) }
     }
 }

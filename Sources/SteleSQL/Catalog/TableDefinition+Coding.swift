@@ -98,7 +98,7 @@ extension TableDefinition {
 
 extension ByteReader {
     fileprivate mutating func readID() throws(DecodingError) -> UInt32 {
-        guard let id = UInt32(exactly: try readVarint()) else {
+        guard let id = UInt32(exactly: try readVarint()), id < .max else {
             throw DecodingError("an id is out of range")
         }
         return id

@@ -90,6 +90,13 @@ struct Aggregate: Hashable, Sendable {
         return Input(argument: value, delimiter: try delimiter?.evaluate(row, context))
     }
 
+    /// About what it takes to take in a value, in nanoseconds.
+    func cost(of datum: Datum) -> Int {
+        guard case .numeric(let number) = datum else { return 0 }
+        return kind.isSpread
+            ? Numeric.cost(of: .multiply, number, number) : 4 * datum.outsideBytes
+    }
+
     /// What has been gathered of one group.
     struct State {
         private var count: Int64 = 0
@@ -133,12 +140,20 @@ struct Aggregate: Hashable, Sendable {
                 } else {
                     value = datum
                 }
-            case .sum, .average: try addNumber(datum, aggregate.type)
+            case .average:
+                if case .double = datum { try spread.add(datum) } else {
+                    try addNumber(datum, aggregate.type)
+                }
+            case .sum: try addNumber(datum, aggregate.type)
             case .variance, .deviation: try spread.add(datum)
             case .joined:
                 guard case .text(let part) = datum else { return }
                 try join(part, delimiter, aggregate.isDistinct)
             }
+        }
+
+        private static var tooLong: SQLError {
+            SQLError("54000", "the result of string_agg is too long")
         }
 
         private mutating func join(
@@ -151,13 +166,16 @@ struct Aggregate: Hashable, Sendable {
                 self.delimiter = between
             }
             text += count > 1 ? between + part : part
-            guard text.utf8.count <= Limits.textBytes else {
-                throw SQLError("54000", "the result of string_agg is too long")
-            }
+            guard text.utf8.count <= Limits.textBytes else { throw Self.tooLong }
         }
 
-        private var joined: String {
+        private func joined() throws(SQLError) -> String {
             guard !parts.isEmpty else { return text }
+            // The last delimiter stands between all of them.
+            let between = WorkMeter.product(parts.count - 1, delimiter.utf8.count)
+            guard between + parts.reduce(0, { $0 + $1.utf8.count }) <= Limits.textBytes else {
+                throw Self.tooLong
+            }
             return parts.sorted { compareUTF8($0, $1) < 0 }.joined(separator: delimiter)
         }
 
@@ -172,9 +190,6 @@ struct Aggregate: Hashable, Sendable {
                 } else {
                     integers = sum
                 }
-            case (.double(let number), .float8):
-                value =
-                    if case .double(let sum) = value { .double(sum + number) } else { datum }
             case (.double, _), (.numeric, _):
                 value =
                     value.isNull ? datum : try Datum.arithmetic(.add, value, datum, as: type)
@@ -188,10 +203,13 @@ struct Aggregate: Hashable, Sendable {
             return integers == 0 ? sum : try sum.adding(Numeric(integers))
         }
 
+        /// About what ``result(_:)`` takes, in nanoseconds.
+        var resultCost: Int { spread.resultCost }
+
         func result(_ aggregate: Aggregate) throws(SQLError) -> Datum {
             switch aggregate.kind {
             case .count: return .int(count)
-            case .joined: return count == 0 ? .null : .text(joined)
+            case .joined: return count == 0 ? .null : .text(try joined())
             case .variance(let isSample): return try spread.variance(isSample: isSample)
             case .deviation(let isSample): return try spread.deviation(isSample: isSample)
             case .minimum, .maximum, .every, .some: return value
@@ -202,7 +220,7 @@ struct Aggregate: Hashable, Sendable {
                 return .int(try Self.integer(total()))
             case .average:
                 if count == 0 { return .null }
-                if case .double(let sum) = value { return .double(sum / Double(count)) }
+                if aggregate.type == .float8 { return .double(spread.average) }
                 return .numeric(try total().divided(by: Numeric(count)))
             }
         }

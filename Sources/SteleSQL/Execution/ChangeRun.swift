@@ -27,7 +27,7 @@ struct ChangeRun {
         count += rows.count
         guard let returning else { return }
         let context = context
-        let outputs = try await context.map(rows) { (row) throws(SQLError) in
+        let outputs = try await context.map(rows, size: MemoryMeter.size) { (row) throws(SQLError) in
             try BoundExpression.row(returning, of: row, context)
         }
         for output in outputs { try memory.add(output) }
@@ -56,7 +56,8 @@ struct ChangeRun {
             var gathered: [[Datum]] = []
             let readsTarget = query.reads(plan.table)
             while let rows = try await run.next() {
-                let rows = try await context.map(rows) { (row) throws(SQLError) in
+                let rows = try await context.map(rows, size: MemoryMeter.size) {
+                    (row) throws(SQLError) in
                     try BoundExpression.row(expressions, of: row, context)
                 }
                 for values in rows {
@@ -83,7 +84,8 @@ struct ChangeRun {
         var moved: [(key: KeyBytes, row: [Datum])] = []
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
-            let changed = try await context.map(rows) { [context] (stored) throws(SQLError) in
+            let changed = try await context.map(rows, size: MemoryMeter.size) {
+                [context] (stored) throws(SQLError) in
                 var row = stored.row
                 let values = try BoundExpression.row(
                     plan.assignments.lazy.map(\.value), of: stored.row, context)
@@ -93,7 +95,8 @@ struct ChangeRun {
                 try table.checkNotNull(row)
                 return row
             }
-            for (stored, row) in zip(rows, changed) {
+            for (place, (stored, row)) in zip(rows, changed).enumerated() {
+                try await transaction.takeTurn(after: place)
                 let key = Array(stored.key)
                 if plan.changesKey, table.key(of: row) != key {
                     try memory.add(row)
@@ -113,7 +116,10 @@ struct ChangeRun {
     private func move(
         _ moved: [(key: KeyBytes, row: [Datum])], in table: TableDefinition
     ) async throws(SQLError) {
-        for (key, _) in moved { try transaction.write(key, nil) }
+        for (place, (key, _)) in moved.enumerated() {
+            try await transaction.takeTurn(after: place)
+            try transaction.write(key, nil)
+        }
         var writer = RowWriter(table, context, transaction)
         for (_, row) in moved { try await writer.add(row) }
         try await writer.flush()
@@ -124,7 +130,10 @@ struct ChangeRun {
     mutating func delete(_ plan: DeletePlan) async throws(SQLError) -> Result {
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
-            for stored in rows { try transaction.write(Array(stored.key), nil) }
+            for (place, stored) in rows.enumerated() {
+                try await transaction.takeTurn(after: place)
+                try transaction.write(Array(stored.key), nil)
+            }
             try await note(rows.map(\.row), plan.returning)
         }
         if count == 0 { try await transaction.verify(plan.access.table) }
@@ -140,7 +149,8 @@ private struct LockedRows {
     private let access: TableAccess
     private let context: StatementContext
     private var scan: TableScan
-    private var hasBegun = false
+    /// Known keys that were not locked yet; nil before the first are.
+    private var points: ArraySlice<KeyBytes>?
 
     init(_ access: TableAccess, _ context: StatementContext) {
         self.access = access
@@ -154,15 +164,17 @@ private struct LockedRows {
     ) async throws(SQLError) -> [StoredRow]? {
         let keys: [KeyBytes]
         if case .points = access.keys {
-            guard !hasBegun, case .points(let points) = try await ResolvedKeys.resolve(access, context)
-            else { return nil }
-            keys = Array(points)
-            hasBegun = true
+            if points == nil, case .points(let all) = try await ResolvedKeys.resolve(access, context) {
+                points = all
+            }
+            guard let rest = points, !rest.isEmpty else { return nil }
+            keys = Array(rest.prefix(TableScan.pageRows))
+            points = rest.dropFirst(keys.count)
         } else {
             guard let rows = try await scan.next(transaction) else { return nil }
             keys = rows.map { Array($0.key) }
         }
-        guard !keys.isEmpty else { return hasBegun ? nil : [] }
+        guard !keys.isEmpty else { return [] }
         let locked = try await transaction.lock(access.table, keys, .exclusive, .wait)
         var present: [RowPage.Row] = []
         present.reserveCapacity(keys.count)
@@ -171,7 +183,9 @@ private struct LockedRows {
                 present.append(RowPage.Row(key: key[...], value: value[...]))
             }
         }
-        return try await access.accepted(present, context)
+        let (accepted, failure) = try await access.accepted(present, context)
+        if let failure { throw failure }
+        return accepted
     }
 }
 

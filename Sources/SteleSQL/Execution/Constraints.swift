@@ -32,15 +32,28 @@ extension TableDefinition {
     private var keyColumns: String { primaryKey.map { columns[$0].name }.joined(separator: ", ") }
 
     private func keyValues(_ row: [Datum]) -> String {
-        primaryKey.map { row[$0].text(as: types[$0]) }.joined(separator: ", ")
+        primaryKey.map { Self.shown(row[$0], types[$0]) }.joined(separator: ", ")
     }
 
-    /// PostgreSQL shows the first 64 bytes of each value.
     private func shown(_ row: [Datum]) -> String {
         zip(row, types).map { value, type in
-            if value.isNull { return "null" }
-            let text = value.text(as: type)
-            return text.utf8.count <= 64 ? text : "\(text.prefix(64))..."
+            value.isNull ? "null" : Self.shown(value, type, atMost: 64)
         }.joined(separator: ", ")
+    }
+
+    /// The beginning of a value, of which the text is made no longer than needed: PostgreSQL shows
+    /// 64 bytes of each value of a row.
+    private static func shown(_ value: Datum, _ type: SQLType, atMost limit: Int = 8_192) -> String {
+        var value = value
+        var type = type
+        switch (value, type) {
+        case (.text(let text), .char(let width?)) where width > limit:
+            value = .text(text)
+            type = .text
+        case (.bytes(let bytes), _) where bytes.count > limit: value = .bytes(Array(bytes.prefix(limit)))
+        default: break
+        }
+        let text = value.text(as: type)
+        return text.utf8.count <= limit ? text : "\(text.prefix(limit))..."
     }
 }

@@ -32,8 +32,9 @@ struct CopyDecoder {
     init(_ options: CopyOptions, columns: [String]) {
         self.options = options
         self.columns = columns
-        quotedIsNull = columns.map(options.forceNull.contains)
-        plainIsNull = columns.map { !options.forceNotNull.contains($0) }
+        quotedIsNull = columns.map(Set(options.forceNull).contains)
+        let notNull = Set(options.forceNotNull)
+        plainIsNull = columns.map { !notNull.contains($0) }
         isAtHeader = options.header != .none
     }
 

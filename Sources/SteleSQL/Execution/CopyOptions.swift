@@ -108,10 +108,10 @@ struct CopyOptions {
             throw SQLError("22023", "COPY delimiter and quote must be different")
         }
         if null.contains(delimiter) {
-            throw SQLError("22023", "COPY delimiter must not appear in the NULL specification")
+            throw SQLError("0A000", "COPY delimiter must not appear in the NULL specification")
         }
         if isCSV, null.contains(quote) {
-            throw SQLError("22023", "CSV quote character must not appear in the NULL specification")
+            throw SQLError("0A000", "CSV quote character must not appear in the NULL specification")
         }
     }
 

@@ -33,7 +33,8 @@ struct CopyRun {
         for (option, names) in [
             ("FORCE_NULL", options.forceNull), ("FORCE_NOT_NULL", options.forceNotNull),
         ] {
-            for name in names {
+            var seen: Set<String> = []
+            for name in names where seen.insert(name).inserted {
                 guard let index = table.columnIndex(name) else {
                     throw SQLError(
                         "42703",
@@ -59,15 +60,27 @@ struct CopyRun {
         var writer = RowWriter(table, context, transaction)
         var decoder = CopyDecoder(options, columns: columns.map { table.columns[$0].name })
         sink.copyIn(columns: columns.count, binary: false)
-        while let data = try await sink.nextCopyData() {
-            guard !decoder.isFinished else { continue }
-            try decoder.append(data)
-            while let row = try nextRow(&decoder, isAtEnd: false) { try await writer.add(row) }
+        // Work that waits for nothing while there is data: others get their turn in between.
+        var work = 0
+        while true {
+            let data = try await sink.nextCopyData()
+            guard !decoder.isFinished else { if data == nil { break } else { continue } }
+            if let data { try decoder.append(data) }
+            while let row = try nextRow(&decoder, isAtEnd: data == nil) {
+                try await writer.add(row)
+                work += MemoryMeter.size(of: row)
+                guard work > Self.turnBytes else { continue }
+                work = 0
+                try await transaction.takeTurn()
+            }
+            if data == nil { break }
         }
-        while let row = try nextRow(&decoder, isAtEnd: true) { try await writer.add(row) }
         try await writer.flush()
         return writer.count
     }
+
+    /// So many bytes of rows take about a millisecond.
+    private static let turnBytes = 1 << 15
 
     /// The next row of the data, if it is there; errors say on which line.
     private func nextRow(

@@ -42,10 +42,6 @@ struct DefinitionRun {
         return table
     }
 
-    private func nextID() async throws(SQLError) -> UInt32 {
-        try await transaction.catalog.nextID(database)
-    }
-
     // MARK: CREATE TABLE
 
     private static let columnLimit = 1_600
@@ -82,7 +78,7 @@ struct DefinitionRun {
         }
         var key: [Int] = []
         if let written = syntax.primaryKey { key = try self.key(written, &columns) }
-        let id = try await nextID()
+        let id = try await transaction.nextID()
         try transaction.define(
             TableDefinition(
                 oid: id, name: name.name, version: id, storage: id, columns: columns,
@@ -164,7 +160,7 @@ struct DefinitionRun {
     func truncate(_ names: [TableName]) async throws(SQLError) {
         for name in names {
             let table = try await claimPresent(name)
-            let id = try await nextID()
+            let id = try await transaction.nextID()
             try transaction.abandon(table.storage)
             try transaction.define(table.with(version: id, storage: id))
         }
@@ -189,7 +185,7 @@ struct DefinitionRun {
         }
         var columns = old.columns
         let key = try self.key(syntax.key, &columns)
-        let id = try await nextID()
+        let id = try await transaction.nextID()
         let new = old.with(
             version: id, storage: id, columns: columns, primaryKey: key,
             keyName: syntax.key.name ?? "\(old.name)_pkey")

@@ -31,7 +31,11 @@ struct Groups {
         try context.meter.charge(growthOf: memory.bytes)
         let key = try BoundExpression.row(plan.keys, of: row, context)
         inputs.removeAll(keepingCapacity: true)
-        for aggregate in plan.aggregates { inputs.append(try aggregate.input(row, context)) }
+        for aggregate in plan.aggregates {
+            let input = try aggregate.input(row, context)
+            try context.meter.charge(aggregate.cost(of: input.argument))
+            inputs.append(input)
+        }
         var place = 0
         if !plan.keys.isEmpty {
             if let known = places[key] {
@@ -59,6 +63,7 @@ struct Groups {
             try context.meter.charge(WorkMeter.row)
             var row = key
             for (aggregate, state) in zip(plan.aggregates, states) {
+                try context.meter.charge(state.resultCost)
                 row.append(try state.result(aggregate))
             }
             if let condition = plan.condition, try !condition.holds(row, context) { continue }

@@ -34,14 +34,14 @@ enum ResolvedKeys {
         for candidates in columns {
             if candidates.count == 1 {
                 let value = try candidates[0].evaluate([], context)
-                if value.isNull { return [] }
+                if value.isNull || !fits(value) { return [] }
                 for index in keys.indices { value.encodeKey(into: &keys[index]) }
                 continue
             }
             var longer: [KeyBytes] = []
             for candidate in candidates {
                 let value = try candidate.evaluate([], context)
-                if value.isNull { continue }
+                if value.isNull || !fits(value) { continue }
                 try context.meter.charge(WorkMeter.row * keys.count)
                 for var key in keys {
                     value.encodeKey(into: &key)
@@ -60,6 +60,9 @@ enum ResolvedKeys {
         return unique
     }
 
+    /// No key is as long as one with this value would be.
+    private static func fits(_ value: Datum) -> Bool { value.outsideBytes <= Limits.keyBytes }
+
     private static func range(
         _ table: TableDefinition, _ equal: [BoundExpression], _ lower: KeyCondition.Bound?,
         _ upper: KeyCondition.Bound?, _ context: StatementContext
@@ -67,7 +70,7 @@ enum ResolvedKeys {
         var prefix = table.rowPrefix
         for expression in equal {
             let value = try expression.evaluate([], context)
-            if value.isNull { return nothing }
+            if value.isNull || !fits(value) { return nothing }
             value.encodeKey(into: &prefix)
         }
         var range = KeyRange(prefix: prefix)

@@ -45,6 +45,7 @@ struct RowWriter {
         let rows = waiting
         waiting = []
         waitingBytes = 0
+        if rows.count >= Self.batch { try await transaction.takeTurn() }
         if table.hasHiddenKey {
             try await transaction.pin(table)
             for row in rows {

@@ -220,6 +220,8 @@ final class SelectRun {
             guard locked.isLocked, let value = locked.value else { continue }
             present.append(RowPage.Row(key: key[...], value: value[...]))
         }
-        return try await access.accepted(present, context)
+        let (accepted, failure) = try await access.accepted(present, context)
+        if let failure { throw failure }
+        return accepted
     }
 }

@@ -14,7 +14,7 @@ struct Spread {
     mutating func add(_ datum: Datum) throws(SQLError) {
         count += 1
         switch datum {
-        case .double(let value): add(value)
+        case .double(let value): try add(value)
         case .int(let value): try add(Numeric(value))
         case .numeric(let value): try add(value)
         default: break
@@ -26,17 +26,27 @@ struct Spread {
         squares = try squares.adding(value.multiplied(by: value))
     }
 
-    private mutating func add(_ value: Double) {
+    private mutating func add(_ value: Double) throws(SQLError) {
         isDouble = true
         let number = Double(count)
+        let before = doubleSum
         doubleSum += value
-        if count > 1 {
-            let distance = value * number - doubleSum
-            doubleSquares += distance * distance / (number * (number - 1))
-        } else if !value.isFinite {
-            doubleSquares = .nan
+        guard count > 1 else {
+            if !value.isFinite { doubleSquares = .nan }
+            return
         }
+        let distance = value * number - doubleSum
+        doubleSquares += distance * distance / (number * (number - 1))
+        guard doubleSum.isInfinite || doubleSquares.isInfinite else { return }
+        // Infinite of finite numbers, or of infinite ones.
+        guard before.isInfinite || value.isInfinite else {
+            throw SQLError("22003", "value out of range: overflow")
+        }
+        doubleSquares = .nan
     }
+
+    /// The average of floating-point numbers.
+    var average: Double { doubleSum / Double(count) }
 
     /// Null of no numbers, and of a single one if they are a sample.
     func variance(isSample: Bool) throws(SQLError) -> Datum {
@@ -55,6 +65,12 @@ struct Spread {
             return .numeric(try variance.squareRoot(scale: Int(variance.scale)))
         default: return .null
         }
+    }
+
+    /// About what the result takes, in nanoseconds: some products, a quotient and a root.
+    var resultCost: Int {
+        guard !squares.isZero, squares.isFinite else { return 0 }
+        return 4 * Numeric.cost(of: .multiply, sum, sum) + 2 * squares.rootCost
     }
 
     /// nil if all numbers are equal.

@@ -17,6 +17,8 @@ struct TableScan {
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows
+    /// Of a row that comes after those that were handed out.
+    private var failure: SQLError?
 
     /// Rows of a page; the kernel also limits its bytes.
     static let pageRows = 1_000
@@ -38,6 +40,7 @@ struct TableScan {
     mutating func next(
         _ transaction: SessionTransaction
     ) async throws(SQLError) -> [StoredRow]? {
+        if let failure { throw failure }
         let rest: ResolvedKeys
         if let known = self.rest { rest = known } else {
             rest = try await ResolvedKeys.resolve(access, context)
@@ -47,7 +50,7 @@ struct TableScan {
             let page = try await transaction.scan(
                 access.table, range, limit: pageRows, reverse: isReversed)
             self.rest = page.rest.map { .range($0) } ?? .points([])
-            return try await access.accepted(page.rows, context)
+            return try await accepted(page.rows)
         case .points(let points):
             guard !points.isEmpty else { return nil }
             let keys = Array(points.prefix(pagePoints))
@@ -67,31 +70,48 @@ struct TableScan {
             for (key, value) in zip(keys, values) {
                 if let value { rows.append(RowPage.Row(key: key[...], value: value[...])) }
             }
-            return try await access.accepted(rows, context)
+            return try await accepted(rows)
         }
+    }
+
+    /// A row at which the condition fails lets the rows before it go first, as if each row were asked
+    /// for alone.
+    private mutating func accepted(_ rows: [RowPage.Row]) async throws(SQLError) -> [StoredRow] {
+        let (accepted, failure) = try await access.accepted(rows, context)
+        guard let failure else { return accepted }
+        if accepted.isEmpty { throw failure }
+        self.failure = failure
+        return accepted
     }
 }
 
 extension TableAccess {
-    /// Those of the rows that fulfil the condition.
+    /// Those of the rows that fulfil the condition, up to the one at which it fails.
     func accepted(
         _ rows: [RowPage.Row], _ context: StatementContext
-    ) async throws(SQLError) -> [StoredRow] {
+    ) async throws(SQLError) -> (rows: [StoredRow], failure: SQLError?) {
+        var failure: SQLError?
         var accepted: [StoredRow] = []
         accepted.reserveCapacity(rows.count)
         var count = 0
         try await context.compute { () throws(SQLError) in
+            failure = nil
             while count < rows.count {
                 context.beginRow()
                 let (key, value) = (rows[count].key, rows[count].value)
                 try context.meter.charge(WorkMeter.row + value.count / 8)
                 let row = try table.row(key: key, value: value, wanted: wanted)
-                if try condition?.holds(row, context) ?? true {
-                    accepted.append(StoredRow(key: key, row: row))
+                do throws(SQLError) {
+                    if try condition?.holds(row, context) ?? true {
+                        accepted.append(StoredRow(key: key, row: row))
+                    }
+                } catch {
+                    failure = error
+                    return
                 }
                 count += 1
             }
         }
-        return accepted
+        return (accepted, failure)
     }
 }

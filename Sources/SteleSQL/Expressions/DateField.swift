@@ -3,7 +3,7 @@ enum DateField: Hashable, Sendable {
     case microseconds, milliseconds, second, minute, hour, day, week, month, quarter, year, decade
     case century, millennium
     // These are only extracted.
-    case weekday, isoWeekday, dayOfYear, isoYear, epoch, zone, zoneHour, zoneMinute
+    case weekday, isoWeekday, dayOfYear, isoYear, epoch, zone, zoneHour, zoneMinute, julian
 
     /// The field with a name of PostgreSQL's, in any case.
     init?(_ name: String) {
@@ -30,6 +30,7 @@ enum DateField: Hashable, Sendable {
         case "doy": self = .dayOfYear
         case "isoyear": self = .isoYear
         case "epoch": self = .epoch
+        case "j", "jd", "julian": self = .julian
         case "timezone": self = .zone
         case "timezone_h", "timezone_hour": self = .zoneHour
         case "timezone_m", "timezone_minute": self = .zoneMinute
@@ -155,6 +156,7 @@ enum DateField: Hashable, Sendable {
             let year = isoWeek(days).year
             value = year > 0 ? year : year - 1
         case .epoch: return Int64(days + 10_957) * 86_400
+        case .julian: value = days + CivilCalendar.julianEpoch
         default: return nil
         }
         return Int64(value)
@@ -179,7 +181,7 @@ enum DateField: Hashable, Sendable {
     /// Whether it grows without end as time does, so that infinite times have it.
     var isUnbounded: Bool {
         switch self {
-        case .year, .decade, .century, .millennium, .isoYear, .epoch: true
+        case .year, .decade, .century, .millennium, .isoYear, .epoch, .julian: true
         default: false
         }
     }

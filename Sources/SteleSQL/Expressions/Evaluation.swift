@@ -177,7 +177,11 @@ extension BoundExpression {
         _ row: [Datum], _ context: StatementContext
     ) throws(SQLError) -> Datum {
         let value = try operand.evaluate(row, context)
-        if value.isNull { return .null }
+        if value.isNull {
+            // As with any comparison, both sides are computed.
+            try list.computeItems(row, context)
+            return .null
+        }
         let before = context.held
         defer { context.held = before }
         try context.hold(value)
@@ -211,7 +215,13 @@ extension BoundExpression {
     }
 
     /// Whether a condition holds: neither false nor unknown.
+    ///
+    /// Of several conditions joined by `AND` the first that does not hold ends it, unknown ones too.
     func holds(_ row: [Datum], _ context: StatementContext) throws(SQLError) -> Bool {
+        if case .and(let operands) = self {
+            for operand in operands where try !operand.holds(row, context) { return false }
+            return true
+        }
         if case .bool(true) = try evaluate(row, context) { return true }
         return false
     }

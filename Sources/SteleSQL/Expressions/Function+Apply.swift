@@ -28,7 +28,7 @@ extension Function {
             // Rows are computed first and the time is spent before they are handed out.
             if seconds > 0 { context.sleep += seconds * 1_000 }
             return .text("")
-        case .inZone, .fromZone, .makeDate, .toTimestamp, .cut, .extract, .datePart:
+        case .inZone, .fromZone, .makeDate, .toTimestamp, .startOfDay, .cut, .extract, .datePart:
             return try time(values, context)
         case .random: return .double(Double(context.environment.random() >> 11) * 0x1p-53)
         case .randomUUID: return Self.randomUUID(context)
@@ -53,6 +53,13 @@ extension Function {
         case (.repeated, _), (.padStart, _), (.padEnd, _):
             guard case .int(let count)? = values.dropFirst().first else { break }
             return 8 * bytes + WorkMeter.product(Int(max(count, 0)), max(bytes, 8))
+        case (.replace, .text(let text)?):
+            guard values.count == 3, case .text(let old) = values[1], case .text(let new) = values[2]
+            else { break }
+            let places = text.utf8.count / max(1, old.utf8.count)
+            return 8 * bytes + WorkMeter.product(places, new.utf8.count)
+        case (.joined, .text(let separator)?):
+            return 8 * bytes + WorkMeter.product(values.count, separator.utf8.count)
         case (.squareRoot, .numeric(let number)): return number.rootCost
         case (.quotient, .numeric(let left)):
             guard case .numeric(let right)? = values.dropFirst().first else { break }
@@ -134,7 +141,11 @@ extension Function {
     // MARK: Text
 
     private func text(_ values: [Datum]) throws(SQLError) -> Datum {
-        if case .bytes(let bytes) = values[0] { return .int(Int64(bytes.count)) }
+        if case .bytes(let bytes) = values[0] {
+            guard self == .byteSubstring else { return .int(Int64(bytes.count)) }
+            let (start, length) = try Self.stretch(values)
+            return .bytes(Array(bytes.dropFirst(start).prefix(length)))
+        }
         guard case .text(let text) = values[0] else { return .null }
         switch self {
         case .lower: return .text(text.inLowerCase)
@@ -189,7 +200,15 @@ extension Function {
     }
 
     private static func substring(_ text: String, _ values: [Datum]) throws(SQLError) -> String {
-        guard case .int(let start) = values[1] else { return "" }
+        let (start, length) = try stretch(values)
+        return string(text.unicodeScalars.dropFirst(start).prefix(length))
+    }
+
+    /// How many characters `substring` leaves out, and how many it takes then.
+    private static func stretch(
+        _ values: [Datum]
+    ) throws(SQLError) -> (start: Int, length: Int) {
+        guard case .int(let start) = values[1] else { return (0, 0) }
         var end = Int64.max
         if values.count > 2, case .int(let length) = values[2] {
             guard length >= 0 else {
@@ -198,9 +217,8 @@ extension Function {
             end = start + length
         }
         let from = max(1, start)
-        guard end > from else { return "" }
-        return string(
-            text.unicodeScalars.dropFirst(Int(from - 1)).prefix(Int(clamping: end - from)))
+        guard end > from else { return (0, 0) }
+        return (Int(from - 1), Int(clamping: end - from))
     }
 
     /// A negative count leaves out so many characters at the other end.

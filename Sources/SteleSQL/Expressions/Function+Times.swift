@@ -13,6 +13,7 @@ extension Function {
             return .double(value.doubleValue)
         case .makeDate: return try Self.makeDate(values)
         case .toTimestamp: return try Self.toTimestamp(values)
+        case .startOfDay: return Self.startOfDay(values, context.time.zone)
         default: return .null
         }
     }
@@ -78,6 +79,14 @@ extension Function {
             if !field.isUnbounded { return .null }
             return .numeric(infinity > 0 ? .infinity : .negativeInfinity)
         }
+        if field == .julian, case .timestamp(let time) = values[1] {
+            return try julian(type == .timestamptz ? context.time.zone.local(time) : time)
+        }
+        if field == .epoch, value.number > Int64.max {
+            // PostgreSQL divides what exceeds 64 bits, with the fewer decimals of a quotient.
+            let micros = try Numeric(Array("\(value.number)".utf8)[...])
+            return .numeric(try micros.divided(by: Numeric(1_000_000)).rounded(toScale: 6))
+        }
         let unitsPerWhole: Int128 = value.decimals == 0 ? 1 : value.decimals == 3 ? 1_000 : 1_000_000
         let (whole, part) = value.number.magnitude
             .quotientAndRemainder(dividingBy: unitsPerWhole.magnitude)
@@ -88,6 +97,13 @@ extension Function {
         let digits = String(part)
         let zeros = String(repeating: "0", count: value.decimals - digits.utf8.count)
         return .numeric(try Numeric(Array("\(sign)\(whole).\(zeros)\(digits)".utf8)[...]))
+    }
+
+    /// The Julian day of a local time, whose part of the day is a fraction.
+    private static func julian(_ local: Int64) throws(SQLError) -> Datum {
+        let (days, clock) = CivilCalendar.split(local)
+        let part = try Numeric(Int64(clock)).divided(by: Numeric(CivilCalendar.dayLength))
+        return .numeric(try Numeric(Int64(days + CivilCalendar.julianEpoch)).adding(part))
     }
 
     private static func makeDate(_ values: [Datum]) throws(SQLError) -> Datum {
@@ -110,6 +126,15 @@ extension Function {
     }
 
     private static func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+
+    /// The moment at which a day begins; of one beyond all moments the one after the last.
+    private static func startOfDay(_ values: [Datum], _ zone: TimeZone) -> Datum {
+        guard case .date(let date) = values[0] else { return .null }
+        if date == .max || date == .min { return .timestamp(date == .max ? .max : .min) }
+        let last = CivilCalendar.timestamps.upperBound
+        let local = CivilCalendar.timestamp(date)
+        return .timestamp(local == .max ? last : min(zone.moment(local), last))
+    }
 
     /// Seconds since 1970.
     private static func toTimestamp(_ values: [Datum]) throws(SQLError) -> Datum {

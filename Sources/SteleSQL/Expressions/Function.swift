@@ -1,7 +1,7 @@
 /// The functions that expressions can call.
 enum Function: Hashable, Sendable {
     // Text
-    case lower, upper, length, byteLength, substring, left, right, replace, position
+    case lower, upper, length, byteLength, substring, byteSubstring, left, right, replace, position
     case trim, trimStart, trimEnd, padStart, padEnd, repeated, reversed, concat, startsWith
     case joined, digest, bitLength, firstCode, capitalized, field, translated, character
     case hex(SQLType)
@@ -9,7 +9,7 @@ enum Function: Hashable, Sendable {
     case magnitude(SQLType), sign, round, truncate, ceiling, floor, remainder(SQLType)
     case double(DoubleFunction), power, arcTangent2, pi, squareRoot, random, randomUUID, quotient
     // Time
-    case inZone, fromZone, makeDate, toTimestamp
+    case inZone, fromZone, makeDate, toTimestamp, startOfDay
     case cut(SQLType), extract(SQLType), datePart(SQLType)
     case transactionTimestamp, statementTimestamp, clockTimestamp, currentDate, localTimestamp
     // Session
@@ -78,6 +78,10 @@ enum Function: Hashable, Sendable {
         of("octet_length", [.bytea], .int4, .byteLength),
         of("substring", [.text, .int4], .text, .substring),
         of("substring", [.text, .int4, .int4], .text, .substring),
+        of("substring", [.bytea, .int4], .bytea, .byteSubstring),
+        of("substring", [.bytea, .int4, .int4], .bytea, .byteSubstring),
+        of("substr", [.bytea, .int4], .bytea, .byteSubstring),
+        of("substr", [.bytea, .int4, .int4], .bytea, .byteSubstring),
         of("substr", [.text, .int4], .text, .substring),
         of("substr", [.text, .int4, .int4], .text, .substring),
         of("left", [.text, .int4], .text, .left),

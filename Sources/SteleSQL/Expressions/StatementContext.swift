@@ -116,17 +116,22 @@ final class StatementContext {
     }
 
     /// What becomes of each of some rows.
+    ///
+    /// - Parameter size: how many bytes a result takes up, all of which are held together.
     func map<Row, Result>(
-        _ rows: [Row], _ transform: @escaping (Row) throws(SQLError) -> Result
+        _ rows: [Row], size: @escaping (Result) -> Int = { _ in 0 },
+        _ transform: @escaping (Row) throws(SQLError) -> Result
     ) async throws(SQLError) -> [Result] {
         guard !rows.isEmpty else { return [] }
         var results: [Result] = []
         results.reserveCapacity(rows.count)
+        var memory = MemoryMeter()
         try await compute { [self] () throws(SQLError) in
             while results.count < rows.count {
                 beginRow()
                 let result = try transform(rows[results.count])
                 try meter.charge(WorkMeter.row)
+                try memory.add(bytes: size(result))
                 results.append(result)
             }
         }

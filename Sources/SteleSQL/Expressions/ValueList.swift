@@ -12,6 +12,9 @@ struct ValueList: Hashable, Sendable {
     /// So few are compared one by one.
     private static let fewest = 8
 
+    /// Whether values that are not known yet would be found faster if they were.
+    var isWorthSorting: Bool { sorted == nil && items.count > Self.fewest }
+
     init(_ items: [BoundExpression]) {
         self.items = items
         var values: [Datum] = []
@@ -47,6 +50,12 @@ struct ValueList: Hashable, Sendable {
         mapped.reserveCapacity(items.count)
         for item in items { mapped.append(try transform(item)) }
         return ValueList(mapped)
+    }
+
+    /// Computes the items for the errors that come of it.
+    func computeItems(_ row: [Datum], _ context: StatementContext) throws(SQLError) {
+        guard sorted == nil else { return }
+        for item in items { _ = try item.evaluate(row, context) }
     }
 
     /// Whether a value, which is no null, is in the list; nil is unknown.
@@ -89,17 +98,30 @@ extension Datum {
     }
 }
 
+extension BoundExpression {
+    /// A column that is compared with a value that is the same for all rows, and can be read without
+    /// failing: a constant, a parameter or a literal.
+    fileprivate var membership: (column: Int, value: BoundExpression)? {
+        guard case .comparison(.equal, .column(let column), let value) = self else { return nil }
+        switch value {
+        case .constant, .parameter, .cast(.constant, from: .unknown, to: _, isExplicit: _):
+            return (column, value)
+        default: return nil
+        }
+    }
+}
+
 extension [BoundExpression] {
-    /// Operands of `OR`, of which those that compare one column with constants become a list.
+    /// Operands of `OR`, of which those that compare one column with values become a list.
     var withListsOfValues: [BoundExpression] {
         var values: [Int: [BoundExpression]] = [:]
-        for case .comparison(.equal, .column(let column), .constant(let value)) in self {
-            values[column, default: []].append(.constant(value))
+        for operand in self {
+            if let (column, value) = operand.membership { values[column, default: []].append(value) }
         }
         var joined: [BoundExpression] = []
         for operand in self {
-            guard case .comparison(.equal, .column(let column), .constant) = operand,
-                let list = values[column], list.count != 1
+            guard let column = operand.membership?.column, let list = values[column],
+                list.count != 1
             else {
                 joined.append(operand)
                 continue

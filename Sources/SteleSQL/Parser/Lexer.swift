@@ -110,6 +110,21 @@ struct Lexer {
         return false
     }
 
+    /// An `E'…'`, whose escapes hold in what continues it on the next line too.
+    private mutating func scanEscaped() -> Bool {
+        let quote = UInt8(ascii: "'")
+        guard scanQuoted(quote, escapes: true) else { return false }
+        while true {
+            let end = position
+            skipBlanks()
+            guard byte() == quote else {
+                position = end
+                return true
+            }
+            guard scanQuoted(quote, escapes: true) else { return false }
+        }
+    }
+
     private mutating func scanWord() -> Kind {
         let start = position
         while position < text.count, isWordPart(text[position]) { position += 1 }
@@ -120,7 +135,7 @@ struct Lexer {
         if position == start + 1, byte() == UInt8(ascii: "'") {
             switch letter {
             case UInt8(ascii: "e"):
-                return scanQuoted(byte(), escapes: true) ? .otherString : .invalid
+                return scanEscaped() ? .otherString : .invalid
             case UInt8(ascii: "b"), UInt8(ascii: "x"), UInt8(ascii: "n"):
                 return scanQuoted(byte(), escapes: false) ? .otherString : .invalid
             default: return .identifier

@@ -11,6 +11,8 @@ extension Parser {
     }
 
     func expression(_ node: CNode) throws(SQLError) -> Expression {
+        try nesting.enter()
+        defer { nesting.leave() }
         switch node.pointee.node_case {
         case PG_QUERY__NODE__NODE_A_CONST: return try constant(node.pointee.a_const.pointee)
         case PG_QUERY__NODE__NODE_COLUMN_REF: return try column(node.pointee.column_ref.pointee)

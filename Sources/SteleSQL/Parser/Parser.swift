@@ -7,15 +7,34 @@ internal import CPgQuery
 struct Parser {
     /// The text, for the positions in errors.
     let source: SourceText
+    let nesting = Nesting()
+
+    /// How deep expressions nest: what was bounded before the text was parsed is counted here.
+    final class Nesting {
+        private var depth = 0
+        private(set) var deepest = 0
+
+        /// A part of an expression is read, one level deeper than what it is part of.
+        func enter() throws(SQLError) {
+            guard depth < NestingLimit.levels else { throw NestingLimit.exceeded }
+            depth += 1
+            deepest = max(deepest, depth)
+        }
+
+        func leave() { depth -= 1 }
+    }
 
     /// Longer texts take longer than a turn of the event loop may.
     static let shortText = 4_096
 
-    /// The statements of a text, in order; none if it holds only blanks and comments.
+    /// The statements of a text, in order; none if it holds only blanks and comments. And how deep
+    /// the deepest expression in them nests.
     ///
     /// - Precondition: the text nests no deeper than ``NestingLimit`` allows, and the stack is deep
     ///   enough for it.
-    static func parse(_ text: String) throws(SQLError) -> [Statement] {
+    static func parse(
+        _ text: String
+    ) throws(SQLError) -> (statements: [Statement], deepest: Int) {
         let result = pg_query_parse_protobuf(text)
         defer { pg_query_free_protobuf_parse_result(result) }
         if let error = result.error { throw syntaxError(error.pointee) }
@@ -33,7 +52,7 @@ struct Parser {
             guard let statement = tree.pointee.stmts[index]?.pointee.stmt else { continue }
             statements.append(try parser.statement(statement))
         }
-        return statements
+        return (statements, parser.nesting.deepest)
     }
 
     /// The library tells no SQLSTATE; nearly all that a parser reports is a syntax error.

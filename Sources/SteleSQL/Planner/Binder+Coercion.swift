@@ -62,6 +62,7 @@ extension Binder {
     private func literal(
         _ text: String, as type: SQLType, isExplicit: Bool, at: Int
     ) throws(SQLError) -> BoundExpression {
+        try charge(8 * text.utf8.count)
         do {
             if type.category == .string {
                 let value = try Datum.text(text)
@@ -75,7 +76,7 @@ extension Binder {
                     .constant(value), from: type.withoutModifier, to: type, isExplicit: isExplicit)
             }
             guard type.category == .dateTime else { return .constant(value) }
-            return .cast(.constant(.text(text)), from: .text, to: type, isExplicit: true)
+            return .cast(.constant(.text(text)), from: .unknown, to: type, isExplicit: true)
         } catch { throw error.at(source.position(of: at)) }
     }
 

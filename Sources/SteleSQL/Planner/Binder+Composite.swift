@@ -43,7 +43,9 @@ extension Binder {
     private static func comparedType(_ left: SQLType, _ right: SQLType) -> SQLType {
         let other = right.withoutModifier
         switch left.withoutModifier {
-        case .unknown: return other == .unknown ? .text : other
+        case .unknown:
+            if case .varchar = other { return .text }
+            return other == .unknown ? .text : other
         case .int2, .int4, .int8:
             return other == .numeric(nil) ? other
                 : other == .float4 || other == .float8 ? .float8 : left
@@ -67,7 +69,7 @@ extension Binder {
     private mutating func membership(
         _ operand: Expression, _ list: [Expression], isNegated: Bool, at: Int
     ) throws(SQLError) -> Typed {
-        var value = try bind(operand)
+        let value = try bind(operand)
         var items = try bindAll(list)
         let fixed = items.indices.filter { !items[$0].expression.readsColumns }
         if fixed.count > 1,
@@ -76,10 +78,8 @@ extension Binder {
             for place in fixed {
                 items[place] = try coerce(items[place], to: type.withoutModifier, at: at)
             }
-        }
-        if value.type == .unknown {
-            let type = try commonType(items, of: "IN", at: at)
-            value = try coerce(value, to: type.withoutModifier, at: at)
+            // They are looked at first.
+            items = fixed.map { items[$0] } + items.filter { $0.expression.readsColumns }
         }
         var lists: [(value: BoundExpression, items: [BoundExpression])] = []
         var present: SQLType?
@@ -106,16 +106,16 @@ extension Binder {
         _ operand: Expression, _ lower: Expression, _ upper: Expression,
         _ kind: Expression.Between, at: Int
     ) throws(SQLError) -> Typed {
-        let low = try bind(lower)
-        let high = try bind(upper)
         let value = try bind(operand)
         try copy(value, times: kind.isSymmetric ? 3 : 1, at: at)
+        let low = try bind(lower)
+        let aboveLow = try compare(.greaterOrEqual, ">=", value, low, at: at).expression
+        let high = try bind(upper)
+        let belowHigh = try compare(.lessOrEqual, "<=", value, high, at: at).expression
         if kind.isSymmetric {
             try copy(low, times: 1, at: at)
             try copy(high, times: 1, at: at)
         }
-        let aboveLow = try compare(.greaterOrEqual, ">=", value, low, at: at).expression
-        let belowHigh = try compare(.lessOrEqual, "<=", value, high, at: at).expression
         var inside = BoundExpression.and([aboveLow, belowHigh])
         if kind.isSymmetric {
             let aboveHigh = try compare(.greaterOrEqual, ">=", value, high, at: at).expression

@@ -13,8 +13,13 @@ extension Binder {
                 guard argument.type != .bool else {
                     throw unsupported("a boolean argument of \(call.name)", at: call.at)
                 }
-                values.append(
-                    try coerce(argument, to: .text, in: .assignment, at: call.at).expression)
+                // Any type would do, so these arguments say nothing about that of a parameter.
+                if argument.type == .unknown, case .parameter = argument.expression {
+                    values.append(argument.expression)
+                    continue
+                }
+                let text = try coerce(argument, to: .text, in: .assignment, at: call.at)
+                values.append(Self.padded(text.expression, argument.type))
             }
             return Typed(expression: .call(variadic.function, values), type: variadic.result)
         }
@@ -42,16 +47,20 @@ extension Binder {
             let types = arguments.map(\.type.plainName).joined(separator: ", ")
             throw notUnique("function", "\(call.name)(\(types))", at: call.at)
         }
-        if call.name == "octet_length", case .char(let width?) = arguments[0].type {
-            // With the blanks that pad it, which are not held.
-            let width = BoundExpression.constant(.int(Int64(width)))
-            arguments[0].expression = .call(.padEnd, [arguments[0].expression, width])
+        if call.name == "octet_length" {
+            arguments[0].expression = Self.padded(arguments[0].expression, arguments[0].type)
         }
         var values: [BoundExpression] = []
         for (argument, type) in zip(arguments, signature.arguments) {
             values.append(try coerce(argument, to: type, at: call.at).expression)
         }
         return Typed(expression: .call(signature.function, values), type: signature.result)
+    }
+
+    /// A value of type `char(n)` with the blanks that pad it, which are not held.
+    private static func padded(_ value: BoundExpression, _ type: SQLType) -> BoundExpression {
+        guard case .char(let width?) = type else { return value }
+        return .call(.padEnd, [value, .constant(.int(Int64(width)))])
     }
 
     private static let functionsOfOtherTypes: Set<String> = [
@@ -76,20 +85,23 @@ extension Binder {
                 "0A000", "function \(call.name)(\(types)) is not supported", at: call.at,
                 hint: "PostgreSQL has this function, this subset of it has not.")
         }
+        if arguments.contains(where: { $0.type == .bytea }),
+            ["position", "btrim", "ltrim", "rtrim"].contains(call.name)
+        {
+            return unsupported("function \(call.name) of type bytea", at: call.at)
+        }
         return error(
             "42883", "function \(call.name)(\(types)) does not exist", at: call.at,
             hint: "No function matches the given name and argument types. "
                 + "You might need to add explicit type casts.")
     }
 
-    /// The signature that fits with the fewest conversions; the first of several. It is not the only
-    /// one if others fit as well and an argument has no type.
+    /// The signature that fits with the fewest conversions; the first of several.
     private static func best(
         _ signatures: [Function.Signature], _ arguments: [Typed]
     ) -> (signature: Function.Signature?, isUnique: Bool) {
         var best: (signature: Function.Signature, score: Int)?
         var isUnique = true
-        let isOpen = arguments.contains { $0.type == .unknown }
         for signature in signatures where signature.arguments.count == arguments.count {
             var score = 0
             for (argument, type) in zip(arguments, signature.arguments) {
@@ -107,7 +119,7 @@ extension Binder {
             if score >= 0, score > best?.score ?? -1 {
                 best = (signature, score)
                 isUnique = true
-            } else if score >= 0, score == best?.score, isOpen {
+            } else if score >= 0, score == best?.score {
                 isUnique = false
             }
         }
@@ -141,7 +153,10 @@ extension Binder {
                 throw notUnique("function", "\(call.name)(unknown)", at: call.at)
             }
             let type: SQLType = kind.isNumeric ? .float8 : .text
-            argument = try coerce(argument, to: type, at: call.at)
+            // Anything can be counted, which says nothing about the type of a parameter.
+            var isOpen = false
+            if kind == .count, case .parameter = argument.expression { isOpen = true }
+            if !isOpen { argument = try coerce(argument, to: type, at: call.at) }
         }
         guard let result = kind.result(of: argument.type) else {
             throw noFunction(call, [argument])

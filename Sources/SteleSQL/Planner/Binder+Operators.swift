@@ -90,15 +90,15 @@ extension Binder {
     mutating func comparable(
         _ left: Typed, _ right: Typed, _ name: String, at: Int
     ) throws(SQLError) -> (BoundExpression, BoundExpression) {
-        var left = left
-        var right = right
+        var left = known(left)
+        var right = known(right)
         if left.type == .unknown, right.type == .unknown {
             left = try coerce(left, to: .text, at: at)
             right = try coerce(right, to: .text, at: at)
         } else if left.type == .unknown {
-            left = try coerce(left, to: right.type.withoutModifier, at: at)
+            left = try coerce(left, to: Self.compared(right.type), at: at)
         } else if right.type == .unknown {
-            right = try coerce(right, to: left.type.withoutModifier, at: at)
+            right = try coerce(right, to: Self.compared(left.type), at: at)
         }
         if left.type.withoutModifier == right.type.withoutModifier {
             return (left.expression, right.expression)
@@ -109,8 +109,8 @@ extension Binder {
             right.type != .oid || Self.isOrdinal(left.type)
         else { throw noOperator(name, left.type, right.type, at: at) }
         if left.type == .timestamptz || right.type == .timestamptz {
-            left = try coerce(left, to: .timestamptz, at: at)
-            right = try coerce(right, to: .timestamptz, at: at)
+            left = try moment(left, at: at)
+            right = try moment(right, at: at)
         }
         // Blanks at the end count between char and text, but not between char and varchar.
         switch (left.type.withoutModifier, right.type.withoutModifier) {
@@ -119,6 +119,27 @@ extension Binder {
         default: break
         }
         return (left.expression, right.expression)
+    }
+
+    /// What a literal beside a value of this type becomes: varchar has no operators of its own.
+    private static func compared(_ type: SQLType) -> SQLType {
+        if case .varchar = type { return .text }
+        return type.withoutModifier
+    }
+
+    /// A parameter has a type as soon as one use of it has decided.
+    private func known(_ typed: Typed) -> Typed {
+        guard typed.type == .unknown, case .parameter(let index) = typed.expression,
+            let type = parameters[index]
+        else { return typed }
+        return Typed(expression: typed.expression, type: type)
+    }
+
+    /// A time as it is compared with a moment. A date beyond all moments is later than they are, where
+    /// as a value it could not be converted.
+    private mutating func moment(_ typed: Typed, at: Int) throws(SQLError) -> Typed {
+        guard typed.type == .date else { return try coerce(typed, to: .timestamptz, at: at) }
+        return Typed(expression: .call(.startOfDay, [typed.expression]), type: .timestamptz)
     }
 
     /// What an oid is compared with.
@@ -144,7 +165,7 @@ extension Binder {
             throw notUnique("operator", "unknown \(name) unknown", at: at)
         // Whether there is such an operator comes before what the literal says.
         case (.unknown, let other), (let other, .unknown):
-            guard Self.resultType(other, other) != nil else {
+            guard Self.hasOperator(operation, Self.resultType(other, other)) else {
                 throw noOperator(name, left.type, right.type, at: at)
             }
             if left.type == .unknown {
@@ -154,14 +175,19 @@ extension Binder {
             }
         default: break
         }
-        guard let type = Self.resultType(left.type, right.type),
-            operation != .remainder || (type != .float4 && type != .float8)
+        guard let type = Self.resultType(left.type, right.type), Self.hasOperator(operation, type)
         else { throw noOperator(name, left.type, right.type, at: at) }
         left = try coerce(left, to: type, at: at)
         right = try coerce(right, to: type, at: at)
         return Typed(
             expression: .arithmetic(operation, left.expression, right.expression, type),
             type: type)
+    }
+
+    /// There is no remainder of floating-point numbers.
+    private static func hasOperator(_ operation: ArithmeticOperator, _ type: SQLType?) -> Bool {
+        guard let type else { return false }
+        return operation != .remainder || (type != .float4 && type != .float8)
     }
 
     /// The type in which two numbers are calculated; nil if they cannot be.
@@ -245,6 +271,9 @@ extension Binder {
     mutating func like(
         _ text: Typed, _ pattern: Typed, _ like: Expression.Like, at: Int
     ) throws(SQLError) -> Typed {
+        guard text.type != .bytea, pattern.type != .bytea else {
+            throw unsupported("LIKE of byte strings", at: at)
+        }
         guard [text, pattern].allSatisfy({ $0.type.category == .string || $0.type == .unknown })
         else {
             throw noOperator(

@@ -43,6 +43,9 @@ struct Binder {
         self.time = time
     }
 
+    /// Counts work that is about to be done, see ``WorkMeter``.
+    func charge(_ nanoseconds: Int) throws(SQLError) { try meter.charge(nanoseconds) }
+
     func error(
         _ state: String, _ message: String, at: Int, detail: String? = nil, hint: String? = nil
     ) -> SQLError {
@@ -145,7 +148,10 @@ struct Binder {
             return Typed(expression: .not(try truth(operand, of: "NOT")), type: .bool)
         case .isNull(let operand, let isNegated):
             var typed = try bind(operand)
-            if typed.type == .unknown {
+            // Says nothing about the type of a parameter.
+            var isOpen = false
+            if case .parameter = typed.expression { isOpen = true }
+            if typed.type == .unknown, !isOpen {
                 typed = try coerce(typed, to: .text, at: operand.location)
             }
             return Typed(

@@ -149,6 +149,7 @@ extension BoundExpression {
         case .cast(_, _, let type, _), .arithmetic(_, _, _, let type), .negated(_, let type):
             return KeyConditions.form(type)
         case .concatenation: return .text
+        case .call(.startOfDay, _): return .timestamp
         default: return nil
         }
     }

@@ -14,6 +14,8 @@ final class Plan: Sendable {
     let parameters: [SQLType]
     /// nil if the statement returns no rows.
     let columns: [ResultColumn]?
+    /// Whether something in it is the same for all rows and computed before they are read.
+    let isWorthFolding: Bool
     /// The definitions that it was made for.
     let tables: [TableDefinition]
     /// The state of the catalogue's cache when the plan was known to be current.
@@ -24,6 +26,7 @@ final class Plan: Sendable {
         tables: [TableDefinition], epoch: UInt64
     ) {
         self.action = action
+        isWorthFolding = action.isWorthFolding
         self.parameters = parameters
         self.columns = columns
         self.tables = tables

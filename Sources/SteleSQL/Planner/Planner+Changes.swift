@@ -4,9 +4,10 @@ extension Planner {
     mutating func update(_ syntax: UpdateSyntax) throws(SQLError) -> Plan {
         let table = try self.table(syntax.table)
         binder.scope.add(table, as: syntax.table.alias ?? table.name)
-        let assignments = try self.assignments(syntax.assignments, of: table)
+        // In PostgreSQL's order: the first of several errors counts, and the first use of a parameter.
         let condition = try self.condition(syntax.condition)
         let returning = try self.returning(syntax.returning)
+        let assignments = try self.assignments(syntax.assignments, of: table)
         let plan = UpdatePlan(
             access: access(table, condition), assignments: assignments,
             returning: returning?.values)
@@ -43,7 +44,7 @@ extension Planner {
     ) throws(SQLError) -> [Assignment] {
         binder.clause = "UPDATE"
         var assignments: [Assignment] = []
-        for target in targets {
+        for (target, bound) in zip(targets, try bind(targets.map(\.value))) {
             let index = try column(target.name ?? "", of: table, at: target.at)
             guard !assignments.contains(where: { $0.column == index }) else {
                 throw binder.error(
@@ -51,18 +52,34 @@ extension Planner {
                     at: target.at)
             }
             assignments.append(
-                Assignment(column: index, value: try value(target.value, of: index, in: table)))
+                Assignment(
+                    column: index,
+                    value: try value(bound, of: target.value, for: index, in: table)))
         }
         return assignments
     }
 
+    /// All values of a row, before any of them is converted; nil is a column's default.
+    private mutating func bind(_ expressions: [Expression]) throws(SQLError) -> [Typed?] {
+        var bound: [Typed?] = []
+        bound.reserveCapacity(expressions.count)
+        for expression in expressions {
+            if case .setToDefault = expression {
+                bound.append(nil)
+            } else {
+                bound.append(try binder.bind(expression))
+            }
+        }
+        return bound
+    }
+
     /// A value for a column, or the column's default.
     private mutating func value(
-        _ expression: Expression, of index: Int, in table: TableDefinition
+        _ bound: Typed?, of expression: Expression, for index: Int, in table: TableDefinition
     ) throws(SQLError) -> BoundExpression {
         let column = table.columns[index]
-        if case .setToDefault = expression { return Self.initial(column) }
-        return try binder.assign(binder.bind(expression), to: column, at: expression.location)
+        guard let bound else { return Self.initial(column) }
+        return try binder.assign(bound, to: column, at: expression.location)
     }
 
     private static func initial(_ column: TableDefinition.Column) -> BoundExpression {
@@ -144,8 +161,8 @@ extension Planner {
             let extra = row.count > targets.count ? row[targets.count].location : -1
             try checkCount(row.count, targets, syntax, at: extra)
             var values = template
-            for (expression, target) in zip(row, targets) {
-                values[target] = try value(expression, of: target, in: table)
+            for ((expression, typed), target) in zip(zip(row, try bind(row)), targets) {
+                values[target] = try value(typed, of: expression, for: target, in: table)
             }
             bound.append(values)
         }
@@ -215,7 +232,8 @@ extension Planner {
         }
         guard let names = conflict.columns else { return }
         var columns: Set<Int> = []
-        for name in names {
+        var seen: Set<String> = []
+        for name in names where seen.insert(name).inserted {
             guard let index = table.columnIndex(name) else {
                 throw SQLError("42703", "column \"\(name)\" does not exist")
             }

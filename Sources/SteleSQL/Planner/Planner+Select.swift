@@ -34,6 +34,7 @@ extension Planner {
                 })
         }
         if syntax.isDistinct {
+            try binder.charge(WorkMeter.product(sorting.count, outputs.count) * 8)
             for key in sorting where !outputs.contains(key.value) {
                 throw SQLError(
                     "42P10",
@@ -143,12 +144,14 @@ extension Planner {
         _ written: [Expression], _ outputs: [Typed], _ columns: [ResultColumn]
     ) throws(SQLError) -> [BoundExpression] {
         var keys: [BoundExpression] = []
+        var places: Set<Int64> = []
         for expression in written {
             if case .literal(.integer(let number), let at) = expression {
                 guard number >= 1, number <= outputs.count else {
                     throw binder.error(
                         "42P10", "GROUP BY position \(number) is not in select list", at: at)
                 }
+                guard places.insert(number).inserted else { continue }
                 keys.append(outputs[Int(number) - 1].expression)
             } else if case .literal(_, let at) = expression {
                 throw binder.error("42601", "non-integer constant in GROUP BY", at: at)
@@ -162,6 +165,9 @@ extension Planner {
                     try binder.settled(binder.bind(expression), at: expression.location)
                         .expression)
             }
+            // It is walked some times more before the plan is made.
+            let size = keys.last?.size(atMost: 1 << 20) ?? 0
+            try binder.charge(WorkMeter.evaluated * size * 4)
             if keys.last?.hasAggregate == true {
                 throw binder.error(
                     "42803", "aggregate functions are not allowed in GROUP BY",
@@ -175,6 +181,7 @@ extension Planner {
     private func grouped(
         _ expression: BoundExpression, _ keys: [BoundExpression]
     ) throws(SQLError) -> BoundExpression {
+        try binder.charge(keys.count * 8)
         if let index = keys.firstIndex(of: expression) { return .column(index) }
         switch expression {
         case .aggregate(let index): return .column(keys.count + index)
@@ -211,6 +218,7 @@ extension Planner {
     ) throws(SQLError) -> BoundExpression {
         switch expression {
         case .column(nil, let name, let at):
+            try binder.charge(columns.count * 50)
             let matches = columns.indices.filter { columns[$0].name == name }
             if let first = matches.first {
                 let value = outputs[first].expression

@@ -88,6 +88,8 @@ struct Planner {
                     values.append(Typed(expression: .column(column.index), type: column.type))
                     columns.append(Self.described(column, as: column.name))
                 }
+                // Each star stands for so many that the limit is looked at before the next.
+                try Self.checkWidth(values.count)
                 continue
             }
             let value = try binder.settled(

@@ -101,7 +101,13 @@ extension SQLSession {
         portal.columns = try portal.formatted(plan.columns)
         let context = context(
             parameters: portal.parameters, transaction, isDeep: portal.prepared.isDeep)
-        switch plan.action {
+        var action = plan.action
+        if plan.isWorthFolding {
+            action = try await context.compute { () throws(SQLError) in
+                try plan.action.folded(context)
+            }
+        }
+        switch action {
         case .select(let select):
             if let locking = select.locking {
                 try checkWritable(
@@ -134,7 +140,7 @@ extension SQLSession {
         try await transaction.sleepOff(context)
         context.takesChanges = false
         for change in context.changes {
-            try set(change.name, change.value.map { [$0] }, isLocal: change.isLocal) { notify($0) }
+            try set(change.name, change.value.map { [$0] }, isLocal: change.isLocal)
         }
     }
 
@@ -351,8 +357,11 @@ extension SQLSession {
             for (argument, type) in zip(arguments, plan.parameters) {
                 let bound = try binder.coerce(
                     binder.bind(argument), to: type, in: .assignment, at: argument.location)
-                values.append(try bound.expression.evaluate([], context))
+                let value = try bound.expression.evaluate([], context)
+                try context.hold(value)
+                values.append(value)
             }
+            context.held = 0
             return values
         }
         let inner = Portal(prepared, parameters: values, formats: portal.formats)

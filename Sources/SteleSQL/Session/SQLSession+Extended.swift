@@ -116,6 +116,8 @@ extension SQLSession {
                 "bind message has \(parameterFormats.count) parameter formats but "
                     + "\(parameters.count) parameters")
         }
+        let end = cancellation.limit(settings.statementTimeout, environment)
+        defer { end() }
         let time = timeContext
         let values = try await meter.compute { [meter] () throws(SQLError) in
             var values: [Datum] = []
@@ -206,8 +208,12 @@ extension SQLSession {
 
     /// Ends the implicit transaction of extended messages by committing it.
     package func sync() async throws(SQLError) {
+        // What came while no statement ran was meant for one that is over.
+        cancellation.reset()
         if let transaction {
             guard !transaction.isExplicit else { return }
+            let end = cancellation.limit(settings.statementTimeout, environment)
+            defer { end() }
             try await commit()
         } else {
             portals.removeAll()
@@ -215,5 +221,5 @@ extension SQLSession {
     }
 
     /// A message failed: rolls the implicit transaction back, or fails the explicit one.
-    package func fail() { abort() }
+    package func fail() async { await abort() }
 }

@@ -5,7 +5,12 @@ extension SQLSession {
             switch name.lowercased() {
             case "transaction_isolation", "transaction_read_only":
                 try setTransaction(name.lowercased(), values?.joined(separator: ", "))
-            default: try self.set(name, values, isLocal: isLocal, isList: true, sink.notice)
+            default:
+                if isLocal, !isInBlock {
+                    sink.notice(
+                        SQLError("25P01", "SET LOCAL can only be used in transaction blocks"))
+                }
+                try self.set(name, values, isLocal: isLocal, isList: true)
             }
             return isReset ? "RESET" : "SET"
         case .resetAll:
@@ -14,36 +19,32 @@ extension SQLSession {
             lastingSettings = defaults
             return "RESET"
         case .transaction(let modes):
-            guard transaction?.isExplicit == true else {
+            if !isInBlock {
                 sink.notice(
                     SQLError("25P01", "SET TRANSACTION can only be used in transaction blocks"))
-                return "SET"
             }
             try self.set(modes)
             return "SET"
         case .sessionCharacteristics(let modes):
             if let isolation = modes.isolation {
                 try self.set(
-                    "default_transaction_isolation", [isolation], isLocal: false, sink.notice)
+                    "default_transaction_isolation", [isolation], isLocal: false)
             }
             if let isReadOnly = modes.isReadOnly {
                 try self.set(
-                    "default_transaction_read_only", [isReadOnly ? "on" : "off"], isLocal: false,
-                    sink.notice)
+                    "default_transaction_read_only", [isReadOnly ? "on" : "off"], isLocal: false)
             }
             return "SET"
         case .constraints: return "SET CONSTRAINTS"
         }
     }
 
+    /// Whether statements follow that belong to the same transaction, declared or not.
+    private var isInBlock: Bool { isInSeries || transaction?.isExplicit == true }
+
     func set(
-        _ name: String, _ values: [String]?, isLocal: Bool, isList: Bool = false,
-        _ notify: (SQLError) -> Void
+        _ name: String, _ values: [String]?, isLocal: Bool, isList: Bool = false
     ) throws(SQLError) {
-        if isLocal, transaction?.isExplicit != true {
-            notify(
-                SQLError("25P01", "SET LOCAL can only be used in transaction blocks"))
-        }
         // A transaction remembers what to put back if it is rolled back.
         _ = try openTransaction()
         try settings.set(name, values, defaults: defaults, isList: isList)

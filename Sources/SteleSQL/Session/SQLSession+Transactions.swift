@@ -76,15 +76,16 @@ extension SQLSession {
     }
 
     /// After an error: an implicit transaction is gone, an explicit one waits for its end.
-    func abort() {
+    func abort() async {
         guard let transaction else { return }
         guard transaction.isExplicit else { return rollback() }
         transaction.isFailed = true
         // Those from before the last savepoint can be returned to.
         let kept = transaction.savepoints.last?.portals ?? 0
         portals.removeAll { $0.number >= kept }
-        // Locks are let go unless a savepoint could bring the transaction back.
-        if transaction.savepoints.isEmpty { transaction.rollback() }
+        // Locks are let go, those from before the last savepoint unless it brings them back.
+        guard let savepoint = transaction.savepoints.last else { return transaction.rollback() }
+        try? await transaction.rollback(to: savepoint)
     }
 
     // MARK: Statements
@@ -108,6 +109,7 @@ extension SQLSession {
         case .release(let name):
             let transaction = try block("RELEASE SAVEPOINT")
             let place = try transaction.savepointIndex(name)
+            transaction.isReadOnly = transaction.savepoints[place].isReadOnly
             transaction.savepoints.removeSubrange(place...)
             return "RELEASE"
         case .rollbackTo(let name):
@@ -150,7 +152,7 @@ extension SQLSession {
 
     /// Applies modes to the open transaction, by PostgreSQL's rules about when each may be set.
     func set(_ modes: TransactionModes) throws(SQLError) {
-        guard let transaction else { return }
+        let transaction = try openTransaction()
         let isNested = !transaction.savepoints.isEmpty
         if let isolation = modes.isolation {
             guard SessionSettings.isolationLevels.contains(isolation) else {

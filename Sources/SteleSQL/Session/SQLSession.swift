@@ -114,6 +114,9 @@ package final class SQLSession {
     /// How often a statement outside of a transaction is run again after a conflict.
     private static let attempts = 20
 
+    /// Some wait for nothing.
+    private static let statementsPerTurn = 64
+
     /// Runs all statements of a text, in one implicit transaction unless they say otherwise.
     package func simpleQuery(
         _ text: String, into sink: any ResultSink
@@ -128,7 +131,7 @@ package final class SQLSession {
                     return try await run(prepared, values, sink, isLast: true, isAlone: isAlone)
                 } catch {
                     guard prepared.isOutdated else { throw error }
-                    if isAlone { abort() }
+                    if isAlone { await abort() }
                 }
             }
             var (parsed, isDeep) = try await parse(text)
@@ -138,7 +141,13 @@ package final class SQLSession {
             defer { isInSeries = false }
             var rest = Array(parsed.reversed())
             parsed = []
+            var count = 0
             while let statement = rest.popLast() {
+                count += 1
+                if count % Self.statementsPerTurn == 0 {
+                    await Task.yield()
+                    try cancellation.check()
+                }
                 let prepared = PreparedStatement(
                     statement, source: source, isDeep: isDeep, declared: [], mayChangeShape: true,
                     meter: meter)
@@ -147,7 +156,7 @@ package final class SQLSession {
                     isAlone: rest.isEmpty && !isInSeries && isAlone)
             }
         } catch {
-            abort()
+            await abort()
             throw error
         }
     }
@@ -164,7 +173,8 @@ package final class SQLSession {
         return try await meter.compute(isDeep: isLong || levels > NestingLimit.fewLevels) {
             () throws(SQLError) in
             let levels = try isLong ? NestingLimit.levels(of: text) : levels
-            return (try Parser.parse(text), levels > NestingLimit.fewLevels)
+            let (statements, deepest) = try Parser.parse(text)
+            return (statements, max(levels, deepest) > NestingLimit.fewLevels)
         }
     }
 
@@ -192,7 +202,7 @@ package final class SQLSession {
                 guard error.state == "40001" || error.state == "40P01", !hasOutput,
                     attempts < Self.attempts, transaction?.isExplicit != true
                 else { throw error }
-                abort()
+                await abort()
             }
         }
     }

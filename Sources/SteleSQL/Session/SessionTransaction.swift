@@ -40,6 +40,8 @@ final class SessionTransaction {
         /// nil if the transaction had not touched data yet.
         var kernel: Savepoint?
         var made: [String: TableKnowledge.Made]
+        /// What was locked then; locks that were taken later go with what was done later.
+        var locked: Set<UInt32>
         var settings: SessionSettings
         var lastingSettings: SessionSettings
         var isolation: String
@@ -85,7 +87,8 @@ final class SessionTransaction {
         do {
             let kernel = try database.begin(
                 TransactionOptions(
-                    isolation: kernelIsolation, isReadOnly: isReadOnly, lockTimeout: lockTimeout))
+                    isolation: kernelIsolation, isReadOnly: staysReadOnly,
+                    lockTimeout: lockTimeout))
             self.kernel = kernel
             return kernel
         } catch { throw SQLError(error) }
@@ -98,6 +101,9 @@ final class SessionTransaction {
         default: .readCommitted
         }
     }
+
+    /// Whether no return to a savepoint will make it one that writes.
+    private var staysReadOnly: Bool { isReadOnly && savepoints.allSatisfy(\.isReadOnly) }
 
     var isReadCommitted: Bool { kernelIsolation == .readCommitted }
 
@@ -113,6 +119,12 @@ final class SessionTransaction {
     func takeTurn() async throws(SQLError) {
         try cancellation.check()
         await Task.yield()
+    }
+
+    /// The same after each thousand of pieces that take about a microsecond each.
+    @inline(__always)
+    func takeTurn(after pieces: Int) async throws(SQLError) {
+        if pieces % 1_000 == 999 { try await takeTurn() }
     }
 
     /// Spends the time that `pg_sleep` asked for in the rows so far.
@@ -207,6 +219,11 @@ final class SessionTransaction {
         return SQLError(error)
     }
 
+    /// An id that no table, storage or version has had.
+    func nextID() async throws(SQLError) -> UInt32 {
+        try await catalog.nextID(database, cancellation)
+    }
+
     // MARK: Savepoints
 
     func savepoint(
@@ -223,9 +240,9 @@ final class SessionTransaction {
         } catch { throw failure(error) }
         savepoints.append(
             NamedSavepoint(
-                name: name, kernel: position, made: tables.made, settings: settings,
-                lastingSettings: lasting, isolation: isolation, isReadOnly: isReadOnly,
-                portals: portals))
+                name: name, kernel: position, made: tables.made, locked: tables.locked,
+                settings: settings, lastingSettings: lasting, isolation: isolation,
+                isReadOnly: isReadOnly, portals: portals))
     }
 
     /// The place of the newest savepoint of a name.
@@ -244,6 +261,7 @@ final class SessionTransaction {
             await kernel.rollback(to: savepoint.kernel ?? Savepoint(position: 0))
         }
         tables.made = savepoint.made
+        tables.locked = savepoint.locked
     }
 
     // MARK: The end

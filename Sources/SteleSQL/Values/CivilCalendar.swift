@@ -13,6 +13,8 @@ package enum CivilCalendar {
 
     /// Microseconds in a day.
     package static let dayLength: Int64 = 86_400_000_000
+    /// The Julian day of 2000-01-01.
+    static let julianEpoch = 2_451_545
     /// The moments that PostgreSQL can hold: 4714-11-24 BC up to the end of 294276.
     package static let timestamps: Range<Int64> =
         -211_813_488_000_000_000..<9_223_371_331_200_000_000

@@ -51,6 +51,9 @@ struct DateTimeParser {
                 try parseWord()
             } else if byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-") {
                 try parseZone(sign: 1)
+            } else if Self.isPunctuation(byte) {
+                // Only separates.
+                rest.removeFirst()
             } else {
                 throw invalid
             }
@@ -185,6 +188,9 @@ struct DateTimeParser {
                 numbers.append((try number(digits), digits.count))
                 if rest.first == UInt8(ascii: "-") { rest.removeFirst() }
             }
+        } else if Self.isJulian(word), let digits = takeJulianDigits() {
+            guard numbers.isEmpty, month == nil, dayNumber == nil else { throw invalid }
+            dayNumber = try number(digits) - CivilCalendar.julianEpoch
         } else if matches(word, "am") || matches(word, "pm") {
             guard isAfternoon == nil else { throw invalid }
             isAfternoon = matches(word, "pm")
@@ -259,11 +265,13 @@ struct DateTimeParser {
         var fields = numbers
         let isYearFirst = (fields.first?.width ?? 0) >= 3
         if let month {
-            guard fields.count == 2 else { throw invalid }
+            guard fields.count == 2 else { throw incomplete([fields.first].compactMap { $0 }) }
             let startsWithYear = isYearFirst || context.order == .yearFirst
             fields = startsWithYear ? [(month, 2), fields[1], fields[0]] : [(month, 2)] + fields
         } else {
-            guard fields.count == 3 else { throw invalid }
+            guard fields.count == 3 else {
+                throw incomplete(isYearFirst ? fields.dropFirst(2) : fields.dropFirst(1))
+            }
             if isYearFirst || isCompact || context.order == .yearFirst {
                 if !isCompact { fields = [fields[1], fields[2], fields[0]] }
             } else if context.order == .dayFirst {
@@ -284,6 +292,17 @@ struct DateTimeParser {
         return CivilCalendar.days(CivilCalendar.Day(year: year, month: month, day: day))
     }
 
+    /// The error of a date that lacks a part: the parts that are there are looked at first.
+    private func incomplete(_ days: some Collection<(value: Int, width: Int)>) -> SQLError {
+        let isYearFirst = (numbers.first?.width ?? 0) >= 3
+        let months = month != nil ? [] : Array(isYearFirst ? numbers.dropFirst() : numbers[...]).prefix(1)
+        let isGood =
+            months.allSatisfy { (1...12).contains($0.value) }
+            && days.prefix(1).allSatisfy { $0.width >= 3 || (1...31).contains($0.value) }
+            && !(isYearFirst && numbers[0].value == 0)
+        return isGood ? invalid : outOfRange
+    }
+
     private func resolveTime() throws(SQLError) -> Int64 {
         guard let isAfternoon else { return time ?? 0 }
         guard let time else { throw invalid }
@@ -298,6 +317,14 @@ struct DateTimeParser {
         let digits = rest.prefix { isDigit($0) }
         rest = rest[digits.endIndex...]
         return digits
+    }
+
+    /// The number that comes next, blanks in front; nil if none does.
+    private mutating func takeJulianDigits() -> ArraySlice<UInt8>? {
+        let after = rest.drop(while: isBlank)
+        guard let first = after.first, isDigit(first) else { return nil }
+        rest = after
+        return takeDigits()
     }
 
     private func number(_ digits: ArraySlice<UInt8>) throws(SQLError) -> Int {
@@ -338,6 +365,16 @@ struct DateTimeParser {
                 "october", "november", "december",
             ]
         ).map { $0 + 1 }
+    }
+
+    /// C's `ispunct`.
+    private static func isPunctuation(_ byte: UInt8) -> Bool {
+        (0x21...0x7E).contains(byte) && !isLetter(byte) && !isDigit(byte)
+    }
+
+    /// What may come before the number of a Julian day.
+    private static func isJulian(_ word: ArraySlice<UInt8>) -> Bool {
+        matches(word, "j") || matches(word, "jd") || matches(word, "julian")
     }
 
     private static func isWeekday(_ word: ArraySlice<UInt8>) -> Bool {

@@ -26,6 +26,10 @@ enum FloatText {
     ) throws(SQLError) -> Double {
         let bytes = trimmed(text)
         if let special = parseSpecial(bytes) { return special }
+        if let value = parseHexadecimal(bytes, isSingle: type == .float4) {
+            if value.isFinite { return value }
+            throw SQLError("22003", "\(quoted(text)) is out of range for type \(type.plainName)")
+        }
         guard let decimal = ScannedDecimal(bytes) else {
             throw SQLError(
                 "22P02", "invalid input syntax for type \(type.plainName): \(quoted(text))")
@@ -38,6 +42,22 @@ enum FloatText {
             if value.isFinite, value != 0 || decimal.isZero { return value }
         }
         throw SQLError("22003", "\(quoted(text)) is out of range for type \(type.plainName)")
+    }
+
+    /// `0x1.8p3`, which C's `strtod` reads too; infinite if it is out of range.
+    private static func parseHexadecimal(_ text: ArraySlice<UInt8>, isSingle: Bool) -> Double? {
+        let sign = text.first.map { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") } ?? false
+        let digits = text.dropFirst(sign ? 1 : 0)
+        guard digits.count > 2, digits.first == UInt8(ascii: "0"),
+            digits.dropFirst().first.map({ $0 | 0x20 }) == UInt8(ascii: "x")
+        else { return nil }
+        let string = String(decoding: text, as: UTF8.self)
+        guard let value = isSingle ? Float(string).map(Double.init) : Double(string) else {
+            return nil
+        }
+        let mantissa = digits.dropFirst(2).prefix { $0 | 0x20 != UInt8(ascii: "p") }
+        let isZero = mantissa.allSatisfy { $0 == UInt8(ascii: "0") || $0 == UInt8(ascii: ".") }
+        return value == 0 && !isZero ? .infinity : value
     }
 
     private static func parseSpecial(_ text: ArraySlice<UInt8>) -> Double? {

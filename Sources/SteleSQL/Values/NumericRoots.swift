@@ -22,9 +22,22 @@ extension Numeric {
             let quotient = Self.quotient(self, root, lastWeight: last, scale: guardScale)
             let sum = try root.adding(quotient)
             let next = try sum.multiplied(by: Self.half).rounded(toScale: guardScale)
-            if next.distanceIsSmall(to: root, last) { return next.rounded(toScale: scale) }
+            if next.distanceIsSmall(to: root, last) { return try rounded(next, scale, last) }
             root = next
         }
+    }
+
+    /// An approximate root, whose digits down to the power `last` are right, rounded as the root itself
+    /// is: where it lies too close to the middle of two numbers the square of the middle decides.
+    private func rounded(_ root: Numeric, _ scale: Int, _ last: Int) throws(SQLError) -> Numeric {
+        let below = root.truncated(toScale: scale)
+        let half = Numeric(
+            decimals: [5], wholeDigits: -scale, scale: UInt16(min(scale + 1, Self.maximumScale)),
+            isBelowZero: false)
+        let middle = try below.adding(half)
+        guard root.distanceIsSmall(to: middle, last) else { return root.rounded(toScale: scale) }
+        let isBelow = try middle.multiplied(by: middle).subtracting(self).signum > 0
+        return isBelow ? below : try below.adding(half).adding(half).rounded(toScale: scale)
     }
 
     /// Almost the root, from steps that each compute twice as many digits as the one before, down to

@@ -116,7 +116,7 @@ struct PosixZone: Hashable, Sendable {
         daylight = Daylight(offset: daylightOffset, start: start, end: end)
     }
 
-    /// At least three letters, or anything between angle brackets; or nothing, before a sign.
+    /// At least three letters, or anything between angle brackets; or nothing, before a number.
     private static func takeName(_ rest: inout ArraySlice<UInt8>) -> Bool {
         guard let first = rest.first else { return false }
         if first == UInt8(ascii: "<") {
@@ -124,7 +124,9 @@ struct PosixZone: Hashable, Sendable {
             rest = rest[(end + 1)...]
             return true
         }
-        if first == UInt8(ascii: "+") || first == UInt8(ascii: "-") { return true }
+        if first == UInt8(ascii: "+") || first == UInt8(ascii: "-") || isDigit(first) {
+            return true
+        }
         let name = rest.prefix { isLetter($0) }
         rest = rest[name.endIndex...]
         return name.count >= 3

@@ -7,16 +7,22 @@
 #endif
 
 /// A client that waits, over a socket of its own: what it sends and what it is answered, no more.
-final class PostgresClient {
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
+package final class PostgresClient {
+    package struct Failure: Error, CustomStringConvertible {
+        package var description: String
     }
 
     private let descriptor: Int32
     private var unread: [UInt8] = []
+    private var copyData: [[UInt8]] = []
 
     /// Connects to a server on this machine as `user`, and waits until it is ready.
-    init(port: UInt16, user: String, database: String = "postgres") throws {
+    ///
+    /// - Parameter settings: what is asked for besides, as `("DateStyle", "German")`.
+    package init(
+        port: UInt16, user: String, database: String = "postgres",
+        settings: [(String, String)] = []
+    ) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -31,7 +37,8 @@ final class PostgresClient {
             throw Failure(description: "cannot connect to port \(port): error \(errno)")
         }
         var body = Self.integer(196_608)
-        for text in ["user", user, "database", database] { body += Self.text(text) }
+        let pairs = [("user", user), ("database", database)] + settings
+        for (name, value) in pairs { body += Self.text(name) + Self.text(value) }
         body.append(0)
         try send(Self.integer(body.count + 4) + body)
         _ = try answers(1)
@@ -41,7 +48,12 @@ final class PostgresClient {
 
     /// Sends messages that end with so many points at which the server is ready again, and returns
     /// what was answered up to each of them.
-    func converse(_ messages: [UInt8], readies: Int) throws -> [Answer] {
+    ///
+    /// - Parameter copyData: what is sent when a `COPY FROM STDIN` asks for it.
+    package func converse(
+        _ messages: [UInt8], readies: Int, copyData: [[UInt8]] = []
+    ) throws -> [Answer] {
+        self.copyData = copyData
         try send(messages)
         return try answers(readies)
     }
@@ -72,8 +84,20 @@ final class PostgresClient {
                 }
             case UInt8(ascii: "T"): answer.types.append(Self.types(body))
             case UInt8(ascii: "t"): answer.types.append("parameters \(Array(body))")
-            case UInt8(ascii: "D"): answer.rows.append(Self.row(body))
-            case UInt8(ascii: "C"): answer.tags.append(String(decoding: body.dropLast(), as: UTF8.self))
+            case UInt8(ascii: "D"):
+                let values = Self.row(body)
+                answer.rows.append(values.map { $0.map { "'\($0)'" } ?? "NULL" }.joined(separator: ", "))
+                answer.lines.append(values.map { $0 ?? "∅" }.joined(separator: "|"))
+            case UInt8(ascii: "C"):
+                let tag = String(decoding: body.dropLast(), as: UTF8.self)
+                answer.tags.append(tag)
+                answer.lines.append(tag)
+            case UInt8(ascii: "I"): answer.lines.append("empty")
+            case UInt8(ascii: "s"): answer.lines.append("suspended")
+            case UInt8(ascii: "G"):
+                answer.lines.append("copy \(body.dropFirst(2).first ?? 0)")
+                for piece in copyData { try send(Self.message("d", piece)) }
+                try send(Self.message("c", []))
             default: break
             }
         }
@@ -99,17 +123,17 @@ final class PostgresClient {
 
     // MARK: Forms
 
-    static func text(_ text: String) -> [UInt8] { Array(text.utf8) + [0] }
+    package static func text(_ text: String) -> [UInt8] { Array(text.utf8) + [0] }
 
-    static func integer(_ value: Int) -> [UInt8] {
+    package static func integer(_ value: Int) -> [UInt8] {
         withUnsafeBytes(of: Int32(truncatingIfNeeded: value).bigEndian) { Array($0) }
     }
 
-    static func short(_ value: Int) -> [UInt8] {
+    package static func short(_ value: Int) -> [UInt8] {
         withUnsafeBytes(of: Int16(truncatingIfNeeded: value).bigEndian) { Array($0) }
     }
 
-    static func message(_ kind: Unicode.Scalar, _ body: [UInt8]) -> [UInt8] {
+    package static func message(_ kind: Unicode.Scalar, _ body: [UInt8]) -> [UInt8] {
         [UInt8(ascii: kind)] + integer(body.count + 4) + body
     }
 
@@ -141,26 +165,28 @@ final class PostgresClient {
         return types.joined(separator: ", ")
     }
 
-    private static func row(_ body: ArraySlice<UInt8>) -> String {
+    /// The fields of a row; nil is null.
+    private static func row(_ body: ArraySlice<UInt8>) -> [String?] {
         var rest = body.dropFirst(2)
-        var values: [String] = []
+        var values: [String?] = []
         while !rest.isEmpty {
             let length = number(rest.prefix(4))
             rest = rest.dropFirst(4)
-            values.append(
-                length < 0 ? "NULL" : "'\(String(decoding: rest.prefix(length), as: UTF8.self))'")
+            values.append(length < 0 ? nil : String(decoding: rest.prefix(length), as: UTF8.self))
             rest = rest.dropFirst(max(0, length))
         }
-        return values.joined(separator: ", ")
+        return values
     }
 }
 
 /// What a statement was answered.
-struct Answer: Hashable {
+package struct Answer: Hashable {
     /// SQLSTATE.
-    var error: String?
-    var message: String?
-    var types: [String] = []
-    var rows: [String] = []
-    var tags: [String] = []
+    package var error: String?
+    package var message: String?
+    package var types: [String] = []
+    package var rows: [String] = []
+    package var tags: [String] = []
+    /// Rows with bars between their fields, and tags, as they came.
+    package var lines: [String] = []
 }
