@@ -223,9 +223,16 @@ package final class TransactionCoordinator: TransactionBackend {
             if validatesReads {
                 try note(covered, &state)
             }
-            let rows = merge(
+            let (rows, resumeKey) = merge(
                 page.rows, with: &state.buffer, upTo: writes ?? .max, in: covered,
-                reverse: reverse)
+                reverse: reverse, limit: max(limit, 1))
+            // More was written than a page may hold.
+            if let key = resumeKey?.dropFirst() {
+                rest =
+                    reverse
+                    ? KeyRange(start: range.start, end: Array(key) + [0])
+                    : KeyRange(start: Array(key), end: range.end)
+            }
             return RowPage(rows: rows, rest: rest)
         }
     }
@@ -262,43 +269,58 @@ package final class TransactionCoordinator: TransactionBackend {
         state.readRanges.append(range)
     }
 
-    /// The rows of a page with those of the first so many writes, by scan order.
+    /// The rows of a page with those of the first so many writes, by scan order; at most so many, and
+    /// the key to go on with if there are more.
     private func merge(
         _ rows: [ScanPage.Row], with buffer: inout WriteBuffer, upTo position: Int,
-        in range: KeyRange, reverse: Bool
-    ) -> [RowPage.Row] {
-        var written = buffer.isEmpty ? [] : buffer.writes(in: range)
-        if position < buffer.position {
-            written = written.filter { buffer.value(of: $0, upTo: position) != nil }[...]
+        in range: KeyRange, reverse: Bool, limit: Int
+    ) -> (rows: [RowPage.Row], resumeKey: ArraySlice<UInt8>?) {
+        var visited = 0
+        let keys = buffer.isEmpty ? [] : buffer.writes(in: range)
+        var place = reverse ? keys.endIndex - 1 : keys.startIndex
+        /// The next key that was written by then.
+        func nextKey() -> KeyBytes? {
+            while keys.indices.contains(place) {
+                if buffer.value(of: keys[place], upTo: position) != nil { return keys[place] }
+                place += reverse ? -1 : 1
+            }
+            return nil
         }
-        var merged: [RowPage.Row] = []
-        merged.reserveCapacity(rows.count + written.count)
-        var keys = reverse ? Array(written.reversed()) : Array(written)
-        keys.reverse()
         func comes(_ key: KeyBytes, before row: ArraySlice<UInt8>) -> Bool {
             reverse
                 ? row.lexicographicallyPrecedes(key) : key[...].lexicographicallyPrecedes(row)
         }
-        func appendWritten(_ key: KeyBytes) {
+        var merged: [RowPage.Row] = []
+        merged.reserveCapacity(min(rows.count + keys.count, limit))
+        func takeWritten(_ key: KeyBytes) {
             if let value = buffer.value(of: key, upTo: position).flatMap({ $0 }) {
                 merged.append(.init(key: key.dropFirst(), value: value[...]))
             }
+            place += reverse ? -1 : 1
+            visited += 1
         }
+        func isFull() -> Bool { merged.count >= limit || visited >= Self.mostMerged }
         for row in rows {
-            while let key = keys.last, comes(key, before: row.key) {
-                appendWritten(key)
-                keys.removeLast()
+            while let key = nextKey(), comes(key, before: row.key) {
+                if isFull() { return (merged, key[...]) }
+                takeWritten(key)
             }
-            if let key = keys.last, row.key.elementsEqual(key) {
-                appendWritten(key)
-                keys.removeLast()
+            if isFull() { return (merged, row.key) }
+            if let key = nextKey(), row.key.elementsEqual(key) {
+                takeWritten(key)
             } else {
                 merged.append(.init(key: row.key.dropFirst(), value: row.value))
             }
         }
-        while let key = keys.popLast() { appendWritten(key) }
-        return merged
+        while let key = nextKey() {
+            if isFull() { return (merged, key[...]) }
+            takeWritten(key)
+        }
+        return (merged, nil)
     }
+
+    /// Keys that were written are looked at in one piece, rows or deletions.
+    private static let mostMerged = 8_192
 
     /// Only a serializable transaction that may write has its reads validated; one that only reads
     /// is consistent by its snapshot alone.

@@ -55,6 +55,44 @@ import Testing
         #expect(try await database.get(Key(100), as: Int.self) == 100)
     }
 
+    /// A page holds no more than was asked for, however much was written where nothing is stored.
+    @Test(arguments: [false, true], [1, 2, 7, 5_000])
+    func `pages over what was written and stored end where the next begins`(
+        reverse: Bool, limit: Int
+    ) async throws {
+        let backend = kernel.backend
+        let load = try backend.begin(TransactionOptions())
+        for key in stride(from: 0, to: 200, by: 5) { try load.write(Key(key).keyBytes, [1]) }
+        try await load.commit()
+        let transaction = try backend.begin(TransactionOptions())
+        var expected = Set(stride(from: 0, to: 200, by: 5))
+        var random = SeededRandom(seed: 4)
+        for _ in 0..<(limit > 100 ? 20_000 : 300) {
+            let key = Int(random.below(limit > 100 ? 30_000 : 250))
+            if random.oneIn(3) {
+                try transaction.write(Key(key).keyBytes, nil)
+                expected.remove(key)
+            } else {
+                try transaction.write(Key(key).keyBytes, [2])
+                expected.insert(key)
+            }
+        }
+        var found: [KeyBytes] = []
+        var rest: KeyRange? = .all
+        var pages = 0
+        while let range = rest {
+            let page = try await transaction.scan(range, limit: limit, reverse: reverse)
+            #expect(page.rows.count <= limit)
+            found += page.rows.map { Array($0.key) }
+            rest = page.rest
+            pages += 1
+            try #require(pages < 1_000)
+        }
+        let keys = expected.map { Key($0).keyBytes }.sorted { $0.precedes($1) }
+        #expect(found == (reverse ? keys.reversed() : keys))
+        transaction.rollback()
+    }
+
     @Test(arguments: [false, true])
     func `a scan shows what was written before it began, on every page`(
         reverse: Bool

@@ -34,6 +34,13 @@ struct ChangeRun {
         returned += outputs
     }
 
+    /// Very many rows take long to let go of, which a worker does.
+    private static func letGo<Row>(_ rows: inout [Row], _ context: StatementContext) {
+        if rows.count > largeCount { context.meter.discard(exchange(&rows, with: [])) }
+    }
+
+    private static let largeCount = 4_096
+
     // MARK: INSERT
 
     mutating func insert(_ plan: InsertPlan) async throws(SQLError) -> Result {
@@ -54,6 +61,7 @@ struct ChangeRun {
             let run = try await SelectRun(query, context, transaction)
             // Rows that this statement writes must not come up in what it reads.
             var gathered: [[Datum]] = []
+            defer { Self.letGo(&gathered, context) }
             let readsTarget = query.reads(plan.table)
             while let rows = try await run.next() {
                 let rows = try await context.map(rows, size: MemoryMeter.size) {
@@ -82,6 +90,7 @@ struct ChangeRun {
     mutating func update(_ plan: UpdatePlan) async throws(SQLError) -> Result {
         let table = plan.access.table
         var moved: [(key: KeyBytes, row: [Datum])] = []
+        defer { Self.letGo(&moved, context) }
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
             let changed = try await context.map(rows, size: MemoryMeter.size) {
