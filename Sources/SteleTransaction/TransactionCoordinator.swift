@@ -182,10 +182,10 @@ package final class TransactionCoordinator: TransactionBackend {
 
     /// What several requests bring is one answer, with the limit of one.
     private static func count(
-        _ sizes: some Sequence<Int>, in bytes: inout Int
+        _ sizes: some Sequence<Int>, in bytes: inout Int, limit: Int = Limits.answerBytes
     ) throws(SteleError) {
         for size in sizes { bytes += 8 + size }
-        guard bytes <= Limits.answerBytes else {
+        guard bytes <= limit else {
             throw SteleError(LimitExceeded(.answerBytes, count: bytes))
         }
     }
@@ -352,7 +352,9 @@ package final class TransactionCoordinator: TransactionBackend {
             // What is not locked is read once all locks are held.
             let some = try await lockSome(
                 Array(full[start..<end]), mode, wait, reading: end == full.count ? beside : [])
-            try Self.count(some.lazy.map { $0.value?.count ?? 0 }, in: &bytes)
+            // Rows of a change are locked by the thousand, in two requests.
+            try Self.count(
+                some.lazy.map { $0.value?.count ?? 0 }, in: &bytes, limit: 2 * Limits.answerBytes)
             values += some
         }
         return values

@@ -25,6 +25,11 @@ struct LargeExpressionTests {
         ] {
             #expect(try await session.run("select \(expression)") == ["1", "SELECT 1"])
         }
+        // Conditions within conditions, of which nothing is known before there is a row.
+        let conditions = nested("case when ", "x > 0", " then true else false end", 60)
+        #expect(
+            try await session.run("select \(conditions) from generate_series(1, 1) as g(x)")
+                == ["t", "SELECT 1"])
         let truth = nested("not not (", "true", ")", 50)
         #expect(try await session.run("select \(truth)") == ["t", "SELECT 1"])
     }
@@ -197,13 +202,13 @@ struct LargeExpressionTests {
         let session = try TestSession(TestNode())
         let big = "repeat('x', 60000000)"
         try await session.run("create table t (id int primary key, b text)")
-        try await session.run("insert into t select i, '' from generate_series(1, 20) as g(i)")
-        let list = Array(repeating: big, count: 10).joined(separator: ", ")
+        try await session.run("insert into t select i, '' from generate_series(1, 6) as g(i)")
+        let list = Array(repeating: big, count: 6).joined(separator: ", ")
         for text in [
             "update t set b = repeat(chr(65 + id % 26), 60000000)",
-            "insert into t select i, '' from generate_series(21, 40) as g(i) "
+            "insert into t select i, '' from generate_series(21, 26) as g(i) "
                 + "returning repeat(chr(65 + id % 26), 60000000)",
-            "prepare p(\(Array(repeating: "text", count: 10).joined(separator: ", "))) as "
+            "prepare p(\(Array(repeating: "text", count: 6).joined(separator: ", "))) as "
                 + "select 1; execute p(\(list))",
             "select string_agg(distinct i::text, case when i = 50 then \(big) else '' end) "
                 + "from generate_series(1, 50) as g(i)",

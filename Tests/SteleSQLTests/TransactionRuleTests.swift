@@ -241,6 +241,36 @@ struct TransactionRuleTests {
         #expect(await session.failure("insert into h values (2); commit").hasPrefix("42P01"))
     }
 
+    @Test func `a table of which nothing is read is not answered for from an old definition`()
+        async throws
+    {
+        for text in [
+            "select * from h where false", "select count(*) from h where 1 = 0",
+            "select * from h where v = null", "select * from h limit 0",
+        ] {
+            let (session, other) = try await twoNodes("create table h (v int primary key)")
+            #expect(try await session.run(text).last?.hasPrefix("SELECT") == true, "\(text)")
+            try await other.run("drop table h")
+            #expect(await session.failure(text).hasPrefix("42P01"), "\(text)")
+        }
+    }
+
+    @Test func `a transaction that has ended keeps no lock for its savepoints`() async throws {
+        let node = TestNode()
+        let session = try TestSession(node)
+        let other = try TestSession(node)
+        try await session.run("create table t (k int primary key)")
+        try await session.run("insert into t values (1), (2)")
+        try await session.run("begin isolation level repeatable read; select * from t; savepoint s")
+        try await session.run("select * from t where k = 2 for update")
+        try await other.run("update t set k = 1 where k = 1")
+        #expect(await session.failure("update t set k = 1 where k = 1").hasPrefix("40001"))
+        #expect(
+            try await other.run("select * from t where k = 2 for update nowait")
+                == ["2", "SELECT 1"])
+        try await session.run("rollback")
+    }
+
     @Test func `modes hold in a text of several statements too`() async throws {
         let session = try session()
         try await session.run("create table t (k int primary key)")

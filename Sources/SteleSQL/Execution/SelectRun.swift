@@ -22,6 +22,8 @@ final class SelectRun {
     private static let batch = 256
     private static let batchBytes = 1 << 20
     private var hasLockedPoints = false
+    /// Rows were asked for, or the table's definition was looked at.
+    private var hasLooked = false
     /// Rows whose outputs are not computed yet, because those of the rows before are large.
     private var unsent: ArraySlice<StoredRow> = []
 
@@ -73,6 +75,10 @@ final class SelectRun {
 
     /// The next rows, at least one; nil at the end.
     func next() async throws(SQLError) -> [[Datum]]? {
+        if remaining == 0, !hasLooked, case .table(let access) = plan.source {
+            try await transaction.verify(access.table)
+        }
+        hasLooked = true
         while remaining != 0 {
             if unsent.isEmpty {
                 guard let rows = try await nextStored() else { return nil }

@@ -17,6 +17,8 @@ struct TableScan {
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows
+    /// Whether the definition was looked at together with rows.
+    private var hasRead = false
     /// Of a row that comes after those that were handed out.
     private var failure: SQLError?
 
@@ -45,6 +47,7 @@ struct TableScan {
         if let known = self.rest { rest = known } else {
             rest = try await ResolvedKeys.resolve(access, context)
         }
+        defer { hasRead = true }
         switch rest {
         case .range(let range):
             let page = try await transaction.scan(
@@ -52,7 +55,11 @@ struct TableScan {
             self.rest = page.rest.map { .range($0) } ?? .points([])
             return try await accepted(page.rows)
         case .points(let points):
-            guard !points.isEmpty else { return nil }
+            guard !points.isEmpty else {
+                // What is said of a table of which nothing is read may be out of date too.
+                if !hasRead { try await transaction.verify(access.table) }
+                return nil
+            }
             let keys = Array(points.prefix(pagePoints))
             let values: [[UInt8]?]
             do {

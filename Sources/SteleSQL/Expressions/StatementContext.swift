@@ -19,6 +19,8 @@ final class StatementContext {
     var changes: [SettingChange] = []
     /// Whether the session still takes over changes.
     var takesChanges = true
+    /// What the values take up that were computed before there was a row.
+    var foldedBytes = 0
     /// What the values take up that were computed for the present row and are still needed.
     var held = 0
     let meter: WorkMeter

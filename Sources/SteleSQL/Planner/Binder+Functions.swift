@@ -13,8 +13,7 @@ extension Binder {
                 guard argument.type != .bool else {
                     throw unsupported("a boolean argument of \(call.name)", at: call.at)
                 }
-                // Any type would do, so these arguments say nothing about that of a parameter.
-                if argument.type == .unknown, case .parameter = argument.expression {
+                if leavesOpen(argument) {
                     values.append(argument.expression)
                     continue
                 }
@@ -153,10 +152,9 @@ extension Binder {
                 throw notUnique("function", "\(call.name)(unknown)", at: call.at)
             }
             let type: SQLType = kind.isNumeric ? .float8 : .text
-            // Anything can be counted, which says nothing about the type of a parameter.
-            var isOpen = false
-            if kind == .count, case .parameter = argument.expression { isOpen = true }
-            if !isOpen { argument = try coerce(argument, to: type, at: call.at) }
+            if kind != .count || !leavesOpen(argument) {
+                argument = try coerce(argument, to: type, at: call.at)
+            }
         }
         guard let result = kind.result(of: argument.type) else {
             throw noFunction(call, [argument])

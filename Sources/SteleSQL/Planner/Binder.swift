@@ -14,6 +14,8 @@ struct Typed: Sendable {
 struct Binder {
     let source: SourceText
     var scope: Scope
+    /// Parameters that stand where any type would do, and had none.
+    private var open: Set<Int> = []
     /// nil as long as a parameter's type is not known.
     private(set) var parameters: [SQLType?]
     /// Whether the statement may have more parameters than were declared: only one that is
@@ -64,9 +66,24 @@ struct Binder {
                 throw SQLError(
                     "42P18", "could not determine data type of parameter $\(index + 1)")
             }
+            // As in PostgreSQL it would be of one type there and of another elsewhere.
+            if open.contains(index) {
+                throw SQLError(
+                    "42P08", "could not determine data type of parameter $\(index + 1)")
+            }
             types.append(type)
         }
         return types
+    }
+
+    /// Whether an operand that may be of any type is a parameter that has none yet: this says nothing
+    /// about its type.
+    mutating func leavesOpen(_ typed: Typed) -> Bool {
+        guard typed.type == .unknown, case .parameter(let index) = typed.expression,
+            parameters[index] == nil
+        else { return false }
+        open.insert(index)
+        return true
     }
 
     mutating func setParameter(_ index: Int, _ type: SQLType) {
@@ -148,10 +165,7 @@ struct Binder {
             return Typed(expression: .not(try truth(operand, of: "NOT")), type: .bool)
         case .isNull(let operand, let isNegated):
             var typed = try bind(operand)
-            // Says nothing about the type of a parameter.
-            var isOpen = false
-            if case .parameter = typed.expression { isOpen = true }
-            if typed.type == .unknown, !isOpen {
+            if typed.type == .unknown, !leavesOpen(typed) {
                 typed = try coerce(typed, to: .text, at: operand.location)
             }
             return Typed(

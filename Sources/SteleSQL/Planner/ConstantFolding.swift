@@ -55,8 +55,9 @@ extension BoundExpression {
             let parts = operands.map(\.asCondition).filter { $0 != .constant(.bool(false)) }
             return parts.isEmpty
                 ? .constant(.bool(false)) : parts.count == 1 ? parts[0] : .or(parts)
-        // Nothing is unlike null.
-        case .isIn(_, let list, isNegated: true) where list.items.contains(.null):
+        // Nothing is unlike null. Several constants are compared together, and not without the value.
+        case .isIn(_, let list, isNegated: true)
+        where list.items.contains(.null) && list.items.count(where: \.isConstant) == 1:
             return .constant(.bool(false))
         default: return self
         }
@@ -85,12 +86,15 @@ extension BoundExpression {
         let parts = children.map { (prospect: $0.prospect, isLeaf: $0.isLeaf) }
         if parts.contains(where: \.prospect.isWorthFolding) { return Prospect(isWorthFolding: true) }
         if parts.allSatisfy(\.prospect.isFixed) {
-            return Prospect(isFixed: true, mayBeNull: true, isWorthFolding: true)
+            return Prospect(
+                isFixed: true, mayBeNull: !parts.isEmpty, isWorthFolding: isImmutable)
         }
         switch self {
         case .and, .or: return Prospect(isWorthFolding: parts.contains(where: \.prospect.isFixed))
         case .choice(let arms, _):
-            return Prospect(isWorthFolding: arms.contains { $0.condition.prospect.isFixed })
+            // Conditions and results come in turns.
+            let conditions = stride(from: 0, to: 2 * arms.count, by: 2)
+            return Prospect(isWorthFolding: conditions.contains { parts[$0].prospect.isFixed })
         case .coalesce:
             return Prospect(isWorthFolding: parts.dropLast().contains(where: \.prospect.isFixed))
         default: break
@@ -110,7 +114,7 @@ extension BoundExpression {
         }
     }
 
-    private static let largeBytes = 1 << 14
+    private static let mostBytes = 1 << 20
 
     private var isConstant: Bool { if case .constant = self { true } else { false } }
 
@@ -185,7 +189,9 @@ extension BoundExpression {
         guard isImmutable, parts.allSatisfy(\.isConstant) else { return self }
         let value = try evaluate([], context)
         // What is large is made when it is needed: of many such parts not all are held at once.
-        return value.outsideBytes > Self.largeBytes ? self : .constant(value)
+        context.foldedBytes += value.outsideBytes
+        return value.outsideBytes > 0 && context.foldedBytes > Self.mostBytes
+            ? self : .constant(value)
     }
 
     /// Whether the same operands always give the same value, also in another session.

@@ -149,6 +149,9 @@ extension InsertPlan {
 
     fileprivate func folded(_ context: StatementContext) throws(SQLError) -> InsertPlan {
         var plan = self
+        if case .rows(let rows) = source, rows.count == 1 {
+            plan.source = .rows([try rows[0].folded(context)])
+        }
         if case .query(let query, let values) = source {
             plan.source = .query(try query.folded(context), try values.folded(context))
         }
@@ -159,7 +162,7 @@ extension InsertPlan {
             }
             plan.conflict?.condition = try conflict.condition.foldedCondition(context)
         }
-        if case .rows(let rows) = source {
+        if case .rows(let rows) = source, rows.count > 1 {
             var folded: [[BoundExpression]] = []
             folded.reserveCapacity(rows.count)
             for row in rows { folded.append(try row.folded(context)) }

@@ -45,9 +45,11 @@ final class PreparedStatement: Keepable {
     }
 
     deinit {
-        guard let meter, source.text.utf8.count > Self.largeText else { return }
+        guard let meter, isLarge else { return }
         meter.discard((exchange(&statement, with: nil), exchange(&plan, with: nil)))
     }
+
+    var isLarge: Bool { source.text.utf8.count > Self.largeText }
 
     /// What is made of a text of so many bytes takes long to let go of.
     private static let largeText = 1 << 16

@@ -107,6 +107,11 @@ extension SQLSession {
                 try plan.action.folded(context)
             }
         }
+        defer {
+            if plan.isWorthFolding, portal.prepared.isLarge {
+                meter.discard(exchange(&action, with: plan.action))
+            }
+        }
         switch action {
         case .select(let select):
             if let locking = select.locking {

@@ -84,7 +84,9 @@ extension SQLSession {
         let kept = transaction.savepoints.last?.portals ?? 0
         portals.removeAll { $0.number >= kept }
         // Locks are let go, those from before the last savepoint unless it brings them back.
-        guard let savepoint = transaction.savepoints.last else { return transaction.rollback() }
+        guard let savepoint = transaction.savepoints.last, !transaction.hasEnded else {
+            return transaction.rollback()
+        }
         try? await transaction.rollback(to: savepoint)
     }
 
