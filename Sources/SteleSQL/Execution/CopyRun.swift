@@ -64,9 +64,10 @@ struct CopyRun {
         var work = 0
         while true {
             let data = try await sink.nextCopyData()
-            guard !decoder.isFinished else { if data == nil { break } else { continue } }
+            // What follows the end that the data itself says is read and left alone.
+            if decoder.isFinished, data != nil { continue }
             if let data { try decoder.append(data) }
-            while let row = try nextRow(&decoder, isAtEnd: data == nil) {
+            while !decoder.isFinished, let row = try nextRow(&decoder, isAtEnd: data == nil) {
                 try await writer.add(row)
                 work += MemoryMeter.size(of: row)
                 guard work > Self.turnBytes else { continue }

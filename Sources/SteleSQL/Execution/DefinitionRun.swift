@@ -7,18 +7,15 @@ import SteleBase
 /// storage behind, with a note of when.
 struct DefinitionRun {
     private let transaction: SessionTransaction
-    private let database: any DatabaseBackend
     private let context: StatementContext
     private let source: SourceText
     /// What the client is told besides the result.
     private(set) var notices: [SQLError] = []
 
     init(
-        _ transaction: SessionTransaction, _ database: any DatabaseBackend,
-        _ context: StatementContext, _ source: SourceText
+        _ transaction: SessionTransaction, _ context: StatementContext, _ source: SourceText
     ) {
         self.transaction = transaction
-        self.database = database
         self.context = context
         self.source = source
     }

@@ -1,4 +1,5 @@
-/// How far numbers are from their average, for `variance` and `stddev`.
+/// How far numbers are from their average, for `variance` and `stddev`, and the average of
+/// floating-point numbers.
 ///
 /// Floating-point numbers are taken in by the method of Youngs and Cramer, which PostgreSQL uses
 /// too, so that the results agree to the last digit; all others are summed exactly.

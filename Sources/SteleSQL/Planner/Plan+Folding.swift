@@ -36,6 +36,15 @@ extension [BoundExpression] {
     }
 }
 
+extension [[BoundExpression]] {
+    fileprivate func folded(_ context: StatementContext) throws(SQLError) -> [[BoundExpression]] {
+        var folded: [[BoundExpression]] = []
+        folded.reserveCapacity(count)
+        for row in self { folded.append(try row.folded(context)) }
+        return folded
+    }
+}
+
 extension BoundExpression? {
     fileprivate func folded(_ context: StatementContext) throws(SQLError) -> BoundExpression? {
         guard let self else { return nil }
@@ -121,12 +130,7 @@ extension SelectPlan {
         plan.grouping?.condition = try grouping?.condition.foldedCondition(context)
         plan.offset = try offset.folded(context)
         plan.limit = try limit.folded(context)
-        if case .values(let rows) = source {
-            var folded: [[BoundExpression]] = []
-            folded.reserveCapacity(rows.count)
-            for row in rows { folded.append(try row.folded(context)) }
-            plan.source = .values(folded)
-        }
+        if case .values(let rows) = source { plan.source = .values(try rows.folded(context)) }
         return plan
     }
 }
@@ -149,8 +153,9 @@ extension InsertPlan {
 
     fileprivate func folded(_ context: StatementContext) throws(SQLError) -> InsertPlan {
         var plan = self
+        // A single row is the list of outputs, which comes first.
         if case .rows(let rows) = source, rows.count == 1 {
-            plan.source = .rows([try rows[0].folded(context)])
+            plan.source = .rows(try rows.folded(context))
         }
         if case .query(let query, let values) = source {
             plan.source = .query(try query.folded(context), try values.folded(context))
@@ -163,10 +168,7 @@ extension InsertPlan {
             plan.conflict?.condition = try conflict.condition.foldedCondition(context)
         }
         if case .rows(let rows) = source, rows.count > 1 {
-            var folded: [[BoundExpression]] = []
-            folded.reserveCapacity(rows.count)
-            for row in rows { folded.append(try row.folded(context)) }
-            plan.source = .rows(folded)
+            plan.source = .rows(try rows.folded(context))
         }
         return plan
     }

@@ -277,7 +277,7 @@ extension SQLSession {
     ) async throws(SQLError) -> String {
         let transaction = try await beginStatement()
         let context = context(parameters: [], transaction, isDeep: prepared.isDeep)
-        var run = DefinitionRun(transaction, database, context, prepared.source)
+        var run = DefinitionRun(transaction, context, prepared.source)
         let tag: String
         switch statement {
         case .createTable(let syntax):
