@@ -27,10 +27,9 @@ private let copyOptions = [
 
 private func rows(of data: [[UInt8]], _ options: String) -> [String] {
     let result = FuzzSink()
+    let database = FuzzSession.database()
     waitFor {
-        let session = FuzzSession().session
-        try? await session.simpleQuery(
-            "create table h (a text, b numeric)", into: FuzzSink())
+        let session = FuzzSession(database).session
         do throws(SQLError) {
             try await session.simpleQuery(
                 "copy h from stdin \(options)", into: FuzzSink(copyData: data))

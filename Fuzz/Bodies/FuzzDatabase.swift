@@ -11,6 +11,12 @@ package final class FuzzDatabase: DatabaseBackend {
 
     package init() {}
 
+    /// A database of its own that begins with what another holds.
+    package init(copying other: FuzzDatabase) {
+        let held = other.rows.withLock { $0 }
+        rows.withLock { $0 = held }
+    }
+
     package var now: UInt64 { 0 }
 
     package func begin(

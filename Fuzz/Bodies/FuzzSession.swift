@@ -9,7 +9,7 @@ struct FuzzSession {
     let session: SQLSession
 
     /// - Parameter isHasty: begins almost all work anew in a worker.
-    init(isHasty: Bool = false) {
+    init(_ database: FuzzDatabase, isHasty: Bool = false) {
         var random = SeededRandom(seed: 7)
         let numbers = Numbers()
         var environment = SQLEnvironment(
@@ -19,14 +19,29 @@ struct FuzzSession {
         if isHasty { environment.turnBudget = Int(random.uniform(100...2_000)) }
         guard
             let session = try? SQLSession(
-                database: FuzzDatabase(), catalog: SQLCatalogCache(), environment: environment,
+                database: database, catalog: SQLCatalogCache(), environment: environment,
                 startupParameters: [])
         else { invariantFailed("a session cannot begin") }
         self.session = session
     }
 
-    /// A table with a column of each kind, and some rows.
-    static let tables = """
+    /// A database of its own with a table that has a column of each kind and some rows. To be called
+    /// before `waitFor`, since it waits itself when it is called first.
+    static func database() -> FuzzDatabase { FuzzDatabase(copying: withTables) }
+
+    private static let withTables: FuzzDatabase = {
+        let database = FuzzDatabase()
+        waitFor {
+            let session = FuzzSession(database).session
+            do throws(SQLError) {
+                try await session.simpleQuery(tables, into: FuzzSink())
+            } catch { invariantFailed("the tables cannot be made: \(error.message)") }
+            session.close()
+        }
+        return database
+    }()
+
+    private static let tables = """
         create table t (k int primary key, b bool, i2 smallint, i8 bigint, f4 real, f8 float8, \
         n numeric(12, 3), x text, v varchar(5), c char(3), d date, ts timestamp, tz timestamptz, \
         y bytea, u uuid);
@@ -59,6 +74,13 @@ struct FuzzSession {
     }
 }
 
+/// What this process has used of the processors, in nanoseconds.
+private func processorTime() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
 /// Runs asynchronous work to its end, within a fuzz target.
 func waitFor(_ work: @escaping @Sendable () async -> Void) {
     let done = DispatchSemaphore(value: 0)
@@ -69,14 +91,20 @@ func waitFor(_ work: @escaping @Sendable () async -> Void) {
     done.wait()
 }
 
-/// Takes results as text.
+/// Takes results as text, and the time of the longest statement.
 final class FuzzSink: ResultSink, @unchecked Sendable {
     // Safety: used by one session, whose calls come one after the other.
     private(set) var lines: [String] = []
+    /// In nanoseconds of the processor, which another process cannot lengthen.
+    private(set) var longest: UInt64 = 0
+    private var started: UInt64
     private var types: [SQLType] = []
     private var copyData: ArraySlice<[UInt8]>
 
-    init(copyData: [[UInt8]] = []) { self.copyData = copyData[...] }
+    init(copyData: [[UInt8]] = []) {
+        self.copyData = copyData[...]
+        started = processorTime()
+    }
 
     func columns(_ columns: [ResultColumn]) { types = columns.map(\.type) }
 
@@ -85,7 +113,12 @@ final class FuzzSink: ResultSink, @unchecked Sendable {
             zip(values, types).map { $0.isNull ? "null" : $0.text(as: $1) }.joined(separator: "|"))
     }
 
-    func complete(tag: String) { lines.append(tag) }
+    func complete(tag: String) {
+        lines.append(tag)
+        let now = processorTime()
+        longest = max(longest, now - started)
+        started = now
+    }
     func suspended() {}
     func emptyQuery() {}
     func notice(_ notice: SQLError) {}

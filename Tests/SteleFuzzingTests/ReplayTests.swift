@@ -18,12 +18,17 @@ import Testing
     }
 
     @Test(arguments: fuzzTargets.map(\.name))
-    func `corpus and earlier findings pass`(name: String) throws {
+    func `corpus and earlier findings pass`(name: String) async throws {
         let target = try #require(fuzzTargets.first { $0.name == name })
         let corpus = inputs(of: name, in: "Corpus")
         #expect(!corpus.isEmpty, "\(name) has no corpus")
-        for input in corpus + inputs(of: name, in: "FailCases") {
-            input.withUnsafeBytes { target.body($0) }
+        let all = corpus + inputs(of: name, in: "FailCases")
+        // A thread of its own: targets wait for tasks, which need those of the pool.
+        await withCheckedContinuation { continuation in
+            Thread {
+                for input in all { input.withUnsafeBytes { target.body($0) } }
+                continuation.resume()
+            }.start()
         }
     }
 
@@ -33,6 +38,10 @@ import Testing
         let executables = try FileManager.default.contentsOfDirectory(atPath: Self.folder)
             .filter { $0.hasPrefix("Fuzz") }
         #expect(Set(executables) == names)
+        let dictionaries = try FileManager.default.contentsOfDirectory(
+            atPath: Self.folder + "/Dictionaries")
+        let named = names.subtracting(["FuzzCanary"]).map { "\($0).dict" }
+        #expect(Set(dictionaries) == Set(named))
         for kind in ["Corpus", "FailCases"] {
             let folder = "\(Self.folder)/\(kind)"
             let found = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
