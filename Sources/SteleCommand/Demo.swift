@@ -14,6 +14,7 @@ struct Demo: AsyncParsableCommand {
     @Option(help: "The first node's Postgres port; the others count up.") var postgresPort = 5433
 
     func validate() throws {
+        guard data != "" else { throw ValidationError("--data names no directory") }
         guard (1...9).contains(nodes) else { throw ValidationError("--nodes takes 1 to 9") }
         for first in [port, postgresPort] {
             guard (1...(65_536 - nodes)).contains(first) else {

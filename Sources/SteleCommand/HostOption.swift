@@ -19,14 +19,18 @@ struct HostOption: ParsableArguments {
     ///
     /// One that cannot be reached, belongs to no cluster yet or is about to start has done nothing, so
     /// the next is asked. The last one's answer counts.
+    ///
+    /// - Parameter isAnswer: whether a node has answered what was asked, rather than that it cannot.
     func withClient<R: Sendable>(
+        isAnswer: @escaping @Sendable (R) -> Bool = { _ in true },
         _ body: @escaping @Sendable (SteleClient) async throws -> R
     ) async throws -> R {
         let addresses = host.split(separator: ",").map(String.init)
         return try await inTime {
             for address in addresses.dropLast() {
                 do {
-                    return try await Self.ask(address, body)
+                    let result = try await Self.ask(address, body)
+                    if isAnswer(result) { return result }
                 } catch let error as SteleError
                 where error.code == .unavailable || error.code == .notInitialized { continue }
             }

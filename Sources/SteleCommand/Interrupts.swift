@@ -36,6 +36,29 @@ final class Interrupts: @unchecked Sendable {
         }
     }
 
+    /// What may take long and cannot be interrupted, such as the reading of a long log.
+    final class Phase: Sendable {
+        private let isOver = Mutex(false)
+
+        /// From here on a signal waits for whoever awaits it.
+        func end() { isOver.withLock { $0 = true } }
+
+        fileprivate func exit() {
+            isOver.withLock { isOver in if !isOver { Foundation.exit(0) } }
+        }
+    }
+
+    /// Ends the process at a signal until the result is told that its phase is over. Nothing is
+    /// served in it, so that it is as after a crash: nothing that was acknowledged is lost.
+    func exitWhenRaised() -> Phase {
+        let phase = Phase()
+        Task {
+            await wait()
+            phase.exit()
+        }
+        return phase
+    }
+
     /// Acts as if a signal had come.
     func raise() {
         let waiters = state.withLock { state in

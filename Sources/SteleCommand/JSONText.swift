@@ -30,7 +30,8 @@ enum JSONText {
             case "\n": result += "\\n"
             case "\t": result += "\\t"
             default:
-                if scalar.value < 0x20 {
+                // Those behind DEL move a terminal's cursor too.
+                if scalar.properties.generalCategory == .control {
                     let digits = String(scalar.value, radix: 16)
                     result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
                 } else {

@@ -124,24 +124,31 @@ struct KV: AsyncParsableCommand {
             let (keys, limit, reverse, json) = (keys, limit, reverse, json)
             let prefix = try keys.key(prefix)
             let isRaw = raw || !Output.isTerminal
+            @Sendable func show(_ entry: Entry) throws {
+                let value = try entry.value(as: [UInt8].self)
+                if json {
+                    try printLine(
+                        JSONText.object([("key", .bytes(entry.key)), ("value", .bytes(value))]))
+                } else {
+                    try Output.write(
+                        keys.shown(entry.key, raw: isRaw) + [0x09]
+                            + (isRaw ? value : Output.visible(value)) + [0x0A])
+                }
+            }
             try await target.withClient { client in
                 try await client.database.read { transaction in
                     var count = 0
                     guard limit > 0 else { return }
-                    for try await entry in transaction.scan(prefix: prefix, reverse: reverse) {
-                        count += 1
-                        let value = try entry.value(as: [UInt8].self)
-                        if json {
-                            try printLine(
-                                JSONText.object([
-                                    ("key", .bytes(entry.key)), ("value", .bytes(value)),
-                                ]))
-                        } else {
-                            try Output.write(
-                                keys.shown(entry.key, raw: isRaw) + [0x09]
-                                    + (isRaw ? value : Output.visible(value)) + [0x0A])
+                    do {
+                        for try await entry in transaction.scan(prefix: prefix, reverse: reverse) {
+                            count += 1
+                            try show(entry)
+                            if count == limit { break }
                         }
-                        if count == limit { break }
+                    } catch let error as SteleError where count > 0 {
+                        // Another node would begin anew, on another snapshot.
+                        throw CommandFailure(
+                            .failed, "the scan ended after \(count) keys: \(error.message)")
                     }
                 }
             }

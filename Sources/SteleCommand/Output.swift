@@ -43,6 +43,9 @@ enum Output {
                 rest = rest.dropFirst(written)
             } else if errno == EPIPE {
                 throw ReaderGone()
+            } else if errno == EAGAIN {
+                var event = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&event, 1, -1)
             } else if errno != EINTR {
                 throw SteleError(
                     .storage, "cannot write the output: \(String(cString: strerror(errno)))")

@@ -41,6 +41,18 @@ struct Start: AsyncParsableCommand {
             throw ValidationError(
                 "--tablet-log is at least 1 MiB, and --node-log from there to 1048576 MiB")
         }
+        guard !data.isEmpty else { throw ValidationError("--data names no directory") }
+        // Who joins nobody is a cluster by itself for ever.
+        if let join, join.split(separator: ",").isEmpty {
+            throw ValidationError("--join names no node")
+        }
+        for address in join?.split(separator: ",") ?? [] {
+            do {
+                _ = try NetworkAddress(parsing: String(address))
+            } catch {
+                throw ValidationError(error.message)
+            }
+        }
         for address in [listen, postgres].compactMap({ $0 }) {
             let parsed: NetworkAddress
             do {
@@ -72,10 +84,16 @@ struct Start: AsyncParsableCommand {
         configuration.retention = .milliseconds(Int64(retention * 1_000))
         configuration.tabletLogBytes = tabletLog << 20
         configuration.nodeLogBytes = nodeLog << 20
+        let recovery = interrupts.exitWhenRaised()
         let node = try await Node.start(configuration)
         do {
             let front = try await PostgresFront.start(on: node, address: postgres)
-            logger.notice("listening on \(node.address ?? listen)")
+            logger.notice(
+                "the node listens",
+                metadata: [
+                    "address": "\(node.address ?? listen)", "postgres": "\(postgres ?? "none")",
+                ])
+            recovery.end()
             let stopper = Task {
                 await interrupts.wait()
                 let watchdog = Self.watchdog(logger)

@@ -11,13 +11,18 @@ struct Status: AsyncParsableCommand {
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
-        let report = try await target.withClient { try await $0.status() }
+        let report = try await target.withClient(isAnswer: { $0.cluster != .none }) {
+            try await $0.status()
+        }
         try printLine(json ? report.json : Self.table(report))
     }
 
     static func table(_ report: StatusReport) -> String {
-        guard !report.nodes.isEmpty else {
+        guard report.cluster != .none else {
             return "The node belongs to no cluster yet: run `stele init` on one of its nodes."
+        }
+        guard !report.nodes.isEmpty else {
+            return "The node is starting: it reads its log. It is of cluster \(report.cluster)."
         }
         var lines = [
             "node  address                postgres               pid      up         live  clock"
