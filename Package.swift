@@ -174,7 +174,7 @@ let package = Package(
             "SteleTests",
             [
                 "SteleBase", "SteleAPI", "SteleTablet", "SteleTransaction", "SteleCluster",
-                "SteleWire", "SteleTransport", "Stele", nioCore, nioPosix, logging,
+                "SteleWire", "SteleTransport", "Stele", nioCore, nioPosix, logging, lifecycle,
             ]),
         tests(
             "StelePostgresTests",

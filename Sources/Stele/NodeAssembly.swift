@@ -156,6 +156,7 @@ final class NodeAssembly: @unchecked Sendable {
                 .configuration,
                 "\(configuration.directory) belongs to no node of the cluster it names")
         }
+        numbers.join()
         let began = SystemClocks.monotonic()
         do {
             let tablets = try membership.checkedTablets()
@@ -381,7 +382,7 @@ final class NodeAssembly: @unchecked Sendable {
                     let group = core.tablets.first { $0.descriptor.id == descriptor.id }?.group
                     return StatusReport.Tablet(
                         id: descriptor.id,
-                        start: Self.shown(descriptor.range.start),
+                        start: descriptor.range.start,
                         end: descriptor.range.end,
                         leader: core.leader(of: descriptor.id),
                         replicas: descriptor.replicas.map(\.node),
@@ -396,11 +397,6 @@ final class NodeAssembly: @unchecked Sendable {
     private static func uptime(since start: UInt64) -> UInt64? {
         let now = SystemClocks.wall()
         return start > 0 && now >= start ? (now - start) / 1_000_000 : nil
-    }
-
-    /// The start of the first data tablet is shown as open: before it lies nothing of users.
-    private static func shown(_ key: KeyBytes) -> KeyBytes {
-        key == Keyspace.data.start ? [] : key
     }
 
     private func introduction() -> Introduction {

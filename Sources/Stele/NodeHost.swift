@@ -209,7 +209,8 @@ final class NodeHost: @unchecked Sendable {
         let length = SystemClocks.monotonic() - start
         turns.add(length, "transactions and statements")
         if length > Self.longTurn {
-            logger.debug(
+            logger.log(
+                level: length > Self.stall ? .warning : .debug,
                 "transactions and statements took long", metadata: ["microseconds": "\(length)"])
         }
         return true
@@ -499,9 +500,9 @@ final class NodeHost: @unchecked Sendable {
     }
 
     private func refuse(_ events: [Event]) {
-        for case .submit(_, _, _, let waiter) in events {
-            waiter.resume(.failed(.init(.stopped, "the node is stopped")))
-        }
+        let obstacle = isClosed ? nil : numbers.obstacle
+        let reply = TabletReply.failed(obstacle ?? .init(.stopped, "the node is stopped"))
+        for case .submit(_, _, _, let waiter) in events { waiter.resume(reply) }
     }
 
     /// Hands leaderships to other nodes, which then need not wait for this one's leases to end. On the

@@ -38,6 +38,10 @@ extension Logger {
                 metadata: [
                     "peer": "\(node.rawValue)", "start": "\(boot)", "latest_start": "\(known)",
                 ])
+        case .diskHangs(let duration):
+            error(
+                "the disk has not ended a write to the log",
+                metadata: ["for_ms": "\(duration / 1000)"])
         case .campaigns(let tablet, let term):
             self.notice(
                 "this node stands for election",

@@ -41,8 +41,11 @@ struct Storage: Sendable {
             let resources = try RocksDBResources(
                 blockCacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,
                 backgroundBytesPerSecond: backgroundBytesPerSecond)
+            // RocksDB's own would be open to all.
+            let directory = configuration.directory + "/" + storeName
+            _ = try SystemFileSystem().createDirectory(directory)
             let engine = try RocksDBEngine(
-                directory: configuration.directory + "/" + storeName,
+                directory: directory,
                 options: RocksDBEngine.Options(resources: resources, observer: observer))
             return Storage(log: log, recovered: recovered, engine: engine)
         } catch {

@@ -1,18 +1,27 @@
 import SteleAPI
 import SteleBase
+import SteleTablet
+import SteleTransaction
 import Synchronization
 
 /// Hands out transaction ids from the range that the node's record on disk reserves.
 ///
 /// Invariant: no number at or above the durable bound is given, so that a restart repeats none.
 final class TransactionNumbers: Sendable {
-    private struct State {
+    fileprivate struct State {
+        var isMember = false
         var node = NodeID.none
         var next: UInt64 = 0
         var bound: UInt64 = 0
     }
 
     private let state = Mutex(State())
+
+    /// The node belongs to a cluster, and can serve once it has read its log.
+    func join() { state.withLock { $0.isMember = true } }
+
+    /// Why the node serves nothing yet; nil once it does.
+    var obstacle: TabletReply.Failure? { state.withLock(\.obstacle) }
 
     func start(node: NodeID, at first: UInt64) {
         state.withLock {
@@ -39,14 +48,7 @@ final class TransactionNumbers: Sendable {
 
     func next() throws(SteleError) -> TransactionID {
         let result: Result<TransactionID, SteleError> = state.withLock { state in
-            guard state.node != .none else {
-                return .failure(
-                    SteleError(.notInitialized, "the node does not belong to a cluster yet"))
-            }
-            guard state.bound > 0 else {
-                return .failure(
-                    SteleError(.unavailable, "the node is starting: its log is not written yet"))
-            }
+            if let obstacle = state.obstacle { return .failure(TabletReply.failed(obstacle).error) }
             guard state.next < state.bound else {
                 return .failure(
                     SteleError(.overloaded, "the log is too slow to number transactions"))
@@ -55,5 +57,17 @@ final class TransactionNumbers: Sendable {
             return .success(TransactionID(node: state.node, sequence: state.next))
         }
         return try result.get()
+    }
+}
+
+extension TransactionNumbers.State {
+    fileprivate var obstacle: TabletReply.Failure? {
+        guard isMember else {
+            return .init(.notInitialized, "the node does not belong to a cluster yet")
+        }
+        guard bound > 0 else {
+            return .init(.notLeader, "the node is starting: it reads its log")
+        }
+        return nil
     }
 }

@@ -41,9 +41,11 @@ public final class Database: Sendable {
             do {
                 return try await attempt(options, by: deadline, body)
             } catch {
-                guard !Task.isCancelled, let failure = error as? SteleError,
+                guard let failure = error as? SteleError,
                     let pause = retries.pause(after: failure, now: backend.now)
                 else { throw error }
+                // Whoever is told that the call may be repeated would begin it once more.
+                if Task.isCancelled { throw SteleError(.cancelled, "the call was cancelled") }
                 if pause > .zero { await backend.standBack(upTo: pause) }
             }
         }
@@ -55,7 +57,7 @@ public final class Database: Sendable {
     ) async throws -> R {
         let transaction = try backend.begin(options, by: deadline)
         do {
-            let result = try await TransactionScope.run(in: self) {
+            let result = try await TransactionScope.run(.write, in: self) {
                 try await body(Transaction(core: transaction))
             }
             try await transaction.commit()
@@ -68,17 +70,22 @@ public final class Database: Sendable {
 
     /// Runs `body` on one consistent snapshot of the whole database. Never waits for writers.
     ///
+    /// What is written meanwhile, also by `body` itself through the database, is not part of the
+    /// snapshot; ``get(_:as:timeout:)`` and another `read` of the database are refused within it.
+    ///
     /// - Parameter timeout: how long it may take in all, what `body` does included; a call that would
     ///   take longer ends then. Nil sets no bound but that of 10 seconds for each call.
     public func read<R>(
         timeout: Duration? = nil,
         _ body: nonisolated(nonsending) (ReadTransaction) async throws -> R
     ) async throws -> R {
-        try refuseInsideTransaction("read")
+        try refuseInsideTransaction("read", reads: true)
         let transaction = try backend.begin(
             TransactionOptions(isolation: .snapshot, isReadOnly: true, timeout: timeout))
         do {
-            let result = try await body(ReadTransaction(core: transaction))
+            let result = try await TransactionScope.run(.read, in: self) {
+                try await body(ReadTransaction(core: transaction))
+            }
             try await transaction.commit()
             return result
         } catch {
@@ -107,7 +114,7 @@ public final class Database: Sendable {
     public func get<V: ValueConvertible>(
         _ key: some KeyConvertible, as type: V.Type, timeout: Duration = .seconds(10)
     ) async throws(SteleError) -> V? {
-        try refuseInsideTransaction("get")
+        try refuseInsideTransaction("get", reads: true)
         let deadline = backend.deadline(after: timeout)
         return try decode(await backend.get(try checkedKey(key), by: deadline), as: type)
     }
@@ -123,15 +130,19 @@ public final class Database: Sendable {
     }
 
     /// A call of its own inside a transaction's closure would be another transaction: it would not
-    /// see what the closure wrote, be repeated with each attempt, and could wait for a lock that the
-    /// closure itself holds.
-    package func refuseInsideTransaction(_ verb: String) throws(SteleError) {
-        if TransactionScope.isInside(self) {
-            throw SteleError(
-                .invalidArgument,
-                "database.\(verb) was called inside a write closure, where it would be another "
-                    + "transaction; call transaction.\(verb) instead")
+    /// see what the closure wrote or its snapshot, be repeated with each attempt, and could wait for a
+    /// lock that the closure itself holds. Within a closure that only reads others may be written.
+    package func refuseInsideTransaction(_ verb: String, reads: Bool = false) throws(SteleError) {
+        let closure: String
+        switch TransactionScope.around(self) {
+        case .write?: closure = "write"
+        case .read? where reads: closure = "read"
+        default: return
         }
+        throw SteleError(
+            .invalidArgument,
+            "database.\(verb) was called inside a \(closure) closure, where it would be another "
+                + "transaction; call transaction.\(verb) instead")
     }
 }
 

@@ -149,10 +149,11 @@ final class RemoteTransaction: TransactionBackend {
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading others: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
         guard !keys.isEmpty else { return [] }
+        let isOver = deadline.timeLeft(from: RemoteDatabase.clock()) == nil
         let reply: ClientReply.Body
         do {
             reply = try await perform(.lock(keys, mode, wait, reading: others))
-        } catch where error.code == .timedOut {
+        } catch where error.code == .timedOut && !isOver {
             throw SteleError(
                 .lockNotAvailable, "the lock was not granted in the time that the call was given")
         }

@@ -77,7 +77,7 @@ extension NodeCore {
         guard isLatest else { return }
         if request.isPassedOn { return finish(attempt.id, reply) }
         switch failure.reason {
-        case .notLeader, .stopped:
+        case .notLeader, .stopped, .notInitialized:
             let isNews = noteHint(failure, of: tabletID(of: request.request))
             request.retryAt = clock.monotonic + (isNews ? 0 : request.nextBackoff())
         case .outcomeUnknown:

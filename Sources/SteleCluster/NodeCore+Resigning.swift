@@ -53,6 +53,7 @@ extension NodeCore {
     func judgeLeaderships() {
         clockVerdict = clockMonitor.verdict(at: clock.monotonic)
         noteDoubt()
+        noteSlowDisk()
         let isDiskWorse = isDiskWorse
         if isDiskWorse { mark("cluster: a leader resigns because its disk hangs") }
         let isClockBad = isClockDoubtful || clockWait > 0
@@ -67,6 +68,15 @@ extension NodeCore {
                 group.stepDown()
             }
         }
+    }
+
+    /// Tells of a disk that hangs, once until it goes on. How long a write took in the end is told by
+    /// whoever writes.
+    private func noteSlowDisk() {
+        guard isDiskSlow, let oldest = appends.first else { return isDiskTold = false }
+        guard !isDiskTold else { return }
+        isDiskTold = true
+        effects.notices.append(.diskHangs(for: clock.monotonic - oldest.askedAt))
     }
 
     /// Asks another replica to lead: the one whose log reaches furthest, then the others in turn.

@@ -149,6 +149,8 @@ package final class NodeCore {
     /// The highest physical time, of this clock or a peer's, that grants went by.
     var lentPhysical: UInt64 = 0
     var clockDoubt = ClockDoubt()
+    /// Whether the operator was told that the disk hangs.
+    var isDiskTold = false
     /// What peers' clocks showed in answers that came in this turn.
     var clockReadings: [(from: NodeID, sentAt: UInt64, physical: UInt64)] = []
     /// Answers to heartbeats of this turn, which leave with the time of its end.

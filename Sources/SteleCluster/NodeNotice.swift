@@ -14,6 +14,8 @@ package enum NodeNotice: Hashable, Sendable {
     case peerRefused(NodeID, boot: UInt64, known: UInt64)
     /// This node has one, as a peer tells. It stops.
     case outdated(boot: UInt64, by: NodeID, known: UInt64)
+    /// The disk has kept a write to the log for so many microseconds, and does so still.
+    case diskHangs(for: UInt64)
     /// This node stands for election.
     case campaigns(TabletID, term: Term)
     /// Another node leads from now on, or, with none, nobody that this node knows of.

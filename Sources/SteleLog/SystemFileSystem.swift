@@ -2,12 +2,12 @@ import Glibc
 import SteleBase
 import Synchronization
 
-/// The operating system's files.
+/// The operating system's files; what is created is its owner's alone.
 package struct SystemFileSystem: FileSystem {
     package init() {}
 
     package func createDirectory(_ path: String) throws(FileError) -> Bool {
-        if mkdir(path, 0o755) == 0 { return true }
+        if mkdir(path, 0o700) == 0 { return true }
         if errno == EEXIST { return false }
         throw FileError(.createDirectory, path, code: errno)
     }
@@ -34,7 +34,7 @@ package struct SystemFileSystem: FileSystem {
     }
 
     package func open(_ path: String, create: Bool) throws(FileError) -> any File {
-        let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o644)
+        let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o600)
         guard descriptor >= 0 else { throw FileError(.open, path, code: errno) }
         let file = SystemFile(descriptor: descriptor, path: path)
         file.noteLength(try file.size())
@@ -57,7 +57,7 @@ package struct SystemFileSystem: FileSystem {
     }
 
     package func lock(_ path: String) throws(FileError) -> (any FileLock)? {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw FileError(.lock, path, code: errno) }
         if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
             return SystemFile(descriptor: descriptor, path: path)

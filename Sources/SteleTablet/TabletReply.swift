@@ -56,6 +56,8 @@ package enum TabletReply: Sendable {
             case stopped = 22
             /// The time that the call was given was over before it was sent.
             case timedOut = 23
+            /// The node that was asked belongs to no cluster yet.
+            case notInitialized = 24
         }
 
         package var reason: Reason

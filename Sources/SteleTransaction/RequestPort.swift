@@ -51,6 +51,7 @@ extension TabletReply.Failure {
         case .cancelled: SteleError(.cancelled, message)
         case .stopped: SteleError(.stopped, message)
         case .timedOut: SteleError(.timedOut, message)
+        case .notInitialized: SteleError(.notInitialized, message)
         case .snapshotTooOld, .begunTooEarly: SteleError(.snapshotTooOld, message)
         }
     }

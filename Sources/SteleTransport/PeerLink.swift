@@ -80,8 +80,11 @@ final class PeerLink {
         if reason != trouble {
             trouble = reason
             transport.logger.info(
-                "cannot send to \(node): \(reason)",
-                metadata: ["address": "\(address.map { "\($0)" } ?? "?")"])
+                "a peer cannot be reached",
+                metadata: [
+                    "peer": "\(node.rawValue)", "address": "\(address.map { "\($0)" } ?? "?")",
+                    "reason": "\(reason)",
+                ])
         }
         update()
         guard !isClosed else { return }
@@ -129,7 +132,9 @@ final class PeerLink {
     func inboundClosed(_ connection: Connection, reason: String) {
         guard connection === inbound else { return }
         inbound = nil
-        transport.logger.info("connection from \(node) closed: \(reason)")
+        transport.logger.info(
+            "a peer's connection is closed",
+            metadata: ["peer": "\(node.rawValue)", "reason": "\(reason)"])
         update()
     }
 
@@ -140,7 +145,7 @@ final class PeerLink {
         guard stands != isConnected, !isClosed else { return }
         isConnected = stands
         if stands {
-            transport.logger.info("connected to \(node)")
+            transport.logger.info("connected", metadata: ["peer": "\(node.rawValue)"])
             transport.delegate?.connected(to: node)
         } else {
             transport.delegate?.disconnected(from: node)

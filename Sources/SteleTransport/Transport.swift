@@ -101,7 +101,9 @@ package final class Transport: @unchecked Sendable {
             do {
                 link(to: node).dial(try NetworkAddress(parsing: address))
             } catch {
-                logger.error("cannot reach \(node): \(error.message)")
+                logger.error(
+                    "a peer has no address that can be used",
+                    metadata: ["peer": "\(node.rawValue)", "reason": "\(error.message)"])
             }
         }
         let kept = Set(peers.map(\.node))

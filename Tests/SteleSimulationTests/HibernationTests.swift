@@ -32,10 +32,13 @@ struct HibernationTests {
         cluster.begin()
         cluster.after(1_500_000) { cluster.workload.isRunning = false }
         var hasSuccessor = false
+        var hung: SimulatedNode?
         cluster.after(5_000_000) {
             guard let leader = cluster.nodes.first(where: serves) else {
                 return cluster.fail("nobody leads")
             }
+            hung = leader
+            leader.keepsNotices = true
             cluster.hangDisk(leader, for: 20_000_000)
             cluster.after(3_000_000) {
                 hasSuccessor = cluster.nodes.contains { $0.id != leader.id && serves($0) }
@@ -48,6 +51,8 @@ struct HibernationTests {
         cluster.judge()
         #expect(cluster.result.failure == nil)
         #expect(hasSuccessor)
+        let told = hung?.notices.filter { if case .diskHangs = $0 { true } else { false } }
+        #expect(told?.count == 1)
     }
 
     @Test(arguments: [1, 2, 3] as [UInt64])

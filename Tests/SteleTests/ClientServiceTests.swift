@@ -24,6 +24,7 @@ import Testing
 
         init() {
             let numbers = TransactionNumbers()
+            numbers.join()
             numbers.start(node: NodeID(1), at: 1)
             numbers.extend(to: 100)
             let loop = group.next()

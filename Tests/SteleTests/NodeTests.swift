@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import ServiceLifecycle
 import Stele
 import SteleAPI
 import Synchronization
@@ -100,6 +101,70 @@ import Testing
             try await node.database.get("x", as: Int.self)
         }
         #expect(error?.code == .stopped && error?.isRetryable == false)
+    }
+
+    @Test func `calls of a cancelled task send nothing`() async throws {
+        let node = try await Node.start(configuration("idle"))
+        let database = node.database
+        let codes = await Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            func code(_ body: () async throws -> Void) async -> SteleError.Code? {
+                do {
+                    try await body()
+                    return nil
+                } catch { return (error as? SteleError)?.code }
+            }
+            return [
+                await code { _ = try await database.get("x", as: Int.self) },
+                await code { try await database.put("x", 1) },
+                await code { try await database.write { try await $0.put("x", 1) } },
+            ]
+        }.value
+        #expect(codes == [.cancelled, .cancelled, .cancelled])
+        #expect(try await database.get("x", as: Int.self) == nil)
+        try await node.stop()
+    }
+
+    @Test func `what a node keeps can be read by its owner alone`() async throws {
+        let files = FileManager.default
+        func mode(_ name: String) throws -> Int {
+            let found = try files.attributesOfItem(atPath: scratch.path + "/" + name)
+            return found[.posixPermissions] as? Int ?? 0
+        }
+        try await Node.start(configuration("private")).stop()
+        #expect(try mode("private") == 0o700)
+        // A directory that was there is left as it is, as a volume's; not so what comes into it.
+        let open = scratch.path + "/open"
+        try files.createDirectory(
+            atPath: open, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        try await Node.start(configuration("open")).stop()
+        for name in try files.contentsOfDirectory(atPath: open) {
+            #expect(try mode("open/" + name) & 0o077 == 0, "\(name)")
+        }
+    }
+
+    /// A service that fails once the node has served.
+    private struct FailingService: Service {
+        struct Failure: Error {}
+
+        let database: Database
+
+        func run() async throws {
+            try await database.put("served", true)
+            throw Failure()
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a group ends, and its node with it, when another of its services fails`() async throws {
+        let node = try await Node.start(configuration("grouped"))
+        let group = ServiceGroup(
+            services: [node, FailingService(database: node.database)],
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        await #expect(throws: FailingService.Failure.self) { try await group.run() }
+        let again = try await Node.start(configuration("grouped"))
+        #expect(try await again.database.get("served", as: Bool.self) == true)
+        try await again.stop()
     }
 
     @Test func `a directory of something else is refused, and left as it is`() async throws {
@@ -238,6 +303,10 @@ import Testing
             try await nodes[1].database.put("early", 1)
         }
         #expect(early?.code == .notInitialized)
+        let earlyRead = await #expect(throws: SteleError.self) {
+            try await nodes[1].database.get("early", as: Int.self)
+        }
+        #expect(earlyRead?.code == .notInitialized)
         try await nodes[0].initializeCluster()
         let again = await #expect(throws: SteleError.self) {
             try await nodes[0].initializeCluster()
@@ -260,6 +329,8 @@ import Testing
         let status = await nodes[0].status()
         #expect(status.nodes.map(\.id.rawValue) == [1, 2, 3])
         #expect(status.tablets.count == 2)
+        #expect(status.tablets[0].start.isEmpty && status.tablets[1].end.isEmpty)
+        #expect(status.tablets[0].end == status.tablets[1].start)
         for node in nodes { try await node.stop() }
         for (listen, join) in [
             (addresses[1], addresses), (addresses[0], ["127.0.0.1:1", "127.0.0.1:2"]),

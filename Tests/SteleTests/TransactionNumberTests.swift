@@ -14,6 +14,8 @@ import Testing
             } catch { return error.code }
         }
         #expect(code() == .notInitialized)
+        numbers.join()
+        #expect(code() == .unavailable)
         numbers.start(node: NodeID(1), at: 7)
         #expect(code() == .unavailable)
         numbers.extend(to: 8)

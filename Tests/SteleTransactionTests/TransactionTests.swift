@@ -478,6 +478,22 @@ import Testing
         #expect(error?.code == .invalidArgument)
     }
 
+    @Test func `a read closure takes no read past its snapshot, but lets others be written`()
+        async throws
+    {
+        let database = self.database
+        try await database.read { transaction in
+            #expect(try await transaction.get("x", as: Int.self) == nil)
+            try await database.put("x", 1)
+            #expect(try await transaction.get("x", as: Int.self) == nil)
+            let error = await #expect(throws: SteleError.self) {
+                try await database.get("x", as: Int.self)
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+        #expect(try await database.get("x", as: Int.self) == 1)
+    }
+
     @Test func `what is within a write closure is its database's and ends with it`() async throws {
         let database = self.database
         let other = try LocalKernel().database
