@@ -121,6 +121,7 @@ struct StatementGenerator {
         case 15: statement = update()
         case 16: statement = delete()
         case 17: statement = insert()
+        case 18 where random.oneIn(3): statement = groupedByKey()
         default: statement = Statement(text: "select \(expression(5))")
         }
         statement.parameters = parameters
@@ -208,15 +209,36 @@ struct StatementGenerator {
 
     private mutating func insert() -> Statement {
         let kind = kind()
-        let key = random.below(8)
-        var text = "insert into t (k, \(kind.column)) values (\(key), \(expression(2, kind)))"
-        if random.oneIn(3) { text += ", (\(random.below(8)), \(expression(1, kind)))" }
+        var text = "insert into t (k, \(kind.column)) "
         switch random.below(4) {
+        case 0: text += "select \(insertKey()), \(expression(2, kind))"
+        case 1:
+            readsTable = true
+            text += "select k + \(random.below(6)), \(expression(2, kind)) from t"
+            readsTable = false
+        default:
+            text += "values (\(insertKey()), \(expression(2, kind)))"
+            if random.oneIn(3) { text += ", (\(insertKey()), \(expression(1, kind)))" }
+        }
+        switch random.below(6) {
         case 0: text += " on conflict do nothing"
         case 1: text += " on conflict (k) do update set \(kind.column) = excluded.\(kind.column)"
+        case 2:
+            text += " on conflict (k) do update set \(kind.column) = "
+                + "coalesce(\(pick(["t.", "excluded.", ""]))\(kind.column), excluded.\(kind.column)) "
+                + "where \(pick(["t.k > 1", "k > 1", "false"]))"
         default: break
         }
-        return Statement(text: text + " returning *")
+        return Statement(text: text + " returning *", isUnordered: true)
+    }
+
+    private mutating func insertKey() -> String { random.oneIn(10) ? "null" : "\(random.below(8))" }
+
+    private mutating func groupedByKey() -> Statement {
+        readsTable = true
+        return Statement(
+            text: "select \(list(1...2) { $0.expression(1) }), \(aggregate()) from t group by k",
+            isUnordered: true)
     }
 
     // MARK: Expressions

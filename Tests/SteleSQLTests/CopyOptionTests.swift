@@ -28,6 +28,11 @@ struct CopyOptionTests {
         ("", ["1\t2\r", "\n3\t4"], ["1|2", "3|4"]), ("", ["x\\\ny\t2\n"], ["x\ny|2"]),
         ("", ["x\\", "\ny\t2\n"], ["x\ny|2"]), ("", ["\\\\\t\\t\n"], ["\\|\t"]),
         ("csv", ["\"1\r\n2\",3\r\n"], ["1\r\n2|3"]), ("", ["1\t2\n\\.\nrest"], ["1|2"]),
+        // The mark of the end.
+        ("", ["1\tx\\", ".\n2\ty\n"], ["1|x"]), ("csv", ["1,x\\.\n2,y\n"], ["1|x\\.", "2|y"]),
+        ("", ["1\tx\\.\r\n"], ["1|x"]), ("", ["1\tx\r\n\\.\r", "\n2\ty\r\n"], ["1|x"]),
+        ("", ["1\tx\r\\.\r2\ty\r"], ["1|x"]), ("", ["\\.\n"], []), ("csv", ["\\.\n1,2\n"], []),
+        ("", ["1\t\\\\.\n2\tb\n"], ["1|\\.", "2|b"]), ("csv", ["1,x\n\\.\n2,y\n"], ["1|x"]),
     ])
     func `data is read`(options: String, data: [String], expected: [String]) async throws {
         let session = try await session()
@@ -86,6 +91,13 @@ struct CopyOptionTests {
         ("", "1\t2\r3\t4\n", "22P04 literal newline found in data"),
         ("csv", "1,2\n3\r,4\n", "22P04 unquoted carriage return found in data"),
         ("csv", "1,\"2\n", "22P04 unterminated CSV quoted field"),
+        ("", "a\\.b\tc\n", "22P04 end-of-copy marker corrupt"),
+        ("", "1\tx\n\\.", "22P04 end-of-copy marker corrupt"),
+        ("", "1\tx\r\n\\.\rx\n", "22P04 end-of-copy marker corrupt"),
+        ("", "1\tx\r\n\\.\n", "22P04 end-of-copy marker does not match previous newline style"),
+        ("", "1\tx\n\\.\r\n", "22P04 end-of-copy marker does not match previous newline style"),
+        ("", "1\\.\n2\ty\n", "22P04 missing data for column \"b\""),
+        ("csv", "1,x\n\\.", "22P04 missing data for column \"b\""),
     ])
     func `data that makes no sense is refused`(
         options: String, data: String, error: String

@@ -26,14 +26,37 @@ import Testing
         ("bit_length('\\x00ff'::bytea), bit_length('äb')", "16|24"),
         ("bool_or(null), bool_and(null)", "∅|∅"),
         ("lpad('a', 2147483647, ''), rpad('ab', 5, '')", "a|ab"),
+        ("'0x10'::float8, 'J2451187'::date", "16|1999-01-08"),
+        ("timestamptz '2000-01-01 00:00Z' at time zone '05:30'", "1999-12-31 18:30:00"),
+        ("current_setting('no.such', true), concat_ws(',', null), concat(null)", "∅||"),
+        ("substr('\\x00ff'::bytea, 2), substring('\\x00ff'::bytea, 1, 1)", "\\xff|\\x00"),
     ])
     func value(_ expression: String, _ expected: String) async throws {
         let session = try TestSession(TestNode(), isJudged: true)
         #expect(try await session.run("select \(expression)") == [expected, "SELECT 1"])
     }
 
+    @Test func `aggregates of floating point numbers overflow, and keep the sign of zero`()
+        async throws
+    {
+        let session = try TestSession(TestNode(), isJudged: true)
+        try await session.run("create table f (v float8); insert into f values (1e308), (1.5e308)")
+        for name in ["sum", "avg", "variance", "stddev", "var_pop"] {
+            #expect(await session.error("select \(name)(v) from f")?.state == "22003", "\(name)")
+        }
+        try await session.run("create table z (v float8); insert into z values ('-0'), ('-0')")
+        #expect(
+            try await session.run("select avg(v), avg(distinct v), sum(v), min(v) from z")
+                == ["0|0|-0|-0", "SELECT 1"])
+    }
+
     @Test(arguments: [("true % '7'", "42883"), ("'a'::text + '7'", "42883"), ("exp(1000)", "22003"),
-        ("'1000'::numeric(5,2)", "22003"), ("'x'::numeric(5,2)", "22P02")])
+        ("'1000'::numeric(5,2)", "22003"), ("'x'::numeric(5,2)", "22P02"),
+        ("'2147483649x'::int", "22003"), ("'2147483648x'::int", "22P02"),
+        ("'99999.5'::smallint", "22003"), ("'9223372036854775809.'::bigint", "22003"),
+        ("'99999999999x'::oid", "22P02"), ("'12x'::int", "22P02"),
+        ("concat()", "42883"), ("concat_ws()", "42883"), ("concat_ws(',')", "42883"),
+        ("concat_ws(1, 'a')", "42883")])
     func failure(_ expression: String, _ state: String) async throws {
         let session = try TestSession(TestNode(), isJudged: true)
         #expect(await session.error("select \(expression)")?.state == state)

@@ -81,6 +81,20 @@ import Testing
         }
     }
 
+    /// Each function without arguments, with too few and with too many.
+    @Test func numbersOfArguments() async throws {
+        let session = try TestSession(TestNode())
+        let names = Function.signatures.keys.sorted() + Function.variadic.keys.sorted()
+        for name in names where name != "pg_sleep" && name != "set_config" {
+            for count in 0...5 {
+                for value in ["'1'", "1", "null", "'a'::text"] {
+                    let values = Array(repeating: value, count: count)
+                    await run("\(name)(\(values.joined(separator: ", ")))", session)
+                }
+            }
+        }
+    }
+
     @Test func functions() async throws {
         let session = try TestSession(TestNode())
         var random = SeededRandom(seed: 16)

@@ -12,6 +12,19 @@ import Testing
     }
 
     @Test(arguments: [
+        ("$1 in (d, 'infinity')", "42P08"), ("$1 in ('infinity', d)", "42P08"),
+        ("$1 in (k, k::bigint)", "42P08"), ("$1 in (k, 1)", nil), ("$1 in (d, d)", nil),
+        ("$1 = d and $1 = 'infinity'", nil),
+    ] as [(String, String?)])
+    func `one use of a parameter is of one type`(condition: String, state: String?) async throws {
+        try await session.run("create table d (k int primary key, d date)")
+        do {
+            let rows = try await session.extended("select k from d where \(condition)", [nil])
+            #expect(state == nil && rows == ["SELECT 0"])
+        } catch let error as SQLError { #expect(error.state == state) }
+    }
+
+    @Test(arguments: [
         ("select $1", 8), ("select * from t where a = $1", 27), ("select * from t limit $1", 23),
         ("insert into t values ($1)", 23), ("update t set b = $2", 18), ("select $2147483647", 8),
         ("delete from t where a = $1::int", 25),

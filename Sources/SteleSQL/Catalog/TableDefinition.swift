@@ -134,6 +134,8 @@ enum ColumnDefault: Hashable, Sendable {
         case currentDate = 4
         case localTimestamp = 5
         case currentUser = 6
+        case random = 7
+        case randomUUID = 8
 
         var function: Function {
             switch self {
@@ -143,6 +145,8 @@ enum ColumnDefault: Hashable, Sendable {
             case .currentDate: .currentDate
             case .localTimestamp: .localTimestamp
             case .currentUser: .currentUser
+            case .random: .random
+            case .randomUUID: .randomUUID
             }
         }
 
@@ -152,12 +156,14 @@ enum ColumnDefault: Hashable, Sendable {
             case .currentDate: .date
             case .localTimestamp: .timestamp
             case .currentUser: .name
+            case .random: .float8
+            case .randomUUID: .uuid
             }
         }
 
         static let all: [DefaultFunction] = [
             .transactionTimestamp, .statementTimestamp, .clockTimestamp, .currentDate,
-            .localTimestamp, .currentUser,
+            .localTimestamp, .currentUser, .random, .randomUUID,
         ]
     }
 

@@ -51,8 +51,20 @@ struct ChangeRun {
         switch plan.source {
         case .rows(let rows):
             var rest = rows[...]
+            var most = Int.max
             while !rest.isEmpty {
-                let values = try await context.values(rest)
+                let values: [[Datum]]
+                do {
+                    values = try await context.values(rest.prefix(most))
+                } catch {
+                    guard error.isOfValue, most > 1 else {
+                        try await writer.flush()
+                        throw error
+                    }
+                    // Whatever is wrong with a row before it comes first.
+                    most = 1
+                    continue
+                }
                 for row in values { try await writer.add(row) }
                 rest = rest.dropFirst(values.count)
             }
@@ -63,12 +75,27 @@ struct ChangeRun {
             var gathered: [[Datum]] = []
             defer { Self.letGo(&gathered, context) }
             let readsTarget = query.reads(plan.table)
-            while let rows = try await run.next() {
-                let rows = try await context.map(rows, size: MemoryMeter.size) {
-                    (row) throws(SQLError) in
+            func convert(_ rows: [[Datum]]) async throws(SQLError) -> [[Datum]] {
+                try await context.map(rows, size: MemoryMeter.size) { (row) throws(SQLError) in
                     try BoundExpression.row(expressions, of: row, context)
                 }
-                for values in rows {
+            }
+            var failure: SQLError?
+            while failure == nil {
+                var converted: [[Datum]] = []
+                do {
+                    guard let rows = try await run.next() else { break }
+                    do {
+                        converted = try await convert(rows)
+                    } catch where error.isOfValue && rows.count > 1 {
+                        for row in rows { converted += try await convert([row]) }
+                    }
+                } catch {
+                    // Whatever is wrong with a row before it comes first.
+                    guard error.isOfValue else { throw error }
+                    failure = error
+                }
+                for values in converted {
                     if readsTarget {
                         try memory.add(values)
                         gathered.append(values)
@@ -78,6 +105,10 @@ struct ChangeRun {
                 }
             }
             for values in gathered { try await writer.add(values) }
+            if let failure {
+                try await writer.flush()
+                throw failure
+            }
         }
         try await writer.flush()
         try await note(writer.written, plan.returning)

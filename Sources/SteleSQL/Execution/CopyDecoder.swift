@@ -18,7 +18,7 @@ struct CopyDecoder {
     /// Where to go on looking for the end of the line.
     private var searched = 0
     private var isQuoted = false
-    /// A line `\.` was met: what follows does not count.
+    /// The mark `\.` of the end was met: what follows does not count.
     private(set) var isFinished = false
     private var isAtHeader: Bool
     /// How many lines were read, those within quotes included.
@@ -28,6 +28,7 @@ struct CopyDecoder {
 
     /// The longest line.
     private static let lineLimit = 64 << 20
+    private static let headerFields = 1 << 16
 
     init(_ options: CopyOptions, columns: [String]) {
         self.options = options
@@ -63,14 +64,19 @@ struct CopyDecoder {
     /// The fields of the next line; nil if it is not complete yet, or at the end.
     mutating func next(isAtEnd: Bool) throws(SQLError) -> [Field]? {
         while !isFinished, let line = try nextLine(isAtEnd: isAtEnd) {
-            if line.elementsEqual([UInt8(ascii: "\\"), UInt8(ascii: ".")]) {
+            if options.isCSV, line.elementsEqual(Self.mark), current.upperBound < position {
                 isFinished = true
-                return nil
             }
+            // In text the mark may stand behind a last row.
+            if isFinished, options.isCSV || line.isEmpty { return nil }
             let isHeader = isAtHeader
             isAtHeader = false
             if isHeader, options.header == .skipped { continue }
-            let fields = try options.isCSV ? fieldsOfCSV(line) : fieldsOfText(line)
+            // One too many is an error, however many follow; that of a header names the number.
+            let most = isHeader ? Self.headerFields : columns.count
+            let fields =
+                try options.isCSV
+                ? fieldsOfCSV(line, atMost: most) : fieldsOfText(line, atMost: most)
             if !isHeader { return fields }
             try checkHeader(fields)
         }
@@ -125,6 +131,12 @@ struct CopyDecoder {
             } else if byte == UInt8(ascii: "\\") {
                 // What it escapes belongs to the value, an end of a line too.
                 guard index + 1 < end || isAtEnd else { break }
+                if index + 1 < end, buffer[index + 1] == Self.mark[1] {
+                    guard index + 3 < end || isAtEnd else { break }
+                    try checkMark(at: index)
+                    isFinished = true
+                    return lineRead(upTo: index, next: end)
+                }
                 if index + 1 < end, buffer[index + 1] == 10 { lines += 1 }
                 index += 2
                 continue
@@ -147,6 +159,30 @@ struct CopyDecoder {
         guard isAtEnd, position < end else { return nil }
         guard !isQuoted else { throw SQLError("22P04", "unterminated CSV quoted field") }
         return lineRead(upTo: end, next: end)
+    }
+
+    /// `\.`, which ends the data: in text at the end of any line, in CSV as a line of its own.
+    private static let mark = Array("\\.".utf8)
+
+    /// A mark is followed by the end of its line, as lines of this data end.
+    private mutating func checkMark(at index: Int) throws(SQLError) {
+        let next = buffer[(index + 2)...].prefix(2)
+        let found: LineEnd? =
+            switch (next.first, next.dropFirst().first) {
+            case (10?, _): .newline
+            case (13?, 10?) where lineEnd != .carriageReturn: .both
+            case (13?, _) where lineEnd != .both: .carriageReturn
+            default: nil
+            }
+        let isRight = found != nil && (lineEnd == nil || lineEnd == found)
+        guard !isRight else { return }
+        lines += 1
+        current = position..<index
+        throw SQLError(
+            "22P04",
+            found == nil
+                ? "end-of-copy marker corrupt"
+                : "end-of-copy marker does not match previous newline style")
     }
 
     private mutating func lineRead(upTo end: Int, next: Int) -> ArraySlice<UInt8> {
@@ -174,7 +210,10 @@ struct CopyDecoder {
 
     // MARK: Text
 
-    private func fieldsOfText(_ line: ArraySlice<UInt8>) throws(SQLError) -> [Field] {
+    /// No more than one above the limit.
+    private func fieldsOfText(
+        _ line: ArraySlice<UInt8>, atMost limit: Int
+    ) throws(SQLError) -> [Field] {
         var fields: [Field] = []
         var start = line.startIndex
         var index = start
@@ -183,6 +222,7 @@ struct CopyDecoder {
             let byte = line[index]
             if byte == options.delimiter {
                 fields.append(field(line[start..<index], hasEscape))
+                if fields.count > limit { return fields }
                 start = index + 1
                 hasEscape = false
             } else if byte == UInt8(ascii: "\\") {
@@ -247,7 +287,10 @@ struct CopyDecoder {
 
     // MARK: CSV
 
-    private func fieldsOfCSV(_ line: ArraySlice<UInt8>) throws(SQLError) -> [Field] {
+    /// No more than one above the limit.
+    private func fieldsOfCSV(
+        _ line: ArraySlice<UInt8>, atMost limit: Int
+    ) throws(SQLError) -> [Field] {
         var fields: [Field] = []
         var value: [UInt8] = []
         var wasQuoted = false
@@ -282,6 +325,7 @@ struct CopyDecoder {
                 wasQuoted = true
             } else if byte == options.delimiter {
                 finish()
+                if fields.count > limit { return fields }
             } else {
                 value.append(byte)
             }

@@ -219,25 +219,13 @@ struct DefinitionRun {
 }
 
 extension BoundExpression {
-    /// Whether the value is the same whenever it is computed.
+    /// Whether the value is the same whenever and for whomever it is computed.
     fileprivate var isConstant: Bool {
         switch self {
         case .column, .parameter, .aggregate: false
-        case .call(let function, _) where function.isVolatile: false
-        default: children.allSatisfy(\.isConstant)
-        }
-    }
-}
-
-extension Function {
-    /// Whether the value depends on when or for whom the function is called.
-    fileprivate var isVolatile: Bool {
-        switch self {
-        case .transactionTimestamp, .statementTimestamp, .clockTimestamp, .currentDate,
-            .localTimestamp, .currentUser, .currentDatabase, .currentSchema, .processID, .setting,
-            .version, .isInRecovery, .unlockAll:
-            true
-        default: false
+        // They are not immutable for the sake of arguments that here are text already.
+        case .call(.concat, _), .call(.joined, _): children.allSatisfy(\.isConstant)
+        default: isImmutable && children.allSatisfy(\.isConstant)
         }
     }
 }

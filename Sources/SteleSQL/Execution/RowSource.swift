@@ -12,6 +12,8 @@ struct RowSource {
     private var state: State
     private let condition: BoundExpression?
     private let context: StatementContext
+    /// What is wrong with the row after those that came out last.
+    private var failure: SQLError?
 
     private static let batch = 256
 
@@ -35,6 +37,7 @@ struct RowSource {
     mutating func next(
         _ transaction: SessionTransaction
     ) async throws(SQLError) -> [StoredRow]? {
+        if let failure { throw failure }
         switch state {
         case .scan(var scan):
             let rows = try await scan.next(transaction)
@@ -83,12 +86,23 @@ struct RowSource {
         return (rows, rest)
     }
 
-    private func filtered(_ rows: [[Datum]]) async throws(SQLError) -> [StoredRow] {
+    private mutating func filtered(_ rows: [[Datum]]) async throws(SQLError) -> [StoredRow] {
         guard let condition else { return rows.map { StoredRow(key: [], row: $0) } }
         let context = context
-        return try await context.map(rows) { (row) throws(SQLError) -> StoredRow? in
-            try condition.holds(row, context) ? StoredRow(key: [], row: row) : nil
-        }.compactMap { $0 }
+        var kept: [StoredRow] = []
+        var count = 0
+        do {
+            try await context.compute { () throws(SQLError) in
+                while count < rows.count {
+                    context.beginRow()
+                    let isKept = try condition.holds(rows[count], context)
+                    try context.meter.charge(WorkMeter.row)
+                    if isKept { kept.append(StoredRow(key: [], row: rows[count])) }
+                    count += 1
+                }
+            }
+        } catch where error.isOfValue && !kept.isEmpty { failure = error }
+        return kept
     }
 }
 
@@ -107,6 +121,12 @@ private struct Series {
         self.step = step
         self.type = type
         isDone = start.isNull || stop.isNull || step.isNull
+        for (value, name) in [(start, "start value"), (stop, "stop value"), (step, "step size")]
+        where !isDone {
+            guard case .numeric(let number) = value, number.kind != .finite else { continue }
+            let kind = number.kind == .notANumber ? "NaN" : "infinity"
+            throw SQLError("22023", "\(name) cannot be \(kind)")
+        }
         let direction = isDone ? 1 : step.compare(.int(0))
         guard direction != 0 else {
             throw SQLError("22023", "step size cannot equal zero")

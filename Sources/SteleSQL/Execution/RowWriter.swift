@@ -8,6 +8,8 @@ struct RowWriter {
     private let context: StatementContext
     private let transaction: SessionTransaction
     private var waiting: [[Datum]] = []
+    /// The keys of rows that this statement has written, if it may meet them again to change them.
+    private var own: Set<DictionaryKey> = []
     private var waitingBytes = 0
 
     /// Rows that were inserted or, after a conflict, updated.
@@ -33,7 +35,13 @@ struct RowWriter {
 
     /// Takes a row of all columns; it is written with its batch.
     mutating func add(_ row: [Datum]) async throws(SQLError) {
-        try table.checkNotNull(row)
+        do {
+            try table.checkNotNull(row)
+        } catch {
+            // Whatever is wrong with a row before it comes first.
+            try await flush()
+            throw error
+        }
         waiting.append(row)
         waitingBytes += MemoryMeter.size(of: row)
         if waiting.count >= Self.batch || waitingBytes >= Self.batchBytes { try await flush() }
@@ -56,8 +64,7 @@ struct RowWriter {
         let keys = rows.map(table.key(of:))
         if rows.count == 1 {
             let present = try await transaction.lock(table, keys, .exclusive, .wait)[0].value
-            try await settle(rows[0], keys[0], present, isOwn: false)
-            return
+            return try await settle(rows[0], keys[0], present)
         }
         // The first of several equal keys is locked; the others meet its row.
         var places: [DictionaryKey: Int] = [:]
@@ -68,27 +75,22 @@ struct RowWriter {
         }
         let locked = try await transaction.lock(table, distinct, .exclusive, .wait)
         var present = locked.map(\.value)
-        var isOwn = [Bool](repeating: false, count: distinct.count)
         for (row, key) in zip(rows, keys) {
             guard let place = places[DictionaryKey(key)] else { continue }
-            try await settle(row, key, present[place], isOwn: isOwn[place])
-            if present[place] == nil {
-                present[place] = []
-            }
-            isOwn[place] = true
+            try await settle(row, key, present[place])
+            // Whoever meets it again looks no closer.
+            if present[place] == nil { present[place] = [] }
         }
     }
 
     /// Writes a row, or does what is to be done if its key is taken.
-    ///
-    /// - Parameter isOwn: the key was taken by this same statement.
     private mutating func settle(
-        _ row: [Datum], _ key: KeyBytes, _ present: [UInt8]?, isOwn: Bool
+        _ row: [Datum], _ key: KeyBytes, _ present: [UInt8]?
     ) async throws(SQLError) {
         guard let present else { return try store(row, under: key) }
         guard let conflict else { throw table.duplicateKey(row) }
         guard let assignments = conflict.assignments else { return }
-        if isOwn {
+        if own.contains(DictionaryKey(key)) {
             throw SQLError(
                 "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time",
                 hint: "Ensure that no rows proposed for insertion within the same command have "
@@ -116,6 +118,9 @@ struct RowWriter {
 
     private mutating func store(_ row: [Datum], under key: KeyBytes) throws(SQLError) {
         try transaction.write(key, table.value(of: row))
+        if conflict?.assignments != nil, own.insert(DictionaryKey(key)).inserted {
+            try memory.add(bytes: key.count + 32)
+        }
         count += 1
         if keepsRows {
             try memory.add(row)

@@ -96,25 +96,29 @@ final class SelectRun {
         var outputs: [[Datum]] = []
         outputs.reserveCapacity(unsent.count)
         var bytes = 0
-        try await context.compute { [self] () throws(SQLError) in
-            while remaining != 0, bytes < Self.batchBytes, let stored = unsent.first {
-                context.beginRow()
-                try context.meter.charge(growthOf: memory.bytes)
-                let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
-                try context.meter.charge(WorkMeter.row)
-                _ = unsent.popFirst()
-                bytes += MemoryMeter.size(of: output)
-                if plan.isDistinct {
-                    guard seen.insert(output).inserted else { continue }
-                    try memory.add(output)
+        do {
+            try await context.compute { [self] () throws(SQLError) in
+                while remaining != 0, bytes < Self.batchBytes, let stored = unsent.first {
+                    context.beginRow()
+                    try context.meter.charge(growthOf: memory.bytes)
+                    let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
+                    try context.meter.charge(WorkMeter.row)
+                    _ = unsent.popFirst()
+                    bytes += MemoryMeter.size(of: output)
+                    if plan.isDistinct {
+                        guard seen.insert(output).inserted else { continue }
+                        try memory.add(output)
+                    }
+                    if toSkip > 0 {
+                        toSkip -= 1
+                        continue
+                    }
+                    if let left = remaining { remaining = left - 1 }
+                    outputs.append(output)
                 }
-                if toSkip > 0 {
-                    toSkip -= 1
-                    continue
-                }
-                if let left = remaining { remaining = left - 1 }
-                outputs.append(output)
             }
+        } catch where error.isOfValue && !outputs.isEmpty {
+            // The rows before it come out first; the next call fails at once.
         }
         return outputs
     }

@@ -37,7 +37,9 @@ extension Function {
             return try words(values)
         case .setting:
             guard case .text(let name) = values[0] else { return .null }
-            return .text(try context.value(ofSetting: name))
+            do {
+                return .text(try context.value(ofSetting: name))
+            } catch where error.state == "42704" && values.last == .bool(true) { return .null }
         case .magnitude, .sign, .round, .truncate, .ceiling, .floor, .remainder, .double, .power,
             .arcTangent2, .squareRoot, .quotient:
             return try number(values)
@@ -152,7 +154,7 @@ extension Function {
         case .upper: return .text(text.inUpperCase)
         case .length: return .int(Int64(text.unicodeScalars.count))
         case .byteLength: return .int(Int64(text.utf8.count))
-        case .reversed: return .text(Self.string(text.unicodeScalars.reversed()))
+        case .reversed: return .text(Self.reversed(text))
         case .substring: return .text(try Self.substring(text, values))
         case .left: return .text(Self.part(text, values, fromEnd: false))
         case .right: return .text(Self.part(text, values, fromEnd: true))
@@ -193,15 +195,9 @@ extension Function {
         return .text(result)
     }
 
-    private static func string(_ scalars: some Sequence<Unicode.Scalar>) -> String {
-        var view = String.UnicodeScalarView()
-        view.append(contentsOf: scalars)
-        return String(view)
-    }
-
     private static func substring(_ text: String, _ values: [Datum]) throws(SQLError) -> String {
         let (start, length) = try stretch(values)
-        return string(text.unicodeScalars.dropFirst(start).prefix(length))
+        return String(text.unicodeScalars.dropFirst(start).prefix(length))
     }
 
     /// How many characters `substring` leaves out, and how many it takes then.
@@ -226,7 +222,7 @@ extension Function {
         guard case .int(let count) = values[1] else { return "" }
         let scalars = text.unicodeScalars
         let size = count >= 0 ? Int(count) : max(0, scalars.count + Int(count))
-        return string(fromEnd ? scalars.suffix(size) : scalars.prefix(size))
+        return String(fromEnd ? scalars.suffix(size) : scalars.prefix(size))
     }
 
     private static func trimmed(
@@ -246,15 +242,34 @@ extension Function {
         _ text: String, _ values: [Datum], atStart: Bool
     ) throws(SQLError) -> String {
         guard case .int(let width) = values[1] else { return "" }
-        var fill: [Unicode.Scalar] = [" "]
-        if values.count > 2, case .text(let written) = values[2] {
-            fill = Array(written.unicodeScalars)
-        }
+        var fill = " "
+        if values.count > 2, case .text(let written) = values[2] { fill = written }
         if !fill.isEmpty { try checkLength(max(0, width), of: 4) }
-        let scalars = text.unicodeScalars.prefix(Int(max(0, width)))
-        let missing = fill.isEmpty ? 0 : max(0, Int(width) - scalars.count)
-        let padding = (0..<missing).map { fill[$0 % fill.count] }
-        return atStart ? string(padding) + string(scalars) : string(scalars) + string(padding)
+        let missing = Int(width) - text.unicodeScalars.count
+        guard missing > 0 else { return String(text.unicodeScalars.prefix(Int(max(0, width)))) }
+        let count = fill.unicodeScalars.count
+        guard count > 0 else { return text }
+        let padding =
+            String(repeating: fill, count: missing / count)
+            + String(fill.unicodeScalars.prefix(missing % count))
+        return atStart ? padding + text : text + padding
+    }
+
+    private static func reversed(_ text: String) -> String {
+        var text = text
+        return text.withUTF8 { bytes in
+            String(unsafeUninitializedCapacity: bytes.count) { result in
+                var end = bytes.count
+                while end > 0 {
+                    var start = end - 1
+                    while start > 0, bytes[start] & 0xC0 == 0x80 { start -= 1 }
+                    let place = bytes.count - end
+                    for index in start..<end { result[place + index - start] = bytes[index] }
+                    end = start
+                }
+                return bytes.count
+            }
+        }
     }
 
     private static func checkLength(_ count: Int64, of size: Int) throws(SQLError) {

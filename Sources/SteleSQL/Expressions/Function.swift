@@ -21,29 +21,42 @@ enum Function: Hashable, Sendable {
         var name: String
         var arguments: [SQLType]
         var result: SQLType
-        var function: Function
+        /// Nil is what PostgreSQL has and this subset of it has not: a call that means it must not
+        /// be taken for another.
+        var function: Function?
     }
 
-    /// Functions that take any number of arguments of any type.
-    static let variadic: [String: (function: Function, result: SQLType)] = [
-        "concat": (.concat, .text), "concat_ws": (.joined, .text),
+    /// Functions that take any number of arguments of any type, from a least number on.
+    static let variadic: [String: (function: Function, result: SQLType, least: Int)] = [
+        "concat": (.concat, .text, 1), "concat_ws": (.joined, .text, 2),
     ]
 
     /// All ways to call all functions, by name.
     static let signatures: [String: [Signature]] = Dictionary(grouping: list, by: \.name)
 
     private static let list: [Signature] =
-        textFunctions + numericFunctions + timeFunctions + [
+        textFunctions + numericFunctions + timeFunctions + foreign + [
             of("version", [], .text, .version),
             of("current_schema", [], .name, .currentSchema),
             of("current_database", [], .name, .currentDatabase),
             of("pg_backend_pid", [], .int4, .processID),
             of("current_setting", [.text], .text, .setting),
+            of("current_setting", [.text, .bool], .text, .setting),
             of("pg_is_in_recovery", [], .bool, .isInRecovery),
             of("pg_advisory_unlock_all", [], .text, .unlockAll),
             of("pg_sleep", [.float8], .text, .sleep),
             of("set_config", [.text, .text, .bool], .text, .changeSetting),
             of("gen_random_uuid", [], .uuid, .randomUUID),
+        ]
+
+    private static let foreign: [Signature] =
+        ["btrim", "ltrim", "rtrim", "position"].map { of($0, [.bytea, .bytea], .bytea, nil) }
+        + [
+            of("substring", [.text, .text], .text, nil),
+            of("substring", [.text, .text, .text], .text, nil),
+            of("to_timestamp", [.text, .text], .timestamptz, nil),
+            of("length", [.bytea, .name], .int4, nil),
+            of("log", [.numeric(nil), .numeric(nil)], .numeric(nil), nil),
         ]
 
     private static let timeFunctions: [Signature] =
@@ -141,7 +154,7 @@ enum Function: Hashable, Sendable {
         ]
 
     private static func of(
-        _ name: String, _ arguments: [SQLType], _ result: SQLType, _ function: Function
+        _ name: String, _ arguments: [SQLType], _ result: SQLType, _ function: Function?
     ) -> Signature {
         Signature(name: name, arguments: arguments, result: result, function: function)
     }

@@ -83,7 +83,10 @@ extension Binder {
         }
         var lists: [(value: BoundExpression, items: [BoundExpression])] = []
         var present: SQLType?
+        // One use of a parameter, about which all comparisons decide.
+        var deduced = undecided(value)
         for item in items {
+            if deduced != nil { try deduce(&deduced, from: item, at: at) }
             let (one, two) = try comparable(value, item, "=", at: at)
             // Items of one type are compared with the value in one form.
             if !lists.isEmpty, item.type == present || lists[lists.count - 1].value == one {

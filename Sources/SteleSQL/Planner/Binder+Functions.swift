@@ -8,6 +8,10 @@ extension Binder {
         var arguments: [Typed] = []
         for argument in call.arguments { arguments.append(try bind(argument)) }
         if let variadic = Function.variadic[call.name] {
+            guard arguments.count >= variadic.least,
+                // What stands between the others is text already.
+                variadic.least < 2 || [.string, .unknown].contains(arguments[0].type.category)
+            else { throw noFunction(call, arguments) }
             var values: [BoundExpression] = []
             for argument in arguments {
                 guard argument.type != .bool else {
@@ -37,14 +41,15 @@ extension Binder {
         let hasOthers =
             Self.functionsOfOtherTypes.contains(call.name)
             && arguments[arguments.count > 1 ? 1 : 0].type == .unknown
-        if call.name == "substring", arguments.count == 2, arguments[1].type == .unknown {
-            throw unsupported(
-                "substring with a pattern", at: call.at,
-                hint: "Cast a position to integer.")
-        }
         guard isUnique, !hasOthers else {
             let types = arguments.map(\.type.plainName).joined(separator: ", ")
             throw notUnique("function", "\(call.name)(\(types))", at: call.at)
+        }
+        guard let function = signature.function else {
+            let types = signature.arguments.map(\.plainName).joined(separator: ", ")
+            throw unsupported(
+                "function \(call.name)(\(types))", at: call.at,
+                hint: call.name == "substring" ? "Cast a position to integer." : nil)
         }
         if call.name == "octet_length" {
             arguments[0].expression = Self.padded(arguments[0].expression, arguments[0].type)
@@ -53,7 +58,7 @@ extension Binder {
         for (argument, type) in zip(arguments, signature.arguments) {
             values.append(try coerce(argument, to: type, at: call.at).expression)
         }
-        return Typed(expression: .call(signature.function, values), type: signature.result)
+        return Typed(expression: .call(function, values), type: signature.result)
     }
 
     /// A value of type `char(n)` with the blanks that pad it, which are not held.
@@ -77,17 +82,12 @@ extension Binder {
 
     private func noFunction(_ call: Expression.FunctionCall, _ arguments: [Typed]) -> SQLError {
         let types = arguments.map(\.type.plainName).joined(separator: ", ")
-        if Function.signatures[call.name] == nil, Aggregate.Kind(name: call.name) == nil,
-            ForeignNames.hasFunction(call.name)
+        if Function.signatures[call.name] == nil, Function.variadic[call.name] == nil,
+            Aggregate.Kind(name: call.name) == nil, ForeignNames.hasFunction(call.name)
         {
             return error(
                 "0A000", "function \(call.name)(\(types)) is not supported", at: call.at,
                 hint: "PostgreSQL has this function, this subset of it has not.")
-        }
-        if arguments.contains(where: { $0.type == .bytea }),
-            ["position", "btrim", "ltrim", "rtrim"].contains(call.name)
-        {
-            return unsupported("function \(call.name) of type bytea", at: call.at)
         }
         return error(
             "42883", "function \(call.name)(\(types)) does not exist", at: call.at,
@@ -152,7 +152,7 @@ extension Binder {
                 throw notUnique("function", "\(call.name)(unknown)", at: call.at)
             }
             let type: SQLType = kind.isNumeric ? .float8 : .text
-            if kind != .count || !leavesOpen(argument) {
+            if kind != .count || call.isDistinct || !leavesOpen(argument) {
                 argument = try coerce(argument, to: type, at: call.at)
             }
         }
@@ -164,6 +164,9 @@ extension Binder {
         }
         var delimiter: BoundExpression?
         if kind == .joined {
+            if argument.type == .bytea {
+                throw unsupported("string_agg of type bytea", at: call.at)
+            }
             let second = try aggregateArgument(call.arguments[1], at: call.at)
             delimiter = try coerce(second, to: .text, at: call.at).expression
             argument = try coerce(argument, to: .text, at: call.at)

@@ -127,6 +127,31 @@ extension Binder {
         return type.withoutModifier
     }
 
+    /// The type that comparisons of one use of a parameter have found for it, if nothing else has.
+    struct DeducedType {
+        let parameter: Int
+        var type: SQLType?
+    }
+
+    func undecided(_ typed: Typed) -> DeducedType? {
+        guard typed.type == .unknown, case .parameter(let index) = typed.expression,
+            parameters[index] == nil
+        else { return nil }
+        return DeducedType(parameter: index)
+    }
+
+    func deduce(_ deduced: inout DeducedType?, from other: Typed, at: Int) throws(SQLError) {
+        guard let before = deduced else { return }
+        let other = known(other)
+        let type = other.type == .unknown ? .text : Self.compared(other.type)
+        guard before.type == nil || before.type == type else {
+            throw error(
+                "42P08", "inconsistent types deduced for parameter $\(before.parameter + 1)",
+                at: at)
+        }
+        deduced?.type = type
+    }
+
     /// A parameter has a type as soon as one use of it has decided.
     private func known(_ typed: Typed) -> Typed {
         guard typed.type == .unknown, case .parameter(let index) = typed.expression,

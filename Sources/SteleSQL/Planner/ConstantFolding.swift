@@ -195,7 +195,7 @@ extension BoundExpression {
     }
 
     /// Whether the same operands always give the same value, also in another session.
-    private var isImmutable: Bool {
+    var isImmutable: Bool {
         switch self {
         case .cast(_, let source, let target, _): source.isConvertedAlike(to: target)
         case .call(let function, _): function.isImmutable

@@ -173,23 +173,18 @@ extension Planner {
         _ select: SelectSyntax, _ targets: [Int], _ table: TableDefinition,
         _ syntax: InsertSyntax
     ) throws(SQLError) -> InsertPlan.Source {
+        keepsUnknown = true
         let (plan, columns) = try self.select(select)
+        keepsUnknown = false
         try checkCount(columns.count, targets, syntax, at: -1)
         var values = table.columns.map(Self.initial)
         for (index, (column, target)) in zip(columns, targets).enumerated() {
-            // A literal has become text on its way through the query.
-            var typed = Typed(expression: .column(index), type: column.type)
-            if plan.outputs.indices.contains(index),
-                case .constant(.text) = plan.outputs[index], column.type == .text
-            {
-                let type = table.columns[target].type
-                typed = Typed(
-                    expression: .cast(
-                        typed.expression, from: .text, to: type, isExplicit: false),
-                    type: type)
-            }
+            // A literal or parameter takes the type of its column, and needs no row for that.
+            let value: BoundExpression =
+                column.type == .unknown ? plan.outputs[index] : .column(index)
             values[target] = try binder.assign(
-                typed, to: table.columns[target], at: select.targets.first?.at ?? -1)
+                Typed(expression: value, type: column.type), to: table.columns[target],
+                at: select.targets.first?.at ?? -1)
         }
         return .query(plan, values)
     }
@@ -210,7 +205,7 @@ extension Planner {
         }
         binder.scope = .empty
         binder.scope.add(table, as: syntax.table.alias ?? table.name)
-        binder.scope.add(table, as: "excluded", offset: table.columns.count, isHidden: true)
+        binder.scope.add(table, as: "excluded", offset: table.columns.count)
         let bound = try self.assignments(assignments, of: table)
         guard !bound.contains(where: { table.isKey($0.column) }) else {
             throw binder.unsupported("changing the primary key in ON CONFLICT", at: written.at)

@@ -19,10 +19,19 @@ extension Planner {
         }
         let aggregates = binder.aggregates
         binder.clause = "GROUP BY"
-        let keys = try groupKeys(syntax.grouping, values, columns)
+        var keys = try groupKeys(syntax.grouping, values, columns)
 
         var grouping: SelectPlan.Grouping?
         if !aggregates.isEmpty || !keys.isEmpty || having != nil {
+            if let table, table.isKeyed(by: keys) {
+                // All columns depend on the key: those that are used are keys as well.
+                var used = [Bool](repeating: false, count: table.columns.count)
+                for value in outputs + sorting.map(\.value) { value.markColumns(in: &used) }
+                having?.markColumns(in: &used)
+                for column in used.indices where used[column] && !keys.contains(.column(column)) {
+                    keys.append(.column(column))
+                }
+            }
             for index in outputs.indices { outputs[index] = try grouped(outputs[index], keys) }
             for index in sorting.indices {
                 sorting[index].value = try grouped(sorting[index].value, keys)
@@ -77,6 +86,11 @@ extension Planner {
         }
         var arguments: [Typed] = []
         for argument in call.arguments { arguments.append(try binder.bind(argument)) }
+        // PostgreSQL has it for moments too.
+        guard arguments.contains(where: { $0.type != .unknown }) else {
+            let types = arguments.map(\.type.plainName).joined(separator: ", ")
+            throw binder.notUnique("function", "\(call.name)(\(types))", at: call.at)
+        }
         if arguments.count == 2 {
             arguments.append(Typed(expression: .constant(.int(1)), type: .int4))
         }
@@ -322,6 +336,13 @@ extension Planner {
             }
         }
         return first.isDescending
+    }
+}
+
+extension TableDefinition {
+    /// Whether expressions name all columns of the primary key.
+    fileprivate func isKeyed(by expressions: [BoundExpression]) -> Bool {
+        !hasHiddenKey && primaryKey.allSatisfy { expressions.contains(.column($0)) }
     }
 }
 

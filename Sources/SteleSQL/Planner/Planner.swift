@@ -4,6 +4,9 @@ struct Planner {
     /// The table that the statement names, if it names one. `INSERT … SELECT` may have two.
     let tables: [String: TableDefinition]
     private let epoch: UInt64
+    /// Literals and parameters among the outputs of a query are left as they are, for the columns
+    /// that they are inserted into to say their types.
+    var keepsUnknown = false
 
     init(
         source: SourceText, parameters: [SQLType?], mayAddParameters: Bool, time: TimeContext,
@@ -92,8 +95,8 @@ struct Planner {
                 try Self.checkWidth(values.count)
                 continue
             }
-            let value = try binder.settled(
-                binder.bind(target.value), at: target.value.location)
+            var value = try binder.bind(target.value)
+            if !keepsUnknown { value = try binder.settled(value, at: target.value.location) }
             values.append(value)
             let name = target.name ?? Self.name(of: target.value)
             if case .column(let qualifier, let written, _) = target.value,

@@ -14,17 +14,12 @@ struct Scope: Sendable {
     private(set) var columns: [Column] = []
     /// Names by which columns can be qualified.
     private(set) var qualifiers: [String] = []
-    /// Columns of these need their qualifier: they would be ambiguous otherwise.
-    private var hidden: Set<String> = []
 
     static let empty = Scope()
 
     /// Adds the columns of a table, whose row begins at `offset`.
-    mutating func add(
-        _ table: TableDefinition, as name: String, offset: Int = 0, isHidden: Bool = false
-    ) {
+    mutating func add(_ table: TableDefinition, as name: String, offset: Int = 0) {
         qualifiers.append(name)
-        if isHidden { hidden.insert(name) }
         for (index, column) in table.columns.enumerated() {
             columns.append(
                 Column(
@@ -55,19 +50,18 @@ struct Scope: Sendable {
             }
             return column
         }
-        guard let column = columns.first(where: {
-            $0.name == name && !hidden.contains($0.qualifier)
-        }) else {
+        guard let index = columns.firstIndex(where: { $0.name == name }) else {
             throw SQLError("42703", "column \"\(name)\" does not exist")
         }
-        return column
+        if qualifiers.count > 1, columns[(index + 1)...].contains(where: { $0.name == name }) {
+            throw SQLError("42702", "column reference \"\(name)\" is ambiguous")
+        }
+        return columns[index]
     }
 
     /// What `*` or `t.*` stands for.
     func all(_ qualifier: String?) throws(SQLError) -> [Column] {
-        guard let qualifier else {
-            return columns.filter { !hidden.contains($0.qualifier) }
-        }
+        guard let qualifier else { return columns }
         guard qualifiers.contains(qualifier) else {
             throw SQLError("42P01", "missing FROM-clause entry for table \"\(qualifier)\"")
         }

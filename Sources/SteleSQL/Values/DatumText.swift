@@ -75,7 +75,7 @@ extension Datum {
     private static func integer(
         _ text: ArraySlice<UInt8>, _ type: SQLType, _ range: ClosedRange<Int64>
     ) throws(SQLError) -> Datum {
-        switch scanInteger(text) {
+        switch scanInteger(text, lowest: type == .oid ? .min : range.lowerBound) {
         case .value(let value) where range.contains(value): return .int(value)
         case .value, .outOfRange:
             throw SQLError(

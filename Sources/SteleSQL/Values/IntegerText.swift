@@ -40,7 +40,10 @@ enum IntegerScan {
 }
 
 /// Reads a decimal integer with an optional sign, blanks allowed around it.
-func scanInteger(_ text: ArraySlice<UInt8>) -> IntegerScan {
+///
+/// - Parameter lowest: digits that lead below it, or as far above zero, are out of range whatever
+///   follows them; without it what follows is invalid first.
+func scanInteger(_ text: ArraySlice<UInt8>, lowest: Int64? = nil) -> IntegerScan {
     text.withUnsafeBufferPointer { bytes in
         var index = 0
         var end = bytes.count
@@ -57,7 +60,10 @@ func scanInteger(_ text: ArraySlice<UInt8>) -> IntegerScan {
         var overflow = false
         while index < end {
             let digit = bytes[index] &- UInt8(ascii: "0")
-            guard digit <= 9 else { return .invalid }
+            guard digit <= 9 else {
+                guard let lowest else { return .invalid }
+                return overflow || value < lowest ? .outOfRange : .invalid
+            }
             let (product, tooLarge) = value.multipliedReportingOverflow(by: 10)
             let (difference, tooSmall) = product.subtractingReportingOverflow(Int64(digit))
             value = difference

@@ -19,7 +19,8 @@ extension Numeric {
         appendBigEndian(UInt16(digits.count), to: &out)
         appendBigEndian(Int16(clamping: weight), to: &out)
         appendBigEndian(sign, to: &out)
-        appendBigEndian(scale, to: &out)
+        // PostgreSQL reads a scale out of how it marks an infinity.
+        appendBigEndian(kind == .finite || kind == .notANumber ? scale : 32, to: &out)
         for digit in digits { appendBigEndian(digit, to: &out) }
     }
 

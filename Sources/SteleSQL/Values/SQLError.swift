@@ -43,5 +43,8 @@ package struct SQLError: Error, Hashable, Sendable, CustomStringConvertible {
         SQLError("XX000", "a row has no column \(index + 1)")
     }
 
+    /// Whether a value was the reason, so that another row may be without fault.
+    var isOfValue: Bool { state.hasPrefix("22") }
+
     package var description: String { "\(state): \(message)" }
 }
