@@ -45,12 +45,20 @@ struct LinkFaultTests {
     func aLeaderThatCannotBeReached(seed: UInt64, condition: NetworkChannel.Condition) throws {
         let cluster = try cluster(seed: seed)
         var cuts: [Int] = []
+        var served = 0
         run(cluster) { leader in
             cuts = cluster.channels.indices.filter { cluster.channels[$0].to == leader }
             for cut in cuts { cluster.setCondition(condition, of: cut) }
+            // Whoever stood by it is told at once that it leads no more, over the direction that works.
+            cluster.after(900_000) {
+                let others = cluster.nodes.filter { $0.place != leader }.compactMap(\.core)
+                served = Set(
+                    others.flatMap(\.tablets).filter(\.isServing).map(\.descriptor.id)).count
+            }
         } mend: {
             for cut in cuts { cluster.setCondition(.open, of: cut) }
         }
+        #expect(served == 2)
         #expect(cluster.result.failure == nil)
     }
 

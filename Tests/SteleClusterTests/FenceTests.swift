@@ -1,0 +1,74 @@
+import SteleBase
+import SteleClock
+import SteleEngine
+import SteleRaft
+import Testing
+
+@testable import SteleCluster
+@testable import SteleTablet
+
+/// A request of another node names the term of the leader that it is meant for.
+@Suite struct FenceTests {
+    /// It may have been sent to a leader of an earlier term, and its sender have been told since that
+    /// nothing came of it; or to one of a later term, about which this leader has not heard yet.
+    @Test(arguments: [-1, 1] as [Int64])
+    func `a request that is meant for another term is refused, and does nothing`(
+        distance: Int64
+    ) throws {
+        let core = try NodeCore(
+            configuration: NodeCoreConfiguration(
+                node: NodeID(1),
+                tablets: [
+                    TabletDescriptor(
+                        id: .firstData, range: .all, generation: 1,
+                        replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
+                ], members: [NodeID(1), NodeID(2)], seed: 1),
+            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 10_000_000,
+            wall: 1_700_000_000_000_000)
+        var time: UInt64 = 10_000_000
+        _ = core.turns(at: &time, every: 10_000) { $0.peerConnected(NodeID(2)) }
+        let tablet = core.tablets[0]
+        while !tablet.isServing, time < 30_000_000 {
+            // The peer confirms this node's clock.
+            _ = core.turns(at: &time, every: 10_000) {
+                let reply = PeerMessage.HeartbeatReply(
+                    sentAt: $0.clock.monotonic &+ $0.echoMark,
+                    epoch: GrantEpoch(boot: 1, counter: 1),
+                    bound: Timestamp(microseconds: $0.clock.physical), boot: 1,
+                    physical: $0.clock.physical)
+                $0.receive([.heartbeatReply(reply)], from: NodeID(2))
+            }
+        }
+        let isServing = tablet.isServing
+        try #require(isServing)
+        let transaction = TransactionID(node: NodeID(2), sequence: 1)
+
+        func answers(_ number: UInt64, term: Term) -> [TabletReply] {
+            let lock = TabletRequest(
+                transaction: transaction,
+                body: .lock(
+                    .init(
+                        keys: [[0x6B]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                        snapshot: nil, grant: nil)))
+            let header = RequestHeader(
+                RequestAttempt(id: number, number: 1), term: term, passage: .direct)
+            let effects = core.turns(at: &time, every: 10_000) {
+                $0.receive([.request(header, lock)], from: NodeID(2))
+            }
+            return effects.flatMap(\.messages).flatMap(\.messages).compactMap {
+                if case .reply(_, let reply) = $0 { reply } else { nil }
+            }
+        }
+        let term = tablet.group.term
+        let other = Term(Int64(term) + distance)
+        guard case .failed(let failure)? = answers(7, term: other).first else {
+            return #expect(Bool(false), "it was not refused")
+        }
+        #expect(failure.reason == .notLeader && failure.term == term)
+        let isUntouched = tablet.locks.isEmpty
+        #expect(isUntouched)
+        guard case .locked? = answers(8, term: term).first else {
+            return #expect(Bool(false), "one of its own term was refused")
+        }
+    }
+}
