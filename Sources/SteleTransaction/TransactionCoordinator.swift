@@ -657,7 +657,9 @@ package final class TransactionCoordinator: TransactionBackend {
         }
         // Asked for a moment ago, when there was nothing to end yet; or the task is over, and what is
         // not sent is not in doubt.
-        if isInterrupted || Task.isCancelled { return .failed(.init(.cancelled, "the call was cancelled")) }
+        if isInterrupted || Task.isCancelled {
+            return .failed(.init(.cancelled, "the call was cancelled"))
+        }
         let timeLeft = timeLeft
         if timeLeft == .zero {
             return .failed(.init(.timedOut, SteleError.timedOut.message))

@@ -160,16 +160,8 @@ import Testing
     }
 
     @Test func `a request is looked at once it can be answered`() throws {
-        let core = try NodeCore(
-            configuration: NodeCoreConfiguration(
-                node: NodeID(1),
-                tablets: [
-                    TabletDescriptor(
-                        id: .firstData, range: .all, generation: 1,
-                        replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
-                ], members: [NodeID(1), NodeID(2)], seed: 1),
-            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 10_000_000,
-            wall: 1_700_000_000_000_000)
+        let core = try NodeCore.onlyReplica(
+            monotonic: 10_000_000, wall: 1_700_000_000_000_000)
         var node = Node(core: core)
         let transaction = TransactionID(node: NodeID(2), sequence: 1)
         let attempt = RequestAttempt(id: 7, number: 1)
@@ -191,16 +183,8 @@ import Testing
     }
 
     @Test func `who has held locks for a while is asked about`() throws {
-        let descriptor = TabletDescriptor(
-            id: .firstData, range: .all, generation: 1,
-            replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
         var node = Node(
-            core: try NodeCore(
-                configuration: NodeCoreConfiguration(
-                    node: NodeID(1), tablets: [descriptor], members: [NodeID(1), NodeID(2)],
-                    seed: 1),
-                engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: 10_000_000,
-                wall: 1_700_000_000_000_000))
+            core: try .onlyReplica(monotonic: 10_000_000, wall: 1_700_000_000_000_000))
         node.turn { $0.peerConnected(NodeID(2)) }
         let tablet = node.core.tablets[0]
         let transactions = (1...3).map { TransactionID(node: NodeID(2), sequence: $0) }
@@ -208,15 +192,7 @@ import Testing
         func turns(_ count: Int) {
             questions = []
             for _ in 0..<count {
-                // The peer confirms this node's clock.
-                let sent = node.turn { core in
-                    let reply = PeerMessage.HeartbeatReply(
-                        sentAt: core.clock.monotonic &+ core.echoMark,
-                        epoch: GrantEpoch(boot: 1, counter: 1),
-                        bound: Timestamp(microseconds: core.clock.physical), boot: 1,
-                        physical: core.clock.physical)
-                    core.receive([.heartbeatReply(reply)], from: NodeID(2))
-                }
+                let sent = node.turn { $0.clockConfirmed(by: NodeID(2)) }
                 for case .holding(let transaction, _) in sent.map(\.1) {
                     questions.append(transaction)
                 }

@@ -1,4 +1,5 @@
 import SteleBase
+import SteleClock
 import SteleEngine
 import SteleRaft
 import SteleTablet
@@ -16,6 +17,25 @@ extension NodeCore {
             configuration: NodeCoreConfiguration(
                 node: NodeID(1), tablets: [descriptor], members: nodes, seed: 1),
             engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: monotonic, wall: wall)
+    }
+
+    /// Node 1 of two new ones, with the only replica of one tablet.
+    static func onlyReplica(monotonic: UInt64, wall: UInt64) throws -> NodeCore {
+        let descriptor = TabletDescriptor(
+            id: .firstData, range: .all, generation: 1,
+            replicas: [.init(node: NodeID(1), id: ReplicaID(1))])
+        return try NodeCore(
+            configuration: NodeCoreConfiguration(
+                node: NodeID(1), tablets: [descriptor], members: [NodeID(1), NodeID(2)], seed: 1),
+            engine: MemoryEngine(), recovered: RecoveredLog(), monotonic: monotonic, wall: wall)
+    }
+
+    /// Has a peer confirm this node's clock, within a turn.
+    func clockConfirmed(by peer: NodeID) {
+        let reply = PeerMessage.HeartbeatReply(
+            sentAt: clock.monotonic &+ echoMark, epoch: GrantEpoch(boot: 1, counter: 1),
+            bound: Timestamp(microseconds: clock.physical), boot: 1, physical: clock.physical)
+        receive([.heartbeatReply(reply)], from: peer)
     }
 
     /// A turn at `time`, in which `body` runs, and those that its log records call for, `step`

@@ -32,7 +32,9 @@ import Testing
             try await session.extended(
                 "insert into t (k, d) select $1, $2 returning d", ["5", "2001-01-01"])
                 == ["2001-01-01", "INSERT 0 1"])
-        #expect(await session.error("insert into t (k, d) select 4, '2024-01-01'::text")?.state == "42804")
+        #expect(
+            await session.error("insert into t (k, d) select 4, '2024-01-01'::text")?.state
+                == "42804")
         #expect(await session.error("insert into t (k, d) select 4, 'x'")?.state == "22007")
         #expect(await session.error("insert into t (k, v) select 4, '1.5'")?.state == "22P02")
     }
@@ -47,7 +49,9 @@ import Testing
             #expect(await session.error("insert into t (k, v) values \(rows)")?.state == state)
         }
         let series = "from generate_series(1, 3) i"
-        #expect(await session.error("insert into t (k, v) select i, 1 / (i - 3) \(series)")?.state == "23505")
+        #expect(
+            await session.error("insert into t (k, v) select i, 1 / (i - 3) \(series)")?.state
+                == "23505")
         #expect(
             await session.error("insert into t (k) select i \(series) where 1 / (i - 3) < 5")?.state
                 == "23505")
@@ -61,7 +65,8 @@ import Testing
     {
         let change = "on conflict (k) do update set v = excluded.v"
         for rows in [
-            "values (1, 1), (1, 2)", "values (7, 1), (7, 2)", "select i % 1500, i from generate_series(1, 3000) i",
+            "values (1, 1), (1, 2)", "values (7, 1), (7, 2)",
+            "select i % 1500, i from generate_series(1, 3000) i",
         ] {
             let error = await session.error("insert into t (k, v) \(rows) \(change)")
             #expect(error?.state == "21000", "\(rows)")
@@ -79,7 +84,8 @@ import Testing
 
     @Test func `a default that is random is another one for each row`() async throws {
         try await session.run(
-            "create table r (u uuid primary key default gen_random_uuid(), f float8 default random(), i int)")
+            "create table r (u uuid primary key default gen_random_uuid(), f float8 default random(), i int)"
+        )
         try await session.run("insert into r (i) values (1), (2), (3)")
         try await session.run("insert into r (i) select 4")
         #expect(
@@ -109,7 +115,8 @@ import Testing
 
     @Test func `functions that are not here are not taken for others`() async throws {
         for call in [
-            "substring('abc', '2')", "substring('abc', '2', '1')", "substring('abc' from '2' for '1')",
+            "substring('abc', '2')", "substring('abc', '2', '1')",
+            "substring('abc' from '2' for '1')",
             "substring('abc'::text, 'b'::text)", "to_timestamp('2024', 'YYYY')", "log(2, 8)",
             "btrim('\\x00'::bytea, '\\x00'::bytea)", "position('\\x00'::bytea in '\\x00'::bytea)",
         ] {

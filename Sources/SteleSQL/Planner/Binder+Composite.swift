@@ -86,7 +86,7 @@ extension Binder {
         // One use of a parameter, about which all comparisons decide.
         var deduced = undecided(value)
         for item in items {
-            if deduced != nil { try deduce(&deduced, from: item, at: at) }
+            try deduce(&deduced, from: item, at: at)
             let (one, two) = try comparable(value, item, "=", at: at)
             // Items of one type are compared with the value in one form.
             if !lists.isEmpty, item.type == present || lists[lists.count - 1].value == one {

@@ -133,6 +133,7 @@ extension Binder {
         var type: SQLType?
     }
 
+    /// Nil if it is no parameter, or has a type already.
     func undecided(_ typed: Typed) -> DeducedType? {
         guard typed.type == .unknown, case .parameter(let index) = typed.expression,
             parameters[index] == nil
@@ -140,6 +141,7 @@ extension Binder {
         return DeducedType(parameter: index)
     }
 
+    /// A comparison with `other` decides about the parameter too, if there is one to decide about.
     func deduce(_ deduced: inout DeducedType?, from other: Typed, at: Int) throws(SQLError) {
         guard let before = deduced else { return }
         let other = known(other)
