@@ -32,7 +32,7 @@ struct HostPort: RequestPort {
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
         host.post(
             .submit(
-                request, .seconds(1), token: host.nextToken(), .callback { _ in whenDone() }))
+                request, .seconds(10), token: host.nextToken(), .callback { _ in whenDone() }))
     }
 
     func note(_ transaction: TransactionID, readsAt timestamp: Timestamp?) {

@@ -90,6 +90,11 @@ public final class Node: Service {
         await assembly.stop()
     }
 
+    /// Has other nodes lead what this one leads, for good. It goes on serving clients, through them.
+    ///
+    /// Returns after a second at the latest, whether they do or not. ``stop()`` does this as well.
+    package func handOver() async { await assembly.handOver() }
+
     /// The part of the keyspace that holds tables.
     package var sqlBackend: any DatabaseBackend { assembly.backend(.sql) }
 

@@ -436,6 +436,8 @@ final class NodeAssembly: @unchecked Sendable {
         }
     }
 
+    func handOver() async { try? await loop.flatSubmit { self.host.handOver() }.get() }
+
     func stop() async {
         let isFirst = ending.withLock { ending in
             ending.isOver = true
@@ -443,7 +445,7 @@ final class NodeAssembly: @unchecked Sendable {
             return !ending.isStopping
         }
         guard isFirst else { return await stopped() }
-        try? await loop.flatSubmit { self.host.handOver() }.get()
+        await handOver()
         await transport?.shutdown()
         try? await loop.flatSubmit { self.host.stop() }.get()
         // Its threads use both, also after a failure, when nothing is waited for above.

@@ -510,6 +510,7 @@ final class NodeHost: @unchecked Sendable {
     ///
     /// - Returns: a future that succeeds when that is done, or has taken too long.
     func handOver() -> EventLoopFuture<Void> {
+        if let handedOver { return handedOver.futureResult }
         let promise = loop.makePromise(of: Void.self)
         guard let core, !isStopped else {
             promise.succeed()

@@ -19,7 +19,8 @@ import SteleTablet
 ///   that travel directly to one leader arrive in order and name its term, so an earlier one takes
 ///   no effect after a later one was answered; of those that are passed on this is not known, so
 ///   while one is open a commit is refused only for reasons that hold for it as well.
-/// - A lock that was granted to a transaction that is over is given up.
+/// - A lock that was granted to a transaction that is over is given up: at once if a leader can be
+///   reached, and else when a leader asks about it; see NodeCore+LockAudit.swift.
 extension NodeCore {
     private static let releasePatience: UInt64 = 10_000_000
 
@@ -49,6 +50,7 @@ extension NodeCore {
         pending[lastRequest] = PendingRequest(
             request: request, asker: token.map { .client($0) } ?? .nobody,
             timeout: timeoutMicroseconds, deadline: clock.monotonic + timeoutMicroseconds)
+        if let token { clientRequests[token] = lastRequest }
         if case .lock(let lock) = request.body, let timeout = lock.timeoutMicroseconds {
             pending[lastRequest]?.lockDeadline = clock.monotonic &+ timeout
         }
@@ -58,10 +60,7 @@ extension NodeCore {
     /// The client that asked under `token` waits no longer: its request ends at once, whatever
     /// becomes of it elsewhere. Does nothing if it has ended.
     package func cancel(token: UInt64) {
-        let id = pending.first { _, request in
-            if case .client(token) = request.asker { true } else { false }
-        }?.key
-        guard let id, let request = pending[id] else { return }
+        guard let id = clientRequests[token], let request = pending[id] else { return }
         giveUp(id, request, .init(.cancelled, "the call was cancelled"))
     }
 
@@ -157,7 +156,7 @@ extension NodeCore {
                 request.deadline = now + request.timeout
                 pending[id]?.deadline = request.deadline
             }
-            if request.deadline <= now, !request.request.isRelease {
+            if request.deadline <= now {
                 giveUp(id, request, .init(.notLeader, whyNoLeader))
             } else if request.target != .none, request.target != configuration.node {
                 if !isAsked {
@@ -233,7 +232,9 @@ extension NodeCore {
         }
         switch request.asker {
         case .nobody: break
-        case .client(let token): effects.replies.append((token, reply))
+        case .client(let token):
+            clientRequests[token] = nil
+            effects.replies.append((token, reply))
         case .peer: answerPeer(id, reply)
         }
     }

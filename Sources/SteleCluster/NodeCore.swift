@@ -89,6 +89,8 @@ package final class NodeCore {
     var states: [TabletState]
     /// Requests that entered here or are passed on, and those that other nodes forwarded, by number.
     var pending: [UInt64: PendingRequest] = [:]
+    /// The number of each client's request, by token.
+    var clientRequests: [UInt64: UInt64] = [:]
     var remoteOrigins: [UInt64: RemoteRequest] = [:]
     /// The numbers of `remoteOrigins`.
     var remoteRequests: [RemoteRequest.Name: UInt64] = [:]
@@ -343,7 +345,8 @@ package final class NodeCore {
                 let tablet = tablets[index]
                 // Nothing else that a lease depends on changes here.
                 if noteLeadership(index) || rounds == 1 { refreshLease(index) }
-                tablet.retryParked()
+                // Without a lease they wait on, however often they are looked at.
+                if rounds == 1 || tablet.isServing { tablet.retryParked() }
                 if tablet.hasApplies, applyBudget > 0, work.mayApply {
                     let beginning = work.begins()
                     let used = tablet.runApplies(budget: applyBudget)

@@ -97,6 +97,8 @@ struct Start: AsyncParsableCommand {
             let stopper = Task {
                 await interrupts.wait()
                 let watchdog = Self.watchdog(logger)
+                // First of all: others lead while this node's own clients are sent away.
+                await node.handOver()
                 await front?.stop()
                 try? await node.stop()
                 watchdog.cancel()
@@ -114,7 +116,11 @@ struct Start: AsyncParsableCommand {
     private static func watchdog(_ logger: Logger) -> Task<Void, any Error> {
         Task {
             try await Task.sleep(for: .seconds(3))
-            logger.error("the disk was too slow for a stop in good order: the next start takes longer")
+            logger.error(
+                """
+                a stop in good order took too long, as with a disk that hangs: the next start takes \
+                longer
+                """)
             Foundation.exit(1)
         }
     }

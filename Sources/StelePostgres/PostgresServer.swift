@@ -22,6 +22,8 @@ package final class PostgresServer: Sendable {
         package var opening = TimeAmount.seconds(60)
         /// Between the last answer and its arrival at the client.
         package var closing = TimeAmount.seconds(5)
+        /// Between the beginning of ``PostgresServer/shutDown()`` and its end.
+        package var shutdown = TimeAmount.seconds(1)
 
         package init() {}
     }
@@ -30,11 +32,14 @@ package final class PostgresServer: Sendable {
     package let service: PostgresService
     private let listener: any Channel
     private let connections: OpenChannels
+    private let timeouts: Timeouts
 
     private init(
-        service: PostgresService, listener: any Channel, connections: OpenChannels
+        service: PostgresService, listener: any Channel, connections: OpenChannels,
+        timeouts: Timeouts
     ) {
         self.service = service
+        self.timeouts = timeouts
         self.listener = listener
         self.connections = connections
     }
@@ -77,7 +82,8 @@ package final class PostgresServer: Sendable {
         do {
             let listener = try await bootstrap.bind(host: host, port: port).get()
             return PostgresServer(
-                service: service, listener: listener, connections: connections)
+                service: service, listener: listener, connections: connections,
+                timeouts: timeouts)
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw SteleError(.configuration, "the address \(host):\(port) is in use")
         } catch {
@@ -90,8 +96,13 @@ package final class PostgresServer: Sendable {
     /// The port that the server listens on.
     package var port: Int? { listener.localAddress?.port }
 
-    /// Stops listening, ends every connection with 57P01, and waits until all of them are closed.
+    /// Stops listening, ends every connection with 57P01, and waits until all of them are closed. A
+    /// client that does not read its answers is not waited for beyond ``Timeouts/shutdown``.
     package func shutDown() async {
+        let deadline = listener.eventLoop.scheduleTask(in: timeouts.shutdown) { [connections] in
+            for channel in connections.all { channel.close(promise: nil) }
+        }
+        defer { deadline.cancel() }
         listener.close(promise: nil)
         try? await listener.closeFuture.get()
         await service.shutDown()

@@ -57,7 +57,7 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
 
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
         guard isOpen else { return whenDone() }
-        cluster.submit(request, to: node, token: nextToken(), timeout: 1_000_000) { _ in
+        cluster.submit(request, to: node, token: nextToken(), timeout: 10_000_000) { _ in
             whenDone()
         }
     }

@@ -1,3 +1,4 @@
+import DequeModule
 import SteleAPI
 import SteleBase
 
@@ -9,17 +10,18 @@ import SteleBase
 ///
 /// Invariants:
 /// - A key is held exclusively by one transaction, or shared by any number.
-/// - A transaction waits for at most one key at a time.
+/// - A transaction waits for at most one key at a time, and not when it gives up its locks: what it
+///   were granted then would be nobody's.
 /// - No cycle of waits persists: ``wait(for:_:transaction:ticket:)`` names a victim for every one.
 package struct LockTable: Sendable {
     private struct Lock: Sendable {
         var mode: LockMode
         var holders: [TransactionID]
-        var queue: [Waiter]
+        var queue = LockQueue()
     }
 
-    private struct Waiter: Sendable {
-        var transaction: TransactionID
+    private struct Wait: Sendable {
+        var key: DictionaryKey
         var mode: LockMode
         var ticket: UInt64
     }
@@ -28,14 +30,15 @@ package struct LockTable: Sendable {
         /// The order in which transactions came to this table, which decides who is younger.
         var arrival: UInt64
         var keys: [DictionaryKey] = []
-        var waitsFor: DictionaryKey?
+        var wait: Wait?
     }
 
     private var locks = KeyTable<Lock>()
     private var owners: [TransactionID: Owner] = [:]
     private var arrivals: UInt64 = 0
-    /// Locks of transactions that have given theirs up, which go a part at a time.
-    private var leaving: [(transaction: TransactionID, keys: [DictionaryKey])] = []
+    /// Locks of transactions that have given theirs up, which go a part at a time, in that order.
+    private var leaving = Deque<TransactionID>()
+    private var leavingKeys: [TransactionID: [DictionaryKey]] = [:]
 
     package init() {}
 
@@ -52,7 +55,7 @@ package struct LockTable: Sendable {
     ) -> Bool {
         let key = DictionaryKey(key)
         guard let lock = locks[key] else {
-            locks[key] = Lock(mode: mode, holders: [transaction], queue: [])
+            locks[key] = Lock(mode: mode, holders: [transaction])
             noteHeld(key, by: transaction)
             return true
         }
@@ -107,14 +110,14 @@ package struct LockTable: Sendable {
         for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
     ) -> TransactionID? {
         let key = DictionaryKey(key)
-        let waiter = Waiter(transaction: transaction, mode: mode, ticket: ticket)
+        let waiter = LockQueue.Waiter(transaction: transaction, mode: mode, ticket: ticket)
         if locks[key]?.holders.contains(transaction) ?? false {
-            locks[key]?.queue.insert(waiter, at: 0)
+            locks[key]?.queue.prepend(waiter)
         } else {
             locks[key]?.queue.append(waiter)
         }
         note(transaction)
-        owners[transaction]?.waitsFor = key
+        owners[transaction]?.wait = Wait(key: key, mode: mode, ticket: ticket)
         return victimOfCycle(from: transaction)
     }
 
@@ -124,13 +127,30 @@ package struct LockTable: Sendable {
     package mutating func cancelWait(
         of transaction: TransactionID
     ) -> (ticket: UInt64, granted: [UInt64])? {
-        guard let key = owners[transaction]?.waitsFor,
-            let place = locks[key]?.queue.firstIndex(where: { $0.transaction == transaction }),
-            let ticket = locks[key]?.queue.remove(at: place).ticket
-        else { return nil }
-        owners[transaction]?.waitsFor = nil
+        guard let wait = owners[transaction]?.wait else { return nil }
+        locks[wait.key]?.queue.remove(ticket: wait.ticket)
+        owners[transaction]?.wait = nil
         if owners[transaction]?.keys.isEmpty ?? false { owners[transaction] = nil }
-        return (ticket, grant(key))
+        return (wait.ticket, grant(wait.key))
+    }
+
+    /// The ticket under which a transaction waits.
+    package func ticket(of transaction: TransactionID) -> UInt64? {
+        owners[transaction]?.wait?.ticket
+    }
+
+    /// A request that waits came once more, under a new ticket: it keeps its place.
+    ///
+    /// - Returns: its ticket so far; nil if the transaction does not wait for that.
+    package mutating func renewWait(
+        for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
+    ) -> UInt64? {
+        guard let wait = owners[transaction]?.wait, wait.mode == mode,
+            wait.key == DictionaryKey(key)
+        else { return nil }
+        locks[wait.key]?.queue.rename(wait.ticket, to: ticket)
+        owners[transaction]?.wait?.ticket = ticket
+        return wait.ticket
     }
 
     /// Gives up all locks of a transaction; of very many the first `limit`, and the others with
@@ -141,8 +161,10 @@ package struct LockTable: Sendable {
         _ transaction: TransactionID, limit: Int = .max
     ) -> [UInt64] {
         guard let owner = owners.removeValue(forKey: transaction) else { return [] }
+        invariant(owner.wait == nil, "a transaction that waits for a lock gives up its locks")
         guard owner.keys.count <= limit else {
-            leaving.append((transaction, owner.keys))
+            if leavingKeys[transaction] == nil { leaving.append(transaction) }
+            leavingKeys[transaction, default: []] += owner.keys
             return continueRelease(limit: limit)
         }
         var granted: [UInt64] = []
@@ -169,7 +191,7 @@ package struct LockTable: Sendable {
             }
         }
         owner.keys += later.reversed()
-        if !owner.keys.isEmpty || owner.waitsFor != nil { owners[transaction] = owner }
+        if !owner.keys.isEmpty || owner.wait != nil { owners[transaction] = owner }
         return granted
     }
 
@@ -178,7 +200,7 @@ package struct LockTable: Sendable {
 
     /// Whether locks of the transaction are among them.
     package func isReleasing(_ transaction: TransactionID) -> Bool {
-        leaving.contains { $0.transaction == transaction }
+        leavingKeys[transaction] != nil
     }
 
     /// Goes on with locks that were given up.
@@ -187,15 +209,19 @@ package struct LockTable: Sendable {
     package mutating func continueRelease(limit: Int) -> [UInt64] {
         var granted: [UInt64] = []
         var rest = limit
-        while rest > 0, !leaving.isEmpty {
-            guard let key = leaving[0].keys.popLast() else {
-                leaving.removeFirst()
-                continue
+        while rest > 0, let transaction = leaving.first,
+            var keys = leavingKeys.removeValue(forKey: transaction)
+        {
+            while rest > 0, let key = keys.popLast() {
+                rest -= 1
+                granted += release(key, of: transaction)
             }
-            rest -= 1
-            granted += release(key, of: leaving[0].transaction)
+            if keys.isEmpty {
+                leaving.removeFirst()
+            } else {
+                leavingKeys[transaction] = keys
+            }
         }
-        if leaving.first?.keys.isEmpty ?? false { leaving.removeFirst() }
         return granted
     }
 
@@ -224,21 +250,25 @@ package struct LockTable: Sendable {
     /// The newest owner so far.
     package var lastArrival: UInt64 { arrivals }
 
-    /// Owners that came no later than that one, oldest first, and a key of each.
+    /// Owners that came after one and no later than another, oldest first, and a key of each.
     package func owners(
-        arrivedUpTo arrival: UInt64, atMost limit: Int
-    ) -> [(transaction: TransactionID, key: KeyBytes)] {
-        owners.filter { $0.value.arrival <= arrival }
-            .sorted { $0.value.arrival < $1.value.arrival }.prefix(limit)
-            .compactMap { transaction, owner in
-                (owner.keys.first ?? owner.waitsFor).map { (transaction, $0.bytes) }
-            }
+        arrivedAfter first: UInt64, upTo last: UInt64, atMost limit: Int
+    ) -> [(transaction: TransactionID, arrival: UInt64, key: KeyBytes)] {
+        let found = owners.compactMap {
+            transaction, owner -> (transaction: TransactionID, arrival: UInt64, key: KeyBytes)? in
+            guard owner.arrival > first, owner.arrival <= last,
+                let key = owner.keys.first ?? owner.wait?.key
+            else { return nil }
+            return (transaction, owner.arrival, key.bytes)
+        }
+        return Array(found.sorted { $0.arrival < $1.arrival }.prefix(limit))
     }
 
     package mutating func removeAll() {
         locks.removeAll()
         owners.removeAll()
         leaving.removeAll()
+        leavingKeys.removeAll()
     }
 
     /// Which owner of locks the transaction is to this table; nil if it holds and awaits none.
@@ -262,13 +292,14 @@ package struct LockTable: Sendable {
 
     /// Hands a key to those at the front of its queue who can have it now.
     private mutating func grant(_ key: DictionaryKey) -> [UInt64] {
-        guard var lock = locks[key] else { return [] }
+        // Taken out, since a copy of it would copy the queue.
+        guard var lock = locks.removeValue(forKey: key) else { return [] }
         var granted: [UInt64] = []
         while let next = lock.queue.first {
             let others = lock.holders.filter { $0 != next.transaction }
             guard others.isEmpty || (next.mode == .shared && lock.mode == .shared) else { break }
             lock.queue.removeFirst()
-            owners[next.transaction]?.waitsFor = nil
+            owners[next.transaction]?.wait = nil
             if lock.holders.contains(next.transaction) {
                 lock.mode = next.mode == .exclusive ? .exclusive : lock.mode
             } else {
@@ -279,7 +310,7 @@ package struct LockTable: Sendable {
             granted.append(next.ticket)
             if lock.mode == .exclusive { break }
         }
-        locks[key] = lock.holders.isEmpty && lock.queue.isEmpty ? nil : lock
+        if !lock.holders.isEmpty || !lock.queue.isEmpty { locks[key] = lock }
         return granted
     }
 
@@ -304,7 +335,7 @@ package struct LockTable: Sendable {
     /// Whom a waiting transaction waits for: the holders of its key. Those before it in the queue
     /// wait for the same holders, so no cycle leads through them that does not lead past them.
     private func blockers(of transaction: TransactionID) -> [TransactionID] {
-        guard let key = owners[transaction]?.waitsFor, let lock = locks[key] else { return [] }
+        guard let key = owners[transaction]?.wait?.key, let lock = locks[key] else { return [] }
         return lock.holders.filter { $0 != transaction }
     }
 }

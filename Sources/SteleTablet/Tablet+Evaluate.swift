@@ -327,29 +327,42 @@ extension Tablet {
 
     private func waitForLock(_ key: KeyBytes, _ mode: LockMode, ticket: UInt64) {
         guard let waiter = waiting[ticket] else { return }
-        // A transaction waits once: a request that came twice waits as the later one.
-        if let earlier = locks.cancelWait(of: waiter.request.transaction) {
-            awakened += earlier.granted
-            if let request = waiting.remove(earlier.ticket) {
-                fail(request, .lockNotAvailable, "the lock was asked for again")
-            }
-        }
+        let transaction = waiter.request.transaction
         var timeout: UInt64?
         if case .lock(let lock) = waiter.request.body { timeout = lock.timeoutMicroseconds }
         if let timeout, waiter.lockDeadline == nil {
             waiting.setLockDeadline(clock.monotonic + timeout, of: ticket)
         }
+        // A transaction waits once: a request that came twice waits as the one that came last, in the
+        // place of the first. Which of them its node sent last is not known here, so the other is not
+        // refused: should that be the one that counts, it is asked again.
+        // A commit that came again begins anew, since the locks that it took by itself go.
+        if waiter.request.isLock, let waits = locks.ticket(of: transaction),
+            waiting[waits]?.request.isLock ?? false,
+            let earlier = locks.renewWait(
+                for: key, mode, transaction: transaction, ticket: ticket)
+        {
+            mark("tablet: a request that came again keeps its place in the queue")
+            return failAskedAgain(earlier)
+        }
+        if let earlier = locks.cancelWait(of: transaction) {
+            awakened += earlier.granted
+            failAskedAgain(earlier.ticket)
+        }
         // Every wait may close several cycles; each one loses its youngest member.
-        var victim = locks.wait(
-            for: key, mode, transaction: waiter.request.transaction, ticket: ticket)
-        while let transaction = victim, let cancelled = locks.cancelWait(of: transaction) {
+        var victim = locks.wait(for: key, mode, transaction: transaction, ticket: ticket)
+        while let youngest = victim, let cancelled = locks.cancelWait(of: youngest) {
             awakened += cancelled.granted
             if let loser = waiting.remove(cancelled.ticket) {
                 fail(loser, .deadlock, "deadlock detected")
             }
-            victim =
-                transaction == waiter.request.transaction
-                ? nil : locks.victimOfCycle(from: waiter.request.transaction)
+            victim = youngest == transaction ? nil : locks.victimOfCycle(from: transaction)
+        }
+    }
+
+    private func failAskedAgain(_ ticket: UInt64) {
+        if let request = waiting.remove(ticket) {
+            fail(request, .outcomeUnknown, "the lock was asked for again")
         }
     }
 
@@ -357,7 +370,12 @@ extension Tablet {
     ///
     /// What a transaction whose command is in flight holds goes when that is applied: who gets the
     /// lock next would read below the command, which nobody knows to be committed yet.
-    func release(_ transaction: TransactionID) {
+    ///
+    /// - Parameter least: how many locks at least, though the turn is used up.
+    /// - Returns: how many were given up at once.
+    @discardableResult
+    func release(_ transaction: TransactionID, least: Int = 256) -> Int {
+        var count = 0
         if let cancelled = locks.cancelWait(of: transaction) {
             awakened += cancelled.granted
             if let waiter = waiting.remove(cancelled.ticket) {
@@ -367,9 +385,10 @@ extension Tablet {
         if locks.lockCount(of: transaction) > 0, inFlight.contains(transaction) {
             mark("tablet: a release waits for the transaction's command")
         } else {
-            giveUpLocks(of: transaction)
+            count = giveUpLocks(of: transaction, least: least)
         }
         cancelLockRequests(of: transaction)
+        return count
     }
 
     /// Gives up some of a transaction's locks.
@@ -385,22 +404,30 @@ extension Tablet {
     private static let givenUp = "the transaction was given up, and with it its row locks"
 
     /// The transactions, each with a key, that had or awaited locks already when this was last asked,
-    /// longest first.
+    /// longest first; of very many, the next ones each time.
     package func oldLockOwners(
         atMost limit: Int
     ) -> [(transaction: TransactionID, key: KeyBytes)] {
         defer { seenLockOwners = locks.lastArrival }
         guard group.isLeader, !locks.isEmpty else { return [] }
-        return locks.owners(arrivedUpTo: seenLockOwners, atMost: limit)
+        let found = locks.owners(
+            arrivedAfter: askedLockOwners, upTo: seenLockOwners, atMost: limit)
+        askedLockOwners = found.count == limit ? found[limit - 1].arrival : 0
+        return found.map { ($0.transaction, $0.key) }
     }
 
     /// Gives up a transaction's locks; very many over several turns.
-    func giveUpLocks(of transaction: TransactionID) {
-        var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), 256)
+    ///
+    /// - Parameter least: how many at least, though the turn is used up.
+    /// - Returns: how many.
+    @discardableResult
+    func giveUpLocks(of transaction: TransactionID, least: Int = 256) -> Int {
+        var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), least)
         if faultPoint("tablet: locks are given up in parts") { limit = 0 }
-        work.add(
-            min(locks.lockCount(of: transaction), limit), at: TurnWork.Cost.lockedKey)
+        let count = min(locks.lockCount(of: transaction), limit)
+        work.add(count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(transaction, limit: limit)
+        return count
     }
 
     /// Goes on giving up locks.

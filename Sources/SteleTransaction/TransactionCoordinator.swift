@@ -640,8 +640,8 @@ package final class TransactionCoordinator: TransactionBackend {
         post(.release(near: key), bytes: Cost.transaction + key.count)
     }
 
-    /// Has locks given up. The request waits for as long as the tablet has no leader, while its
-    /// client begins the next ones.
+    /// Has locks given up, while the client begins its next transaction. Where no leader can be
+    /// reached for long this is given up too: one that still has the locks will ask about them.
     private func post(_ body: TabletRequest.Body, bytes: Int) {
         memory.insist(on: bytes)
         port.post(TabletRequest(transaction: id, body: body)) { [memory] in

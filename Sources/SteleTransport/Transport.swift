@@ -6,6 +6,14 @@ import SteleBase
 import SteleCluster
 import SteleWire
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// A node's connections: one listener for peers, clients and administration, and one connection
 /// dialled to each peer. Everything happens on the one event loop that the node owns.
 ///
@@ -216,6 +224,11 @@ package final class Transport: @unchecked Sendable {
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client whose machine has vanished keeps its locks for a minute, not for ever.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.keepAliveIdle), value: 30)
+            .childChannelOption(.tcpOption(.keepAliveInterval), value: 10)
+            .childChannelOption(.tcpOption(.keepAliveCount), value: 3)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let owner = AcceptedConnection(transport: self)
@@ -225,4 +238,18 @@ package final class Transport: @unchecked Sendable {
             }
             .bind(host: address.host, port: address.port)
     }
+}
+
+extension NIOBSDSocket.Option {
+    #if canImport(Darwin)
+        private static var idle: CInt { TCP_KEEPALIVE }
+    #else
+        private static var idle: CInt { TCP_KEEPIDLE }
+    #endif
+
+    /// Seconds of silence before a peer is asked whether it is there.
+    fileprivate static var keepAliveIdle: Self { Self(rawValue: idle) }
+    /// Seconds between two such questions, and how many go unanswered before the connection ends.
+    fileprivate static var keepAliveInterval: Self { Self(rawValue: TCP_KEEPINTVL) }
+    fileprivate static var keepAliveCount: Self { Self(rawValue: TCP_KEEPCNT) }
 }

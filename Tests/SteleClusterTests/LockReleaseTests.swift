@@ -44,6 +44,11 @@ import Testing
                         snapshot: nil, grant: nil)))
         }
 
+        /// The same as ``turn(_:)``, with what each wants done.
+        mutating func effects(_ body: (NodeCore) -> Void = { _ in }) -> [NodeEffects] {
+            core.turns(at: &time, every: 10_000, body)
+        }
+
         /// One turn, and those that its log records call for; returns the tokens it answered.
         @discardableResult
         mutating func turn(_ body: (NodeCore) -> Void = { _ in }) -> [UInt64] {
@@ -69,6 +74,76 @@ import Testing
                 body: .release(near: [0x6B])), origin: 99)
         #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
         #expect(leader.turn() == [3])
+    }
+
+    /// Their locks go over several turns, and nobody is granted one of them twice.
+    @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
+        var leader = try Leader()
+        leader.turn { core in
+            for sequence in 2...3_001 as ClosedRange<UInt64> {
+                let keys = (0..<10).map { place -> KeyBytes in
+                    [0x6C, UInt8(sequence >> 8), UInt8(sequence & 255), place]
+                }
+                core.submit(
+                    TabletRequest(
+                        transaction: TransactionID(node: NodeID(2), sequence: sequence),
+                        body: .lock(
+                            .init(
+                                keys: keys, mode: .exclusive, wait: .wait,
+                                timeoutMicroseconds: nil, snapshot: nil, grant: nil))),
+                    token: 10_000 + sequence, timeoutMicroseconds: 60_000_000)
+            }
+        }
+        for _ in 0..<100 { leader.turn() }
+        #expect(leader.tablet.locks.transactions(of: NodeID(2)).count == 3_001)
+        var most = 0
+        let effects = leader.effects { $0.tablets[0].releaseLocks(of: NodeID(2)) }
+        most = effects.map(\.work).max() ?? 0
+        #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
+        #expect(leader.tablet.locks.isReleasing)
+        for _ in 0..<1_000 where leader.tablet.locks.isReleasing {
+            most = max(most, leader.effects().map(\.work).max() ?? 0)
+        }
+        #expect(!leader.tablet.locks.isReleasing)
+        // Node 3's transaction got the lock that it waited for, and has it alone.
+        #expect(leader.tablet.locks.transactions(of: NodeID(3)).count == 1)
+        #expect(most < 5_000_000, "a turn of \(most / 1_000) µs")
+    }
+
+    /// A client's host that fails has thousands of calls cancelled at once.
+    @Test func `calls that wait are cancelled by the thousand`() throws {
+        var leader = try Leader()
+        let requests = (2...2_001).map { (token: $0, request: leader.lock(of: 2, sequence: $0)) }
+        leader.turn { core in
+            for (token, request) in requests {
+                core.submit(request, token: token, timeoutMicroseconds: 60_000_000)
+            }
+        }
+        for _ in 0..<100 { leader.turn() }
+        let answered = leader.turn { core in
+            for token in 2...2_001 as ClosedRange<UInt64> { core.cancel(token: token) }
+        }
+        #expect(answered.sorted() == Array(2...2_001))
+        #expect(leader.turn { $0.cancel(token: 2) } == [])
+    }
+
+    /// Nobody is there to take it; a leader that still has the locks asks about them.
+    @Test func `a release is given up where no leader can be reached`() throws {
+        var time: UInt64 = 10_000_000
+        let core = try NodeCore.firstOfThree(
+            monotonic: time, wall: 1_700_000_000_000_000)
+        let transaction = TransactionID(node: NodeID(1), sequence: core.firstTransaction)
+        var answered = core.turns(at: &time, every: 10_000) {
+            $0.submit(
+                TabletRequest(transaction: transaction, body: .release(near: [0x6B])), token: 7,
+                timeoutMicroseconds: 1_000_000)
+        }.flatMap { $0.replies.map(\.0) }
+        #expect(answered == [])
+        for _ in 0..<150 {
+            answered += core.turns(at: &time, every: 10_000).flatMap { $0.replies.map(\.0) }
+        }
+        #expect(answered == [7])
+        #expect(core.pending.isEmpty && core.clientRequests.isEmpty)
     }
 
     /// Another node may pass it on after that run's locks were given up: nobody would give it up.

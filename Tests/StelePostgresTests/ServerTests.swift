@@ -106,6 +106,24 @@ import Testing
         }
     }
 
+    @Test func aShutdownDoesNotWaitForAClientThatDoesNotRead() async throws {
+        let log = FakeLog()
+        try await withServer(log) { server, port in
+            let deaf = try await SocketClient.connect(
+                port, reads: false,
+                sending: Client.startup() + Client.query("rows 1000000"))
+            for _ in 0..<2_000 where server.service.sessionCount == 0 {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            // Until the sockets are full.
+            try await Task.sleep(for: .milliseconds(500))
+            let began = ContinuousClock.now
+            await server.shutDown()
+            #expect(began.duration(to: .now) < .seconds(4))
+            deaf.close()
+        }
+    }
+
     @Test func anOpeningHasItsTime() async throws {
         var timeouts = PostgresServer.Timeouts()
         timeouts.opening = .seconds(3)

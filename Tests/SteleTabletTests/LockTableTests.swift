@@ -35,6 +35,52 @@ import Testing
         #expect(table.release(c) == [40])
     }
 
+    @Test func `a wait that is asked for again keeps its place`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .exclusive, for: a))
+        #expect(table.wait(for: [1], .exclusive, transaction: b, ticket: 20) == nil)
+        #expect(table.wait(for: [1], .exclusive, transaction: c, ticket: 30) == nil)
+        #expect(table.renewWait(for: [1], .exclusive, transaction: b, ticket: 21) == 20)
+        // Nobody else's, no other key, no other mode, and no longer under the ticket so far.
+        #expect(table.renewWait(for: [1], .exclusive, transaction: a, ticket: 22) == nil)
+        #expect(table.renewWait(for: [2], .exclusive, transaction: b, ticket: 22) == nil)
+        #expect(table.renewWait(for: [1], .shared, transaction: b, ticket: 22) == nil)
+        #expect(table.release(a) == [21])
+        #expect(table.cancelWait(of: b) == nil)
+        #expect(table.release(b) == [30])
+        #expect(table.release(c) == [] && table.isEmpty)
+    }
+
+    @Test func `of thousands who wait, those who leave are passed over`() {
+        let table = TableBox()
+        #expect(table.acquire([1], .exclusive, for: a))
+        let others = (10..<5_010).map { TransactionID(UInt64($0)) }
+        for other in others {
+            #expect(
+                table.wait(
+                    for: [1], .exclusive, transaction: other, ticket: other.rawValue) == nil)
+        }
+        for other in others where other.rawValue % 1_000 != 500 {
+            let cancelled = table.cancelWait(of: other)
+            #expect(cancelled?.ticket == other.rawValue && cancelled?.granted == [])
+        }
+        var holder = a
+        for next in stride(from: 500 as UInt64, to: 5_010, by: 1_000) {
+            #expect(table.release(holder) == [next])
+            holder = TransactionID(next)
+        }
+        #expect(table.release(holder) == [] && table.isEmpty)
+    }
+
+    @Test func `all owners are asked about in turn`() {
+        let table = TableBox()
+        for owner in 1...7 as ClosedRange<UInt64> {
+            #expect(table.acquire([UInt8(owner)], .exclusive, for: TransactionID(owner)))
+        }
+        #expect(table.owners(after: 0, upTo: 6, atMost: 4) == [1, 2, 3, 4])
+        #expect(table.owners(after: 4, upTo: 6, atMost: 4) == [5, 6])
+    }
+
     @Test func `some locks go, the others stay`() {
         let table = TableBox()
         for key in 1...3 as ClosedRange<UInt8> {
@@ -206,6 +252,18 @@ private final class TableBox {
 
     func cancelWait(of transaction: TransactionID) -> (ticket: UInt64, granted: [UInt64])? {
         table.cancelWait(of: transaction)
+    }
+
+    func renewWait(
+        for key: KeyBytes, _ mode: LockMode, transaction: TransactionID, ticket: UInt64
+    ) -> UInt64? {
+        table.renewWait(for: key, mode, transaction: transaction, ticket: ticket)
+    }
+
+    func owners(after first: UInt64, upTo last: UInt64, atMost limit: Int) -> [UInt64] {
+        table.owners(arrivedAfter: first, upTo: last, atMost: limit).map {
+            $0.transaction.rawValue
+        }
     }
 
     func release(_ keys: [KeyBytes], of transaction: TransactionID) -> [UInt64] {
