@@ -76,6 +76,32 @@ import Testing
         #expect(leader.turn() == [3])
     }
 
+    /// Whoever is over has to be found behind any number of others who are not.
+    @Test func `the owners of old locks are asked about in turn`() throws {
+        var leader = try Leader()
+        leader.turn { core in
+            for sequence in 2...20 as ClosedRange<UInt64> {
+                core.submit(
+                    TabletRequest(
+                        transaction: TransactionID(node: NodeID(2), sequence: sequence),
+                        body: .lock(
+                            .init(
+                                keys: [[0x6C, UInt8(sequence)]], mode: .exclusive, wait: .wait,
+                                timeoutMicroseconds: nil, snapshot: nil, grant: nil))),
+                    token: 100 + sequence, timeoutMicroseconds: 60_000_000)
+            }
+        }
+        _ = leader.tablet.oldLockOwners(atMost: 8)
+        var asked: [TransactionID] = []
+        for expected in [8, 8, 5, 8] {
+            let some = leader.tablet.oldLockOwners(atMost: 8).map(\.transaction)
+            #expect(some.count == expected)
+            asked += some
+        }
+        // All 21 once, and then the oldest again.
+        #expect(Set(asked).count == 21 && Array(asked[21...]) == Array(asked[..<8]))
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()

@@ -7,17 +7,17 @@ import Testing
 /// to be served meanwhile, which each run checks; see `ClusterHealth`.
 struct LinkFaultTests {
     private func cluster(
-        seed: UInt64, nodes: Int = 3, replicas: Int = 3, defect: HostDefect = .none
+        seed: UInt64, nodes: Int = 3, replicas: Int = 3, duration: UInt64 = 12_000_000
     ) throws -> SimulatedCluster {
         var scenario = try #require(Scenario.named("calm", seed: seed))
         scenario.nodes = nodes
         scenario.replicas = replicas
-        scenario.duration = 12_000_000
+        scenario.duration = duration
         scenario.thinkTime = 200_000
         // A fast network and fast disks, so that times depend on the nodes alone.
         scenario.network.maximumDelay = 400
         scenario.disk.maximumSync = 1_500
-        return SimulatedCluster(seed: seed, scenario: scenario, defect: defect, observer: nil)
+        return SimulatedCluster(seed: seed, scenario: scenario, defect: .none, observer: nil)
     }
 
     private func leader(of cluster: SimulatedCluster) -> Int? {
@@ -26,7 +26,8 @@ struct LinkFaultTests {
 
     /// Runs, with `fault` happening after two seconds and `mend` after ten.
     private func run(
-        _ cluster: SimulatedCluster, fault: @escaping (Int) -> Void, mend: @escaping () -> Void
+        _ cluster: SimulatedCluster, mendAfter: UInt64 = 10_000_000,
+        fault: @escaping (Int) -> Void, mend: @escaping () -> Void
     ) {
         cluster.begin()
         cluster.after(2_000_000) {
@@ -34,7 +35,7 @@ struct LinkFaultTests {
             cluster.result.counts.partitions += 1
             fault(leader)
         }
-        cluster.after(10_000_000) { mend() }
+        cluster.after(mendAfter) { mend() }
         cluster.runToEnd()
         cluster.judge()
     }
@@ -106,6 +107,32 @@ struct LinkFaultTests {
             if let node { cluster.endSync(node) }
         }
         #expect(cluster.result.failure == nil)
+    }
+
+    /// Longer than any call waits, and than a transaction of a node that is silent is kept.
+    @Test(arguments: HalfMinute.allCases)
+    private func aStallOfHalfAMinute(_ stall: HalfMinute) throws {
+        let cluster = try cluster(seed: 7, duration: 36_000_000)
+        var node: SimulatedNode?
+        run(cluster, mendAfter: 32_000_000) { leader in
+            let stalled = cluster.nodes[stall == .follower ? (leader + 1) % 3 : leader]
+            node = stalled
+            if stall == .disk {
+                cluster.hangDisk(stalled, for: 40_000_000)
+            } else {
+                stalled.pausedUntil = cluster.now + 30_000_000
+            }
+        } mend: {
+            guard let node else { return }
+            if stall == .disk { cluster.endSync(node) }
+            cluster.scheduleTurn(node, in: 0)
+        }
+        #expect(cluster.result.failure == nil)
+    }
+
+    /// What stalls.
+    private enum HalfMinute: CaseIterable {
+        case leader, follower, disk
     }
 
     /// The nodes that hold nothing serve too, as soon as the others have another leader.
