@@ -14,9 +14,9 @@ import SteleRaft
 ///   floor starts above every bound that its voters granted to an earlier one.
 /// - **Latches.** Whoever reads at or above the timestamp of a command in flight waits for it where
 ///   their keys meet. Commands in flight never write the same key.
-/// - **Acknowledged means applied.** A commit is answered once its entry is committed and applied
-///   here, so every acknowledged write is visible to a read that begins later. Such a read is at or
-///   above `readLow`: a command in flight may be below, if one behind it was applied before it.
+/// - **Acknowledged means visible.** A commit is answered once its entry is committed, though this
+///   replica may not have applied it yet. A read that begins later is at or above `readLow`, which
+///   the answer raised to the command's timestamp, and waits for it like for any command in flight.
 /// - **Lease.** `leaseBound` is set by the node before requests are handled; nothing is served or
 ///   written above it. A read's answer is released only after the lease was checked once more.
 package final class Tablet {
