@@ -5,7 +5,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
     /// What is limited; the raw value is the name in ``Limits``.
     package enum Limit: String, CaseIterable, Hashable, Sendable {
         case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes
-        case transactionWrites, transactionReadBytes, requestKeys, answerBytes, bufferedBytes
+        case transactionWrites, transactionReadBytes, expectedKeys, requestKeys, answerBytes, bufferedBytes
         case frameBytes, messageBytes, logInFlightBytes, connections, connectionBytes
         case openRequests, openTransactions, queuedSteps
 
@@ -19,6 +19,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .transactionBytes: Limits.transactionBytes
             case .transactionWrites: Limits.transactionWrites
             case .transactionReadBytes: Limits.transactionReadBytes
+            case .expectedKeys: Limits.expectedKeys
             case .requestKeys: Limits.requestKeys
             case .answerBytes: Limits.answerBytes
             case .bufferedBytes: Limits.bufferedBytes
@@ -40,8 +41,8 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
                 .openTransactions, .queuedSteps:
                 true
             case .keyBytes, .storedKeyBytes, .valueBytes, .keyNesting, .transactionBytes,
-                .transactionWrites, .transactionReadBytes, .requestKeys, .answerBytes, .frameBytes,
-                .messageBytes:
+                .transactionWrites, .transactionReadBytes, .expectedKeys, .requestKeys, .answerBytes,
+                .frameBytes, .messageBytes:
                 false
             }
         }
@@ -54,6 +55,7 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
             case .transactionBytes: "a transaction of \(count) bytes"
             case .transactionWrites: "a transaction of \(count) writes"
             case .transactionReadBytes: "a transaction that has to check \(count) bytes of keys"
+            case .expectedKeys: "a transaction that expects the values of \(count) keys"
             case .requestKeys: "a request that names \(count) keys"
             case .answerBytes: "an answer of \(count) bytes"
             case .bufferedBytes: "a node whose transactions and requests hold \(count) bytes"

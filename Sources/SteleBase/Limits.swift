@@ -19,6 +19,8 @@ public enum Limits {
     public static let transactionWrites = 1 << 20
     /// Keys that a transaction has read or locked, and what it expects: its commit names them all.
     package static let transactionReadBytes = 32 << 20
+    /// Keys of which a transaction may expect values: its leader looks all of them up in one piece.
+    public static let expectedKeys = 1 << 10
     /// Keys that one read or one request for locks may name.
     package static let requestKeys = 1 << 16
     /// Keys that a leader reads or locks in one piece; more are asked for one after the other.

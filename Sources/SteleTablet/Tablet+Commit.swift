@@ -38,6 +38,7 @@ extension Tablet {
     ) throws -> Outcome {
         if commit.writes.isEmpty { return verify(commit, for: transaction, progress) }
         if let index = inFlight.newestWriter(of: commit.writes) { return .wait(.latch(index)) }
+        work.add(commit.expected.count, at: TurnWork.Cost.readKey)
         for expectation in commit.expected {
             if let index = inFlight.writer(of: expectation.key) { return .wait(.latch(index)) }
         }

@@ -123,6 +123,9 @@ extension TabletRequest.CommitRequest {
         let locks = try reader.readKeys()
         let grant = try reader.readOptionalGrant()
         let expected = try Self.readWrites(&reader, areAscending: false)
+        guard expected.count <= Limits.expectedKeys else {
+            throw DecodingError(LimitExceeded(.expectedKeys, count: expected.count))
+        }
         let firstCommitterWins = try reader.readBool()
         let writes = try Self.readWrites(&reader, areAscending: true)
         self.init(

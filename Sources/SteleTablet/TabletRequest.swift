@@ -160,10 +160,15 @@ package struct TabletRequest: Sendable {
         case .lock(let lock):
             return lock.keys.first(where: outside) ?? lock.others.first(where: outside)
         case .commit(let commit):
-            return commit.readKeys.first(where: outside) ?? commit.locks.first(where: outside)
-                ?? commit.readRanges.first { !range.contains($0) }?.end
-                ?? [commit.writes.first, commit.writes.last].compactMap { $0?.key }
-                .first(where: outside)
+            // What is in order lies within the range if its ends do. A lock that lies outside is not
+            // held here, as the commit finds out.
+            let ends = [
+                commit.readKeys.first, commit.readKeys.last, commit.locks.first,
+                commit.writes.first?.key, commit.writes.last?.key,
+            ]
+            return ends.lazy.compactMap(\.self).first(where: outside)
+                ?? [commit.readRanges.first, commit.readRanges.last].lazy.compactMap(\.self)
+                .first { !range.contains($0) }?.end
                 ?? commit.expected.first { outside($0.key) }?.key
         case .release(let key): return outside(key) ? key : nil
         case .unlock(let keys): return keys.first(where: outside)

@@ -442,6 +442,10 @@ package final class TransactionCoordinator: TransactionBackend {
         let key = keyspace.key(key)
         try open { state throws(SteleError) in
             guard !state.expectedKeys.contains(DictionaryKey(key)) else { return }
+            let count = state.expected.count + 1
+            guard count <= Limits.expectedKeys else {
+                throw SteleError(LimitExceeded(.expectedKeys, count: count))
+            }
             try name([key, value ?? []], &state)
             state.expectedKeys.insert(DictionaryKey(key))
             state.expected.append(.init(key: key, value: value))

@@ -140,6 +140,12 @@ import Testing
         await expectExcess(.transactionReadBytes, .limitExceeded) {
             for key in 0..<20 as Range<UInt8> { try owner.expect([key], value) }
         }
+        let other = try backend.begin(TransactionOptions())
+        await expectExcess(.expectedKeys, .limitExceeded) {
+            for key in 0...UInt16(Limits.expectedKeys) {
+                try other.expect(withUnsafeBytes(of: key.bigEndian, Array.init), nil)
+            }
+        }
     }
 
     @Test func `a request names so many keys and is answered with so much`() async throws {
