@@ -54,6 +54,7 @@ final class NodeHost: @unchecked Sendable {
     private var isDurable: EventLoopPromise<Void>?
     /// Kept once no other node has to wait for this one's leases to end.
     private var handedOver: EventLoopPromise<Void>?
+    private var isHandingOver = false
     private var isStopped = false
     /// How long turns, and the jobs between them, have taken. On the loop.
     private(set) var turns = TurnStatistics()
@@ -512,10 +513,12 @@ final class NodeHost: @unchecked Sendable {
     func handOver() -> EventLoopFuture<Void> {
         if let handedOver { return handedOver.futureResult }
         let promise = loop.makePromise(of: Void.self)
-        guard let core, !isStopped else {
+        // Once is enough: whoever has not taken over by then cannot.
+        guard let core, !isStopped, !isHandingOver else {
             promise.succeed()
             return promise.futureResult
         }
+        isHandingOver = true
         core.handOver()
         needsTurn = true
         handedOver = promise

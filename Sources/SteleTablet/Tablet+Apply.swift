@@ -246,6 +246,7 @@ extension Tablet {
         }
         awakened += command.waiters
         giveUpLocks(of: command.transaction)
+        cancelLockRequests(of: command.transaction)
     }
 
     /// Answers what is committed though this replica's own disk does not hold it yet: whoever leads

@@ -376,12 +376,7 @@ extension Tablet {
     @discardableResult
     func release(_ transaction: TransactionID, least: Int = 256) -> Int {
         var count = 0
-        if let cancelled = locks.cancelWait(of: transaction) {
-            awakened += cancelled.granted
-            if let waiter = waiting.remove(cancelled.ticket) {
-                fail(waiter, .lockLost, Self.givenUp)
-            }
-        }
+        cancelWait(of: transaction)
         if locks.lockCount(of: transaction) > 0, inFlight.contains(transaction) {
             mark("tablet: a release waits for the transaction's command")
         } else {
@@ -389,6 +384,14 @@ extension Tablet {
         }
         cancelLockRequests(of: transaction)
         return count
+    }
+
+    private func cancelWait(of transaction: TransactionID) {
+        guard let cancelled = locks.cancelWait(of: transaction) else { return }
+        awakened += cancelled.granted
+        if let waiter = waiting.remove(cancelled.ticket) {
+            fail(waiter, .lockLost, Self.givenUp)
+        }
     }
 
     /// Gives up some of a transaction's locks.
@@ -410,18 +413,24 @@ extension Tablet {
     ) -> [(transaction: TransactionID, key: KeyBytes)] {
         defer { seenLockOwners = locks.lastArrival }
         guard group.isLeader, !locks.isEmpty else { return [] }
+        // Whoever comes during a pass waits for the next one, which else might never begin.
+        if askedLockOwners == 0 { lastLockOwnerOfPass = seenLockOwners }
         let found = locks.owners(
-            arrivedAfter: askedLockOwners, upTo: seenLockOwners, atMost: limit)
+            arrivedAfter: askedLockOwners, upTo: lastLockOwnerOfPass, atMost: limit)
         askedLockOwners = found.count == limit ? found[limit - 1].arrival : 0
         return found.map { ($0.transaction, $0.key) }
     }
 
-    /// Gives up a transaction's locks; very many over several turns.
+    /// Gives up a transaction's locks, and its place in a queue for one; very many over several turns.
+    ///
+    /// A transaction may wait though its client waits no longer: its node had the call end before this
+    /// leader did, and the transaction went on from a savepoint.
     ///
     /// - Parameter least: how many at least, though the turn is used up.
     /// - Returns: how many.
     @discardableResult
     func giveUpLocks(of transaction: TransactionID, least: Int = 256) -> Int {
+        cancelWait(of: transaction)
         var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), least)
         if faultPoint("tablet: locks are given up in parts") { limit = 0 }
         let count = min(locks.lockCount(of: transaction), limit)
@@ -441,7 +450,7 @@ extension Tablet {
 
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
     /// transaction that gave them up.
-    private func cancelLockRequests(of transaction: TransactionID) {
+    func cancelLockRequests(of transaction: TransactionID) {
         for ticket in waiting.lockRequests(of: transaction) {
             if let waiter = waiting.remove(ticket) { fail(waiter, .lockLost, Self.givenUp) }
         }

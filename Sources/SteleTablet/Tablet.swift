@@ -51,6 +51,7 @@ package final class Tablet {
     var seenLockOwners: UInt64 = 0
     /// The last of the owners that were asked about, or none when all were.
     var askedLockOwners: UInt64 = 0
+    var lastLockOwnerOfPass: UInt64 = 0
     var inFlight = InFlightWrites()
     var recent = RecentWrites()
     /// What all tablets of the node have in flight; set once, where the node makes its tablets.

@@ -102,6 +102,37 @@ import Testing
         #expect(Set(asked).count == 21 && Array(asked[21...]) == Array(asked[..<8]))
     }
 
+    /// Its node had the lock request end before its leader did, as its own clock said, and the
+    /// transaction went on from a savepoint.
+    @Test func `a transaction commits while the leader still has it wait for a lock`() throws {
+        var leader = try Leader()
+        let owner = TransactionID(node: NodeID(2), sequence: 1)
+        func lock(_ transaction: TransactionID) -> TabletRequest {
+            TabletRequest(
+                transaction: transaction,
+                body: .lock(
+                    .init(
+                        keys: [[0x6C]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                        snapshot: nil, grant: nil)))
+        }
+        let other = TransactionID(node: NodeID(3), sequence: 2)
+        #expect(
+            leader.turn { $0.submit(lock(other), token: 4, timeoutMicroseconds: 60_000_000) } == [4])
+        #expect(
+            leader.turn { $0.submit(lock(owner), token: 5, timeoutMicroseconds: 60_000_000) } == [])
+        let commit = TabletRequest(
+            transaction: owner,
+            body: .commit(
+                .init(
+                    locks: [[0x6B]], grant: leader.tablet.grant(of: owner),
+                    writes: [.init(key: [0x6B], value: [1])])))
+        var answered = leader.turn { $0.submit(commit, token: 6, timeoutMicroseconds: 60_000_000) }
+        for _ in 0..<10 { answered += leader.turn() }
+        // The commit, the request that waited, and the next in the queue for its lock.
+        #expect(Set(answered) == [6, 5, 3])
+        #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()
