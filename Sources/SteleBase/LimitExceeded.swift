@@ -5,8 +5,8 @@ package struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible
     /// What is limited; the raw value is the name in ``Limits``.
     package enum Limit: String, CaseIterable, Hashable, Sendable {
         case keyBytes, storedKeyBytes, valueBytes, keyNesting, transactionBytes
-        case transactionWrites, transactionReadBytes, expectedKeys, requestKeys, answerBytes, bufferedBytes
-        case frameBytes, messageBytes, logInFlightBytes, connections, connectionBytes
+        case transactionWrites, transactionReadBytes, expectedKeys, requestKeys, answerBytes
+        case bufferedBytes, frameBytes, messageBytes, logInFlightBytes, connections, connectionBytes
         case openRequests, openTransactions, queuedSteps
 
         /// The limit itself.

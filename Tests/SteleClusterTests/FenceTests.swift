@@ -26,12 +26,7 @@ import Testing
         let transaction = TransactionID(node: NodeID(2), sequence: 1)
 
         func answers(_ number: UInt64, term: Term) -> [TabletReply] {
-            let lock = TabletRequest(
-                transaction: transaction,
-                body: .lock(
-                    .init(
-                        keys: [[0x6B]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
-                        snapshot: nil, grant: nil)))
+            let lock = TabletRequest.lock([[0x6B]], for: transaction)
             let header = RequestHeader(
                 RequestAttempt(id: number, number: 1), term: term, passage: .direct)
             let effects = core.turns(at: &time, every: 10_000) {

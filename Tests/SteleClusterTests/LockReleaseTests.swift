@@ -36,12 +36,7 @@ import Testing
         }
 
         func lock(of node: UInt64, sequence: UInt64 = 1) -> TabletRequest {
-            TabletRequest(
-                transaction: TransactionID(node: NodeID(node), sequence: sequence),
-                body: .lock(
-                    .init(
-                        keys: [key], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
-                        snapshot: nil, grant: nil)))
+            .lock([key], for: TransactionID(node: NodeID(node), sequence: sequence))
         }
 
         /// The same as ``turn(_:)``, with what each wants done.
@@ -52,7 +47,7 @@ import Testing
         /// One turn, and those that its log records call for; returns the tokens it answered.
         @discardableResult
         mutating func turn(_ body: (NodeCore) -> Void = { _ in }) -> [UInt64] {
-            core.turns(at: &time, every: 10_000, body).flatMap { $0.replies.map(\.0) }
+            effects(body).flatMap { $0.replies.map(\.0) }
         }
     }
 
@@ -82,12 +77,9 @@ import Testing
         leader.turn { core in
             for sequence in 2...20 as ClosedRange<UInt64> {
                 core.submit(
-                    TabletRequest(
-                        transaction: TransactionID(node: NodeID(2), sequence: sequence),
-                        body: .lock(
-                            .init(
-                                keys: [[0x6C, UInt8(sequence)]], mode: .exclusive, wait: .wait,
-                                timeoutMicroseconds: nil, snapshot: nil, grant: nil))),
+                    .lock(
+                        [[0x6C, UInt8(sequence)]],
+                        for: TransactionID(node: NodeID(2), sequence: sequence)),
                     token: 100 + sequence, timeoutMicroseconds: 60_000_000)
             }
         }
@@ -108,12 +100,7 @@ import Testing
         var leader = try Leader()
         let owner = TransactionID(node: NodeID(2), sequence: 1)
         func lock(_ transaction: TransactionID) -> TabletRequest {
-            TabletRequest(
-                transaction: transaction,
-                body: .lock(
-                    .init(
-                        keys: [[0x6C]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
-                        snapshot: nil, grant: nil)))
+            .lock([[0x6C]], for: transaction)
         }
         let other = TransactionID(node: NodeID(3), sequence: 2)
         #expect(
@@ -142,20 +129,14 @@ import Testing
                     [0x6C, UInt8(sequence >> 8), UInt8(sequence & 255), place]
                 }
                 core.submit(
-                    TabletRequest(
-                        transaction: TransactionID(node: NodeID(2), sequence: sequence),
-                        body: .lock(
-                            .init(
-                                keys: keys, mode: .exclusive, wait: .wait,
-                                timeoutMicroseconds: nil, snapshot: nil, grant: nil))),
+                    .lock(keys, for: TransactionID(node: NodeID(2), sequence: sequence)),
                     token: 10_000 + sequence, timeoutMicroseconds: 60_000_000)
             }
         }
         for _ in 0..<100 { leader.turn() }
         #expect(leader.tablet.locks.transactions(of: NodeID(2)).count == 3_001)
-        var most = 0
         let effects = leader.effects { $0.tablets[0].releaseLocks(of: NodeID(2)) }
-        most = effects.map(\.work).max() ?? 0
+        var most = effects.map(\.work).max() ?? 0
         #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
         #expect(leader.tablet.locks.isReleasing)
         for _ in 0..<1_000 where leader.tablet.locks.isReleasing {

@@ -24,12 +24,7 @@ import Testing
     }
 
     private static func lock(_ transaction: TransactionID) -> TabletRequest {
-        TabletRequest(
-            transaction: transaction,
-            body: .lock(
-                .init(
-                    keys: [[0x6B]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
-                    snapshot: nil, grant: nil)))
+        .lock([[0x6B]], for: transaction)
     }
 
     fileprivate static func heartbeat(_ core: NodeCore) -> PeerMessage {

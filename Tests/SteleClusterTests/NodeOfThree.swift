@@ -56,3 +56,15 @@ extension NodeCore {
         return all
     }
 }
+
+extension TabletRequest {
+    /// A request for exclusive locks that waits for as long as it takes.
+    static func lock(_ keys: [KeyBytes], for transaction: TransactionID) -> TabletRequest {
+        TabletRequest(
+            transaction: transaction,
+            body: .lock(
+                .init(
+                    keys: keys, mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                    snapshot: nil, grant: nil)))
+    }
+}
