@@ -348,6 +348,12 @@ extension Tablet {
         if let earlier = locks.cancelWait(of: transaction) {
             awakened += earlier.granted
             failAskedAgain(earlier.ticket)
+            // The earlier request may have been all that was in the way, or its end have freed the key:
+            // nobody would come to hand it over.
+            if locks.acquire(key, mode, for: transaction) {
+                awakened.append(ticket)
+                return
+            }
         }
         // Every wait may close several cycles; each one loses its youngest member.
         var victim = locks.wait(for: key, mode, transaction: transaction, ticket: ticket)
