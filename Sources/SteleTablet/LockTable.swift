@@ -29,6 +29,8 @@ package struct LockTable: Sendable {
     private struct Owner: Sendable {
         /// The order in which transactions came to this table, which decides who is younger.
         var arrival: UInt64
+        /// How often it gave up some of its locks.
+        var releases: UInt64 = 0
         var keys: [DictionaryKey] = []
         var wait: Wait?
     }
@@ -81,10 +83,21 @@ package struct LockTable: Sendable {
         locks[DictionaryKey(key)]?.holders.contains(transaction) ?? false
     }
 
-    /// Whether `transaction` holds `key` and nobody can hold it beside it.
+    /// Whether `transaction` holds `key`, which it has not given up, and nobody can hold it beside it.
     package func holdsAlone(_ key: KeyBytes, _ transaction: TransactionID) -> Bool {
-        guard let lock = locks[DictionaryKey(key)] else { return false }
+        guard let lock = locks[DictionaryKey(key)], !isReleasing(transaction) else { return false }
         return lock.mode == .exclusive && lock.holders == [transaction]
+    }
+
+    /// While this is the same, a transaction holds all that it was found to hold.
+    package struct Tenure: Equatable {
+        fileprivate var arrival: UInt64
+        fileprivate var releases: UInt64
+    }
+
+    /// Nil if the transaction holds and awaits no lock.
+    package func tenure(of transaction: TransactionID) -> Tenure? {
+        owners[transaction].map { Tenure(arrival: $0.arrival, releases: $0.releases) }
     }
 
     /// How many locks others than a transaction hold, a shared one for each.
@@ -191,6 +204,7 @@ package struct LockTable: Sendable {
             }
         }
         owner.keys += later.reversed()
+        owner.releases += 1
         if !owner.keys.isEmpty || owner.wait != nil { owners[transaction] = owner }
         return granted
     }

@@ -10,12 +10,13 @@ final class CommitProgress {
     /// Among the versions of its first key the transaction is not, up to here.
     var isNotAppliedUpTo: Timestamp?
     var reads: ReadValidation?
-    /// How many of its locks were found to be held under its grant: while that stands, they are.
+    /// How many of its locks were found to be held.
     var heldLocks = 0
     /// How many of its writes were looked at for whether the transaction holds their locks, and
     /// which of them it does not hold.
     var checkedWrites = 0
     var unlockedWrites: [Int] = []
+    private var tenure: LockTable.Tenure?
     var command: CommandWriter?
     var upload: CommandUpload?
 
@@ -25,6 +26,17 @@ final class CommitProgress {
     }
 
     init() {}
+
+    /// Forgets what was found of locks if some of them may be gone: while the commit waits for one, a
+    /// release of others may come late, and the same commit by another way, which lets go of what this
+    /// one was granted.
+    func checkLocksAnew(unless tenure: LockTable.Tenure?) {
+        if tenure == self.tenure { return }
+        self.tenure = tenure
+        heldLocks = 0
+        checkedWrites = 0
+        unlockedWrites = []
+    }
 }
 
 /// How the leader evaluates a commit.
@@ -36,6 +48,7 @@ extension Tablet {
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64,
         _ progress: CommitProgress
     ) throws -> Outcome {
+        progress.checkLocksAnew(unless: locks.tenure(of: transaction))
         if commit.writes.isEmpty { return verify(commit, for: transaction, progress) }
         if let index = inFlight.newestWriter(of: commit.writes) { return .wait(.latch(index)) }
         work.add(commit.expected.count, at: TurnWork.Cost.readKey)
@@ -142,9 +155,6 @@ extension Tablet {
     }
 
     /// Checks that all locks of a commit are held; nil if they are.
-    ///
-    /// Whoever gives up one gives up all and is another owner afterwards, so a lock that was held
-    /// under the grant in an earlier turn is held if the grant stands.
     private func checkLocks(
         _ commit: TabletRequest.CommitRequest, of transaction: TransactionID,
         _ progress: CommitProgress
@@ -183,7 +193,10 @@ extension Tablet {
         func wait(_ key: KeyBytes?) -> Obstacle? { key.map { .lock($0, .exclusive) } }
         guard locks.isUsed(byOtherThan: transaction) else { return nil }
         let writes = commit.writes
-        guard writes.count > InFlightWrites.keysLatchedSingly else {
+        guard
+            writes.count > InFlightWrites.keysLatchedSingly
+                || faultPoint("tablet: a commit remembers which locks it holds")
+        else {
             return wait(writes.lazy.map(\.key).first { isInTheWay($0, transaction) })
         }
         let end = min(
@@ -199,7 +212,7 @@ extension Tablet {
         let unlocked = progress.unlockedWrites
         if unlocked.isEmpty { return nil }
         let others = locks.lockCount(ofOthersThan: transaction)
-        if unlocked.count <= others {
+        if unlocked.count <= others || faultPoint("tablet: a commit's writes are looked at again") {
             work.add(unlocked.count, at: TurnWork.Cost.checkedKey)
             return wait(unlocked.lazy.map { writes[$0].key }.first { isInTheWay($0, transaction) })
         }

@@ -72,11 +72,13 @@ extension Tablet {
     package func expireLockWaits() {
         let now = clock.monotonic
         for ticket in waiting.expired(at: now) {
+            // One that waits for something else goes on; the transaction may await a lock for another.
             guard let transaction = waiting[ticket]?.request.transaction,
+                locks.ticket(of: transaction) == ticket,
                 let cancelled = locks.cancelWait(of: transaction)
             else { continue }
             awakened += cancelled.granted
-            if let waiter = waiting.remove(cancelled.ticket) {
+            if let waiter = waiting.remove(ticket) {
                 fail(
                     waiter, .lockNotAvailable,
                     "the lock was not granted in the time that the call was given")

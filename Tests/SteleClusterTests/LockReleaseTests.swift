@@ -120,6 +120,73 @@ import Testing
         #expect(leader.tablet.locks.transactions(of: NodeID(2)).isEmpty)
     }
 
+    /// So many writes that a commit remembers from turn to turn which of their locks it holds.
+    private static let manyWrites = (0..<300).map {
+        TabletRequest.CommitRequest.Write(key: [0x6D, UInt8($0 / 256), UInt8($0 % 256)], value: [1])
+    }
+
+    private static func transaction(_ sequence: UInt64) -> TransactionID {
+        TransactionID(node: NodeID(2), sequence: sequence)
+    }
+
+    private static func release(_ sequence: UInt64) -> TabletRequest {
+        TabletRequest(transaction: transaction(sequence), body: .release(near: [0x6D]))
+    }
+
+    /// It came twice, as by way of another node, and the first one was granted a lock meanwhile.
+    @Test func `a commit does not rely on a lock that the same commit let go`() throws {
+        var leader = try Leader()
+        let (first, second) = (Self.manyWrites[1].key, Self.manyWrites[2].key)
+        func submit(_ request: TabletRequest, _ token: UInt64) -> [UInt64] {
+            leader.turn { $0.submit(request, token: token, timeoutMicroseconds: 60_000_000) }
+        }
+        let commit = TabletRequest(
+            transaction: Self.transaction(9), body: .commit(.init(writes: Self.manyWrites)))
+        // So many that it is the writes that are looked at, and not these.
+        let others = (0..<400).map { [0x6F, UInt8($0 / 256), UInt8($0 % 256)] as KeyBytes }
+        #expect(submit(.lock(others, for: Self.transaction(5)), 18) == [18])
+        #expect(submit(.lock([first], for: Self.transaction(2)), 10) == [10])
+        #expect(submit(.lock([second], for: Self.transaction(3)), 11) == [11])
+        #expect(submit(commit, 12) == [])
+        #expect(submit(Self.release(2), 13) == [13])
+        #expect(submit(.lock([first], for: Self.transaction(4)), 14) == [])
+        #expect(submit(commit, 15) == [14])
+        #expect(submit(Self.release(3), 16) == [16])
+        for _ in 0..<5 { #expect(leader.turn() == [], "it writes under another one's lock") }
+        var answered = submit(Self.release(4), 17)
+        for _ in 0..<5 { answered += leader.turn() }
+        #expect(Set(answered) == [12, 15, 17])
+    }
+
+    /// The release was of locks taken after a savepoint.
+    @Test func `a commit does not rely on a lock that was given up while it waited`() throws {
+        var leader = try Leader()
+        let (first, second) = (Self.manyWrites[1].key, Self.manyWrites[2].key)
+        func submit(_ request: TabletRequest, _ token: UInt64) -> [UInt64] {
+            leader.turn { $0.submit(request, token: token, timeoutMicroseconds: 60_000_000) }
+        }
+        let owner = Self.transaction(9)
+        #expect(submit(.lock([second], for: Self.transaction(3)), 11) == [11])
+        // All but one, so that only that one is looked at again.
+        let own = Self.manyWrites.map(\.key).filter { $0 != second }
+        #expect(submit(.lock(own, for: owner), 12) == [12])
+        let commit = TabletRequest(
+            transaction: owner,
+            body: .commit(
+                .init(
+                    locks: [Self.manyWrites[0].key], grant: leader.tablet.grant(of: owner),
+                    writes: Self.manyWrites)))
+        #expect(submit(commit, 13) == [])
+        #expect(submit(.lock([first], for: Self.transaction(4)), 14) == [])
+        let unlock = TabletRequest(transaction: owner, body: .unlock(keys: [first]))
+        #expect(Set(submit(unlock, 15)) == [14, 15])
+        #expect(submit(Self.release(3), 16) == [16])
+        for _ in 0..<5 { #expect(leader.turn() == [], "it writes under another one's lock") }
+        var answered = submit(Self.release(4), 17)
+        for _ in 0..<5 { answered += leader.turn() }
+        #expect(Set(answered) == [13, 17])
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()
