@@ -15,6 +15,9 @@ package struct BackendWriter {
         bytes.removeAll(keepingCapacity: bytes.capacity <= Self.retainedBytes)
     }
 
+    /// The messages so far, which are forgotten.
+    mutating func takeBytes() -> [UInt8] { exchange(&bytes, with: []) }
+
     /// Accepts the client without further questions.
     package mutating func authenticationOk() {
         message("R") { $0.int32(0) }

@@ -147,7 +147,22 @@ package final class PostgresConnection {
     /// Sends what has gathered once it is much, and waits while the client does not keep up.
     func sendIfLarge() async throws(Ending) {
         guard writer.bytes.count >= Self.pieceBytes else { return }
-        send(now: true)
+        guard writer.bytes.count > Self.mostAtOnce else {
+            send(now: true)
+            return try await waitUntilSent()
+        }
+        // A row may have hundreds of megabytes, which take long to copy.
+        let bytes = writer.takeBytes()
+        for start in stride(from: 0, to: bytes.count, by: Self.mostAtOnce) {
+            let end = min(start + Self.mostAtOnce, bytes.count)
+            transport.send(Array(bytes[start..<end]), now: true)
+            try await waitUntilSent()
+        }
+    }
+
+    private static let mostAtOnce = 1 << 20
+
+    private func waitUntilSent() async throws(Ending) {
         guard await inbox.waitUntilWritable() else {
             throw inbox.termination.map(Ending.fatal) ?? .clientLeft
         }

@@ -64,7 +64,7 @@ import Testing
         try await kept.bind(
             portal: "p", statement: "s", parameterFormats: [], parameters: [], resultFormats: [])
         try await kept.execute(portal: "p", maxRows: 1, into: session.sink)
-        #expect(kept.portals["p"]?.waiting.isEmpty == true)
+        #expect(kept.portals["p"]?.unsentRows.isEmpty == true)
         try await session.run("rollback")
     }
 

@@ -92,7 +92,7 @@ struct Aggregate: Hashable, Sendable {
 
     /// About what it takes to take in a value, in nanoseconds.
     func cost(of datum: Datum) -> Int {
-        guard case .numeric(let number) = datum else { return 0 }
+        guard case .numeric(let number) = datum else { return datum.outsideBytes }
         return kind.isSpread
             ? Numeric.cost(of: .multiply, number, number) : 4 * datum.outsideBytes
     }

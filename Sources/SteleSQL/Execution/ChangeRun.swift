@@ -13,6 +13,8 @@ struct ChangeRun {
     struct Result {
         var count: Int
         var rows: [[Datum]]
+        /// What the rows take up, at the most.
+        var bytes: Int
     }
 
     init(_ context: StatementContext, _ transaction: SessionTransaction) {
@@ -113,7 +115,7 @@ struct ChangeRun {
         try await writer.flush()
         try await note(writer.written, plan.returning)
         if writer.count == 0 { try await transaction.verify(plan.table) }
-        return Result(count: writer.count, rows: returned)
+        return Result(count: writer.count, rows: returned, bytes: memory.bytes)
     }
 
     // MARK: UPDATE
@@ -135,8 +137,8 @@ struct ChangeRun {
                 try table.checkNotNull(row)
                 return row
             }
-            for (place, (stored, row)) in zip(rows, changed).enumerated() {
-                try await transaction.takeTurn(after: place)
+            for (stored, row) in zip(rows, changed) {
+                try await context.meter.takeTurn(after: WorkMeter.written + MemoryMeter.size(of: row))
                 let key = Array(stored.key)
                 if plan.changesKey, table.key(of: row) != key {
                     try memory.add(row)
@@ -149,15 +151,15 @@ struct ChangeRun {
         }
         if !moved.isEmpty { try await move(moved, in: table) }
         if count == 0 { try await transaction.verify(table) }
-        return Result(count: count, rows: returned)
+        return Result(count: count, rows: returned, bytes: memory.bytes)
     }
 
     /// Rows leave all old keys before they take the new ones, so that they can trade places.
     private func move(
         _ moved: [(key: KeyBytes, row: [Datum])], in table: TableDefinition
     ) async throws(SQLError) {
-        for (place, (key, _)) in moved.enumerated() {
-            try await transaction.takeTurn(after: place)
+        for (key, _) in moved {
+            try await context.meter.takeTurn(after: WorkMeter.written)
             try transaction.write(key, nil)
         }
         var writer = RowWriter(table, context, transaction)
@@ -170,14 +172,14 @@ struct ChangeRun {
     mutating func delete(_ plan: DeletePlan) async throws(SQLError) -> Result {
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
-            for (place, stored) in rows.enumerated() {
-                try await transaction.takeTurn(after: place)
+            for stored in rows {
+                try await context.meter.takeTurn(after: WorkMeter.written)
                 try transaction.write(Array(stored.key), nil)
             }
             try await note(rows.map(\.row), plan.returning)
         }
         if count == 0 { try await transaction.verify(plan.access.table) }
-        return Result(count: count, rows: returned)
+        return Result(count: count, rows: returned, bytes: memory.bytes)
     }
 }
 

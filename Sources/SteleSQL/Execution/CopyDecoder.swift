@@ -39,6 +39,9 @@ struct CopyDecoder {
         isAtHeader = options.header != .none
     }
 
+    /// What came and was not read yet.
+    var unreadBytes: Int { buffer.count - position }
+
     mutating func append(_ data: ArraySlice<UInt8>) throws(SQLError) {
         if position > 0 {
             buffer.removeFirst(position)

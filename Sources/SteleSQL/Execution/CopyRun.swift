@@ -60,19 +60,21 @@ struct CopyRun {
         var writer = RowWriter(table, context, transaction)
         var decoder = CopyDecoder(options, columns: columns.map { table.columns[$0].name })
         sink.copyIn(columns: columns.count, binary: false)
-        // Work that waits for nothing while there is data: others get their turn in between.
-        var work = 0
         while true {
             let data = try await sink.nextCopyData()
             // What follows the end that the data itself says is read and left alone.
             if decoder.isFinished, data != nil { continue }
-            if let data { try decoder.append(data) }
-            while !decoder.isFinished, let row = try nextRow(&decoder, isAtEnd: data == nil) {
-                try await writer.add(row)
-                work += MemoryMeter.size(of: row)
-                guard work > Self.turnBytes else { continue }
-                work = 0
-                try await transaction.takeTurn()
+            // What is little is taken apart here; a worker has the time for a long line, and for data
+            // that comes in large pieces.
+            let bytes = decoder.unreadBytes + (data?.count ?? 0)
+            if bytes <= Self.largeBytes {
+                if let data { try decoder.append(data) }
+                while !decoder.isFinished, let row = try nextRow(&decoder, isAtEnd: data == nil) {
+                    try await writer.add(row)
+                }
+                try await context.meter.takeTurn(after: WorkMeter.copied * bytes)
+            } else {
+                try await addLarge(data, &decoder, &writer)
             }
             if data == nil { break }
         }
@@ -80,8 +82,47 @@ struct CopyRun {
         return writer.count
     }
 
-    /// So many bytes of rows take about a millisecond.
-    private static let turnBytes = 1 << 15
+    private func addLarge(
+        _ data: ArraySlice<UInt8>?, _ decoder: inout CopyDecoder, _ writer: inout RowWriter
+    ) async throws(SQLError) {
+        // Taken out for as long as a worker has it; a copy would copy what has not been read.
+        var taken = exchange(&decoder, with: CopyDecoder(options, columns: []))
+        var rest = data
+        while true {
+            let (rows, failure) = try await context.meter.compute(isDeep: true) {
+                [self] () throws(SQLError) in
+                if let data = exchange(&rest, with: nil) { try taken.append(data) }
+                return nextRows(&taken, isAtEnd: data == nil)
+            }
+            for row in rows { try await writer.add(row) }
+            if let failure { throw failure }
+            if rows.isEmpty { break }
+        }
+        decoder = taken
+    }
+
+    private static let largeBytes = 1 << 15
+    private static let batchBytes = 1 << 20
+
+    /// The next rows of the data as far as they are there, up to about a megabyte, and what is wrong
+    /// with the one after them.
+    private func nextRows(
+        _ decoder: inout CopyDecoder, isAtEnd: Bool
+    ) -> (rows: [[Datum]], failure: SQLError?) {
+        var rows: [[Datum]] = []
+        var bytes = 0
+        do throws(SQLError) {
+            while bytes < Self.batchBytes, !decoder.isFinished,
+                let row = try nextRow(&decoder, isAtEnd: isAtEnd)
+            {
+                bytes += MemoryMeter.size(of: row)
+                rows.append(row)
+            }
+            return (rows, nil)
+        } catch {
+            return (rows, error)
+        }
+    }
 
     /// The next row of the data, if it is there; errors say on which line.
     private func nextRow(

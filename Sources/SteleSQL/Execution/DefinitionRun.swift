@@ -196,7 +196,7 @@ struct DefinitionRun {
     ) async throws(SQLError) {
         let all = old.columns.map { _ in true }
         // Nobody else writes to the new storage, and what this transaction writes is limited.
-        var keys: Set<DictionaryKey> = []
+        var keys = KeyTable<Bool>()
         var range: KeyRange? = old.range
         while let next = range {
             let page = try await transaction.scan(next, limit: Self.batch, reverse: false)
@@ -211,7 +211,11 @@ struct DefinitionRun {
                         table: new.name, column: new.columns[column].name)
                 }
                 let key = new.key(of: row)
-                guard keys.insert(DictionaryKey(key)).inserted else { throw new.duplicateOfNewKey(row) }
+                guard keys.updateValue(true, forKey: DictionaryKey(key)) == nil else {
+                    throw new.duplicateOfNewKey(row)
+                }
+                try await context.meter.takeTurn(
+                    after: WorkMeter.row + WorkMeter.written + 2 * stored.value.count)
                 try transaction.write(key, new.value(of: row))
             }
         }

@@ -27,7 +27,7 @@ struct Groups {
     /// Takes in a row. All of it is evaluated before anything of it counts, so that a row whose
     /// evaluation ends early can be taken in again.
     mutating func add(_ row: [Datum]) throws(SQLError) {
-        try context.meter.charge(WorkMeter.row)
+        try context.meter.charge(WorkMeter.row + WorkMeter.evaluated * plan.aggregates.count)
         try context.meter.charge(growthOf: memory.bytes)
         let key = try BoundExpression.row(plan.keys, of: row, context)
         inputs.removeAll(keepingCapacity: true)
@@ -38,6 +38,8 @@ struct Groups {
         }
         var place = 0
         if !plan.keys.isEmpty {
+            // The key is hashed.
+            try context.meter.charge(key.reduce(0) { $0 + $1.outsideBytes })
             if let known = places[key] {
                 place = known
             } else {

@@ -22,6 +22,21 @@ struct MemoryMeter {
 }
 
 extension Datum {
+    /// About how many bytes show the value in a result, at the most.
+    func shownBytes(as type: SQLType) -> Int {
+        switch self {
+        case .numeric(let number): number.shownBytes
+        case .bytes(let content): 2 * content.count + 2
+        case .text(let text):
+            if case .char(let width?) = type {
+                text.utf8.count + width
+            } else {
+                text.utf8.count
+            }
+        default: 32
+        }
+    }
+
     /// About what the value takes up beside itself.
     var outsideBytes: Int {
         switch self {

@@ -9,7 +9,7 @@ struct RowWriter {
     private let transaction: SessionTransaction
     private var waiting: [[Datum]] = []
     /// The keys of rows that this statement has written, if it may meet them again to change them.
-    private var own: Set<DictionaryKey> = []
+    private var own = KeyTable<Bool>()
     private var waitingBytes = 0
 
     /// Rows that were inserted or, after a conflict, updated.
@@ -53,10 +53,10 @@ struct RowWriter {
         let rows = waiting
         waiting = []
         waitingBytes = 0
-        if rows.count >= Self.batch { try await transaction.takeTurn() }
         if table.hasHiddenKey {
             try await transaction.pin(table)
             for row in rows {
+                try await takeTurn(after: row)
                 try store(row, under: table.key(hidden: context.environment.nextRowID()))
             }
             return
@@ -77,6 +77,7 @@ struct RowWriter {
         var present = locked.map(\.value)
         for (row, key) in zip(rows, keys) {
             guard let place = places[DictionaryKey(key)] else { continue }
+            try await takeTurn(after: row)
             try await settle(row, key, present[place])
             // Whoever meets it again looks no closer.
             if present[place] == nil { present[place] = [] }
@@ -90,7 +91,7 @@ struct RowWriter {
         guard let present else { return try store(row, under: key) }
         guard let conflict else { throw table.duplicateKey(row) }
         guard let assignments = conflict.assignments else { return }
-        if own.contains(DictionaryKey(key)) {
+        if own[DictionaryKey(key)] != nil {
             throw SQLError(
                 "21000", "ON CONFLICT DO UPDATE command cannot affect row a second time",
                 hint: "Ensure that no rows proposed for insertion within the same command have "
@@ -116,9 +117,13 @@ struct RowWriter {
         try store(updated, under: key)
     }
 
+    private func takeTurn(after row: [Datum]) async throws(SQLError) {
+        try await context.meter.takeTurn(after: WorkMeter.written + MemoryMeter.size(of: row))
+    }
+
     private mutating func store(_ row: [Datum], under key: KeyBytes) throws(SQLError) {
         try transaction.write(key, table.value(of: row))
-        if conflict?.assignments != nil, own.insert(DictionaryKey(key)).inserted {
+        if conflict?.assignments != nil, own.updateValue(true, forKey: DictionaryKey(key)) == nil {
             try memory.add(bytes: key.count + 32)
         }
         count += 1

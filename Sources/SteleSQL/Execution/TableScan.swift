@@ -106,7 +106,7 @@ extension TableAccess {
             while count < rows.count {
                 context.beginRow()
                 let (key, value) = (rows[count].key, rows[count].value)
-                try context.meter.charge(WorkMeter.row + value.count / 8)
+                try context.meter.charge(WorkMeter.row + value.count / 8 + 2 * wanted.count)
                 let row = try table.row(key: key, value: value, wanted: wanted)
                 do throws(SQLError) {
                     if try condition?.holds(row, context) ?? true {

@@ -39,7 +39,7 @@ extension BoundExpression {
             return .bool(try operand.evaluate(row, context).isNull != isNegated)
         case .cast(let operand, let from, let to, let isExplicit):
             let value = try operand.evaluate(row, context)
-            try context.meter.charge(8 * value.outsideBytes)
+            try context.meter.charge(8 * max(value.outsideBytes, value.shownBytes(as: from)))
             return try value.coerced(from: from, to: to, explicit: isExplicit, time: context.time)
         case .call(let function, let arguments):
             let values = try Self.row(arguments, of: row, context)
@@ -131,6 +131,7 @@ extension BoundExpression {
             for operand in operands {
                 let value = try operand.evaluate(row, context)
                 if value.isNull { continue }
+                try context.meter.charge(min(value.outsideBytes, best.outsideBytes))
                 let order = best.isNull ? 0 : value.compare(best)
                 // Of equal values, such as 1.0 and 1.00, the first one.
                 if best.isNull || (isGreatest ? order > 0 : order < 0) {

@@ -68,7 +68,10 @@ struct ValueList: Hashable, Sendable {
                 let item = try item.evaluate(row, context)
                 if item.isNull {
                     isUnknown = true
-                } else if value.compare(item) == 0 {
+                    continue
+                }
+                try context.meter.charge(min(value.outsideBytes, item.outsideBytes))
+                if value.compare(item) == 0 {
                     return true
                 }
             }
@@ -78,6 +81,7 @@ struct ValueList: Hashable, Sendable {
         var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
+            try context.meter.charge(min(value.outsideBytes, sorted[middle].outsideBytes))
             if sorted[middle].compare(value) < 0 { low = middle + 1 } else { high = middle }
         }
         if low < sorted.count, sorted[low].compare(value) == 0 { return true }

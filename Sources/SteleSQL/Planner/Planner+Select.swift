@@ -302,7 +302,10 @@ extension Planner {
         condition?.markColumns(in: &wanted)
         if let grouping = plan.grouping {
             for key in grouping.keys { key.markColumns(in: &wanted) }
-            for aggregate in grouping.aggregates { aggregate.argument?.markColumns(in: &wanted) }
+            for aggregate in grouping.aggregates {
+                aggregate.argument?.markColumns(in: &wanted)
+                aggregate.delimiter?.markColumns(in: &wanted)
+            }
         } else {
             for output in plan.outputs { output.markColumns(in: &wanted) }
             for key in plan.sorting { key.value.markColumns(in: &wanted) }

@@ -72,25 +72,61 @@ final class Portal: Keepable {
     /// The query in progress.
     var run: SelectRun?
     /// Rows that were fetched and not sent.
-    var waiting: ArraySlice<[Datum]> = []
+    private var waiting: ArraySlice<[Datum]> = []
+    /// What those take up that came with the first of them: all of them stay until the last was sent.
+    private var waitingBytes = 0
+    private let meter: WorkMeter
     /// What the tag says without a count of rows that are sent.
     var tag = ""
 
     /// The values that the client bound.
     let keptBytes: Int
 
-    init(_ prepared: PreparedStatement, parameters: [Datum] = [], formats: [Int16] = []) {
+    init(
+        _ prepared: PreparedStatement, parameters: [Datum] = [], formats: [Int16] = [],
+        meter: WorkMeter
+    ) {
         self.prepared = prepared
+        self.meter = meter
         self.parameters = parameters
         self.formats = formats
         keptBytes = 4_096 + MemoryMeter.size(of: parameters) + 2 * formats.count
     }
 
-    /// What waits in it while it is suspended.
-    var heldBytes: Int {
-        guard !isFinished else { return 0 }
-        return waiting.reduce(run?.heldBytes ?? 0) { $0 + MemoryMeter.size(of: $1) }
+    deinit { letGo() }
+
+    /// Rows were fetched, and those before them sent.
+    ///
+    /// - Parameter bytes: what they take up; nil has it counted.
+    func hold(_ rows: [[Datum]], bytes: Int? = nil) {
+        letGo()
+        waiting = rows[...]
+        waitingBytes = bytes ?? rows.reduce(0) { $0 + MemoryMeter.size(of: $1) }
     }
+
+    /// Takes over what another one holds.
+    func takeRows(of other: Portal) {
+        letGo()
+        waiting = exchange(&other.waiting, with: [])
+        waitingBytes = exchange(&other.waitingBytes, with: 0)
+    }
+
+    /// The next row that was fetched.
+    func nextRow() -> [Datum]? { waiting.popFirst() }
+
+    /// All rows that were fetched and not sent.
+    var unsentRows: [[Datum]] { Array(waiting) }
+
+    /// Very many rows take long to let go of, which a worker does.
+    private func letGo() {
+        if waitingBytes > Self.largeBytes { meter.discard(exchange(&waiting, with: [])) }
+        waitingBytes = 0
+    }
+
+    private static let largeBytes = 1 << 18
+
+    /// What waits in it while it is suspended.
+    var heldBytes: Int { isFinished ? 0 : waitingBytes + (run?.heldBytes ?? 0) }
 
     /// Whether rows are still to come.
     var isSuspended: Bool { isStarted && run != nil && !isFinished }

@@ -34,10 +34,11 @@ extension SQLSession {
         sink.columns(columns)
         var count = 0
         while true {
-            while let row = portal.waiting.popFirst() {
-                sink.row(row)
+            while let row = portal.nextRow() {
+                try await send(row, columns, sink)
                 count += 1
                 if count % Self.rowsPerFlush == 0 || sink.isFull {
+                    try cancellation.check()
                     try await sink.flushIfNeeded()
                 }
                 if count == limit {
@@ -46,12 +47,25 @@ extension SQLSession {
                 }
             }
             guard let run = portal.run, let rows = try await run.next() else { break }
-            portal.waiting = rows[...]
+            portal.hold(rows)
         }
         portal.isFinished = true
         portal.run = nil
         return (count, false)
     }
+
+    /// Sends a row; a worker encodes one that takes long to show.
+    private func send(
+        _ row: [Datum], _ columns: [ResultColumn], _ sink: any ResultSink
+    ) async throws(SQLError) {
+        var bytes = 0
+        for (value, column) in zip(row, columns) { bytes += value.shownBytes(as: column.type) }
+        if bytes <= Self.longRow { return sink.row(row) }
+        try await meter.compute(isDeep: true) { () throws(SQLError) in sink.row(row) }
+    }
+
+    /// A row of so many bytes takes up to a millisecond to encode.
+    private static let longRow = 1 << 18
 
     /// Refuses to leave a portal as it is if with all others too much would wait in it.
     private func checkSuspended() throws(SQLError) {
@@ -120,7 +134,7 @@ extension SQLSession {
             }
             let run = try await SelectRun(select, context, transaction)
             if let rows = try await run.next() {
-                portal.waiting = rows[...]
+                portal.hold(rows)
                 portal.run = run
             }
         case .insert(let insert):
@@ -128,19 +142,19 @@ extension SQLSession {
             var run = ChangeRun(context, transaction)
             let result = try await run.insert(insert)
             portal.tag = "INSERT 0 \(result.count)"
-            portal.waiting = result.rows[...]
+            portal.hold(result.rows, bytes: result.bytes)
         case .update(let update):
             try checkWritable("UPDATE", transaction)
             var run = ChangeRun(context, transaction)
             let result = try await run.update(update)
             portal.tag = "UPDATE \(result.count)"
-            portal.waiting = result.rows[...]
+            portal.hold(result.rows, bytes: result.bytes)
         case .delete(let delete):
             try checkWritable("DELETE", transaction)
             var run = ChangeRun(context, transaction)
             let result = try await run.delete(delete)
             portal.tag = "DELETE \(result.count)"
-            portal.waiting = result.rows[...]
+            portal.hold(result.rows, bytes: result.bytes)
         }
         try await transaction.sleepOff(context)
         context.takesChanges = false
@@ -369,11 +383,12 @@ extension SQLSession {
             context.held = 0
             return values
         }
-        let inner = Portal(prepared, parameters: values, formats: portal.formats)
+        let inner = Portal(
+            prepared, parameters: values, formats: portal.formats, meter: meter)
         try await startPlanned(inner)
         portal.columns = inner.columns
         portal.run = inner.run
-        portal.waiting = inner.waiting
+        portal.takeRows(of: inner)
         return inner.tag
     }
 

@@ -131,7 +131,8 @@ extension SQLSession {
             }
             return values
         }
-        let portal = Portal(prepared, parameters: values, formats: resultFormats)
+        let portal = Portal(
+            prepared, parameters: values, formats: resultFormats, meter: meter)
         if resultFormats.count > 1 {
             let count = try await columns(of: prepared)?.count ?? 0
             guard resultFormats.count == count else {

@@ -71,13 +71,13 @@ extension SQLSession {
     func show(_ name: String?, _ portal: Portal) throws(SQLError) -> String {
         portal.columns = try portal.formatted(Self.columns(ofShow: name))
         if let name {
-            portal.waiting = [[.text(try value(of: name))]]
+            portal.hold([[.text(try value(of: name))]])
         } else {
             var rows: [[Datum]] = []
             for name in SettingDefinition.names {
                 rows.append([.text(name), .text(try value(of: name)), .text("")])
             }
-            portal.waiting = rows[...]
+            portal.hold(rows)
         }
         return "SHOW"
     }

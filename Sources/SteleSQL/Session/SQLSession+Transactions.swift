@@ -38,13 +38,13 @@ extension SQLSession {
         guard !portals.isEmpty else { return }
         var memory = MemoryMeter()
         for portal in portals.all where portal.isSuspended {
-            var rows = Array(portal.waiting)
+            var rows = portal.unsentRows
             while let run = portal.run, let more = try await run.next() {
                 for row in more { try memory.add(row) }
                 rows += more
             }
             portal.run = nil
-            portal.waiting = rows[...]
+            portal.hold(rows)
         }
     }
 

@@ -211,7 +211,7 @@ package final class SQLSession {
     private func run(
         _ prepared: PreparedStatement, _ values: [Datum], _ sink: any ResultSink, isLast: Bool
     ) async throws(SQLError) {
-        let portal = Portal(prepared, parameters: values)
+        let portal = Portal(prepared, parameters: values, meter: meter)
         hasOutput = false
         try await start(portal, sink)
         let tag = try await fetchAll(portal, sink)

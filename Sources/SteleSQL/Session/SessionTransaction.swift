@@ -121,12 +121,6 @@ final class SessionTransaction {
         await Task.yield()
     }
 
-    /// The same after each thousand of pieces that take about a microsecond each.
-    @inline(__always)
-    func takeTurn(after pieces: Int) async throws(SQLError) {
-        if pieces % 1_000 == 999 { try await takeTurn() }
-    }
-
     /// Spends the time that `pg_sleep` asked for in the rows so far.
     func sleepOff(_ context: StatementContext) async throws(SQLError) {
         guard context.sleep > 0 else { return }

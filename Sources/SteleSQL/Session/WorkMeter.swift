@@ -112,6 +112,20 @@ final class WorkMeter {
         return try outcome.get()
     }
 
+    /// Counts work between computations, which nobody can begin anew: once it is enough for a turn,
+    /// others get theirs, and a request to cancel is heard.
+    @inline(__always)
+    func takeTurn(after nanoseconds: Int) async throws(SQLError) {
+        left -= nanoseconds
+        if left < 0 { try await takeTurn() }
+    }
+
+    private func takeTurn() async throws(SQLError) {
+        try cancellation.check()
+        await Task.yield()
+        left = budget
+    }
+
     /// Work on its way through another thread, unless it is given up before.
     private final class Job<Result>: @unchecked Sendable {
         // Safety: whoever takes it uses it, and the session only after that.
@@ -160,6 +174,10 @@ extension WorkMeter {
     static let evaluated = 40
     /// Reading a stored row, or making another of it.
     static let row = 300
+    /// Encoding a row, or its deletion, and buffering it; its bytes count for themselves.
+    static let written = 1_000
+    /// Taking apart a byte of COPY data and making a value of it.
+    static let copied = 30
     /// Comparing two values that are not large.
     static let compared = 100
 

@@ -24,6 +24,9 @@ package struct Numeric: Sendable {
     /// Powers of 10,000 that the first digit may have.
     static let weights: ClosedRange<Int32> = -32_768...32_767
 
+    /// How many bytes its text has, at the most: few digits may stand for many.
+    var shownBytes: Int { 8 + 4 * max(0, Int(weight) + 1) + Int(scale) }
+
     package static let zero = Numeric(digits: [], weight: 0, scale: 0)
     package static let nan = Numeric(kind: .notANumber)
     package static let infinity = Numeric(kind: .infinity)
