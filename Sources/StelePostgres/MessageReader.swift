@@ -1,3 +1,4 @@
+import Glibc
 import SteleSQL
 
 // Reads the fields of one message. Nothing is read past its end, and what is left over is an
@@ -12,7 +13,17 @@ struct MessageReader {
     var isAtEnd: Bool { rest.isEmpty }
 
     /// Whether a text and its NUL are left.
-    var hasString: Bool { rest.contains(0) }
+    var hasString: Bool { nextNUL != nil }
+
+    /// The text of a statement may have megabytes, which are not looked through one by one.
+    private var nextNUL: Int? {
+        rest.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, let found = memchr(start, 0, bytes.count) else {
+                return nil
+            }
+            return rest.startIndex + (UnsafeRawPointer(found) - start)
+        }
+    }
 
     mutating func byte() throws(SQLError) -> UInt8 {
         guard let byte = rest.popFirst() else { throw .insufficientData }
@@ -48,7 +59,7 @@ struct MessageReader {
 
     /// The bytes up to the next NUL, as text.
     mutating func string() throws(SQLError) -> String {
-        guard let end = rest.firstIndex(of: 0) else {
+        guard let end = nextNUL else {
             throw .protocolViolation("invalid string in message")
         }
         let bytes = rest[rest.startIndex..<end]
