@@ -153,10 +153,17 @@ package final class PostgresConnection {
         }
         // A row may have hundreds of megabytes, which take long to copy.
         let bytes = writer.takeBytes()
-        for start in stride(from: 0, to: bytes.count, by: Self.mostAtOnce) {
-            let end = min(start + Self.mostAtOnce, bytes.count)
-            transport.send(Array(bytes[start..<end]), now: true)
-            try await waitUntilSent()
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            transport.send(Array(rest.prefix(Self.mostAtOnce)), now: true)
+            rest = rest.dropFirst(Self.mostAtOnce)
+            do throws(Ending) {
+                try await waitUntilSent()
+            } catch {
+                // What the client is told of the end must not stand in the middle of a message.
+                transport.send(Array(rest), now: true)
+                throw error
+            }
         }
     }
 

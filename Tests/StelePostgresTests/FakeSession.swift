@@ -169,6 +169,12 @@ final class FakeSession: PostgresSession {
                 try await sink.flushIfNeeded()
             }
             if end < count { sink.suspended() } else { sink.complete(tag: "SELECT \(end - first)") }
+        case "long":
+            sink.columns(Self.columns(formats))
+            let text = String(repeating: "x", count: Int(words.last ?? "") ?? 0)
+            sink.row([.int(1), .text(text), .null])
+            try await sink.flushIfNeeded()
+            sink.complete(tag: "SELECT 1")
         case "begin":
             transactionStatus = .inTransaction
             sink.complete(tag: "BEGIN")

@@ -39,6 +39,19 @@ import Testing
         #expect(transport.writeCount > 8)
     }
 
+    /// It leaves in pieces, and what the client is told of the end comes behind the last of them.
+    @Test func anEndInTheMiddleOfALongRowIsNoPartOfIt() async {
+        let inbox = PostgresInbox()
+        let end = SQLError("57P01", "terminating connection due to administrator command")
+        let transport = FakeTransport(afterSend: { if $0 > 2_000_000 { inbox.terminate(end) } })
+        _ = inbox.receive(Client.startup() + Client.query("long 5000000"))
+        await run(inbox, transport, FakeLog()).value
+        #expect(transport.writeCount > 3)
+        let lines = ServerMessages(transport.bytes).lines
+        #expect(lines.dropLast().last?.utf8.count == "D 1||NULL".utf8.count + 5_000_000)
+        #expect(lines.last?.hasPrefix("E FATAL 57P01") == true)
+    }
+
     @Test func manyAnswersWithoutSyncAreBoundedToo() async {
         let inbox = PostgresInbox()
         let transport = FakeTransport(afterSend: { if $0 > 100_000 { inbox.setWritable(false) } })

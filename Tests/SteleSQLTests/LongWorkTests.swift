@@ -54,7 +54,7 @@ struct LongWorkTests {
     @Test func `an error names its line behind a long one`() async throws {
         let session = try session()
         try await session.run("create table t (k int primary key, v text)")
-        let long = String(repeating: "x", count: 100_000)
+        let long = String(repeating: "x", count: 200_000)
         do {
             try await session.run("copy t from stdin", copy: ["1\t\(long)\n2\ta\nthree\tb\n4\tc\n"])
             Issue.record("no error")

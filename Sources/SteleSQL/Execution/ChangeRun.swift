@@ -7,13 +7,14 @@ struct ChangeRun {
     private let transaction: SessionTransaction
     private var count = 0
     private var returned: [[Datum]] = []
+    private var returnedBytes = 0
     private var memory = MemoryMeter()
 
     /// How many rows were changed, and what `RETURNING` says of them.
     struct Result {
         var count: Int
         var rows: [[Datum]]
-        /// What the rows take up, at the most.
+        /// What the rows take up.
         var bytes: Int
     }
 
@@ -32,7 +33,10 @@ struct ChangeRun {
         let outputs = try await context.map(rows, size: MemoryMeter.size) { (row) throws(SQLError) in
             try BoundExpression.row(returning, of: row, context)
         }
-        for output in outputs { try memory.add(output) }
+        for output in outputs {
+            try memory.add(output)
+            returnedBytes += MemoryMeter.size(of: output)
+        }
         returned += outputs
     }
 
@@ -113,9 +117,10 @@ struct ChangeRun {
             }
         }
         try await writer.flush()
+        writer.letGo()
         try await note(writer.written, plan.returning)
         if writer.count == 0 { try await transaction.verify(plan.table) }
-        return Result(count: writer.count, rows: returned, bytes: memory.bytes)
+        return Result(count: writer.count, rows: returned, bytes: returnedBytes)
     }
 
     // MARK: UPDATE
@@ -151,7 +156,7 @@ struct ChangeRun {
         }
         if !moved.isEmpty { try await move(moved, in: table) }
         if count == 0 { try await transaction.verify(table) }
-        return Result(count: count, rows: returned, bytes: memory.bytes)
+        return Result(count: count, rows: returned, bytes: returnedBytes)
     }
 
     /// Rows leave all old keys before they take the new ones, so that they can trade places.
@@ -179,7 +184,7 @@ struct ChangeRun {
             try await note(rows.map(\.row), plan.returning)
         }
         if count == 0 { try await transaction.verify(plan.access.table) }
-        return Result(count: count, rows: returned, bytes: memory.bytes)
+        return Result(count: count, rows: returned, bytes: returnedBytes)
     }
 }
 

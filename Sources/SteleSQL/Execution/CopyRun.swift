@@ -89,26 +89,27 @@ struct CopyRun {
         var taken = exchange(&decoder, with: CopyDecoder(options, columns: []))
         var rest = data
         while true {
-            let (rows, failure) = try await context.meter.compute(isDeep: true) {
+            let (rows, isAll, failure) = try await context.meter.compute(isDeep: true) {
                 [self] () throws(SQLError) in
                 if let data = exchange(&rest, with: nil) { try taken.append(data) }
                 return nextRows(&taken, isAtEnd: data == nil)
             }
             for row in rows { try await writer.add(row) }
             if let failure { throw failure }
-            if rows.isEmpty { break }
+            if isAll { break }
         }
         decoder = taken
     }
 
-    private static let largeBytes = 1 << 15
+    /// What drivers send at once is less.
+    private static let largeBytes = 1 << 17
     private static let batchBytes = 1 << 20
 
-    /// The next rows of the data as far as they are there, up to about a megabyte, and what is wrong
-    /// with the one after them.
+    /// The next rows of the data up to about a megabyte, whether those are all that are there, and
+    /// what is wrong with the one after them.
     private func nextRows(
         _ decoder: inout CopyDecoder, isAtEnd: Bool
-    ) -> (rows: [[Datum]], failure: SQLError?) {
+    ) -> (rows: [[Datum]], isAll: Bool, failure: SQLError?) {
         var rows: [[Datum]] = []
         var bytes = 0
         do throws(SQLError) {
@@ -118,9 +119,9 @@ struct CopyRun {
                 bytes += MemoryMeter.size(of: row)
                 rows.append(row)
             }
-            return (rows, nil)
+            return (rows, bytes < Self.batchBytes, nil)
         } catch {
-            return (rows, error)
+            return (rows, true, error)
         }
     }
 

@@ -197,6 +197,7 @@ struct DefinitionRun {
         let all = old.columns.map { _ in true }
         // Nobody else writes to the new storage, and what this transaction writes is limited.
         var keys = KeyTable<Bool>()
+        defer { context.meter.discard(keys) }
         var range: KeyRange? = old.range
         while let next = range {
             let page = try await transaction.scan(next, limit: Self.batch, reverse: false)

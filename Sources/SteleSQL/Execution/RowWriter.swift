@@ -33,6 +33,11 @@ struct RowWriter {
         self.keepsRows = keepsRows
     }
 
+    /// Lets go of what may be much, once all is written.
+    mutating func letGo() {
+        if memory.bytes > 1 << 20 { context.meter.discard(exchange(&own, with: KeyTable())) }
+    }
+
     /// Takes a row of all columns; it is written with its batch.
     mutating func add(_ row: [Datum]) async throws(SQLError) {
         do {

@@ -103,6 +103,10 @@ final class SelectRun {
                     try context.meter.charge(growthOf: memory.bytes)
                     let output = try BoundExpression.row(plan.outputs, of: stored.row, context)
                     try context.meter.charge(WorkMeter.row)
+                    if plan.isDistinct {
+                        // It is hashed.
+                        try context.meter.charge(output.reduce(0) { $0 + $1.outsideBytes })
+                    }
                     _ = unsent.popFirst()
                     bytes += MemoryMeter.size(of: output)
                     if plan.isDistinct {

@@ -39,7 +39,9 @@ extension BoundExpression {
             return .bool(try operand.evaluate(row, context).isNull != isNegated)
         case .cast(let operand, let from, let to, let isExplicit):
             let value = try operand.evaluate(row, context)
-            try context.meter.charge(8 * max(value.outsideBytes, value.shownBytes(as: from)))
+            if value.outsideBytes > 0 {
+                try context.meter.charge(8 * max(value.outsideBytes, value.shownBytes(as: from)))
+            }
             return try value.coerced(from: from, to: to, explicit: isExplicit, time: context.time)
         case .call(let function, let arguments):
             let values = try Self.row(arguments, of: row, context)

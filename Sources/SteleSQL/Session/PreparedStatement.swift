@@ -111,8 +111,17 @@ final class Portal: Keepable {
         waitingBytes = exchange(&other.waitingBytes, with: 0)
     }
 
-    /// The next row that was fetched.
-    func nextRow() -> [Datum]? { waiting.popFirst() }
+    /// The next row that was fetched; it counts as sent after ``dropRow()``.
+    var nextRow: [Datum]? { waiting.first }
+
+    func dropRow() { waiting.removeFirst() }
+
+    /// All rows were sent, and no more come.
+    func finish() {
+        isFinished = true
+        run = nil
+        hold([])
+    }
 
     /// All rows that were fetched and not sent.
     var unsentRows: [[Datum]] { Array(waiting) }
@@ -123,10 +132,10 @@ final class Portal: Keepable {
         waitingBytes = 0
     }
 
-    private static let largeBytes = 1 << 18
+    private static let largeBytes = 1 << 22
 
     /// What waits in it while it is suspended.
-    var heldBytes: Int { isFinished ? 0 : waitingBytes + (run?.heldBytes ?? 0) }
+    var heldBytes: Int { waitingBytes + (run?.heldBytes ?? 0) }
 
     /// Whether rows are still to come.
     var isSuspended: Bool { isStarted && run != nil && !isFinished }

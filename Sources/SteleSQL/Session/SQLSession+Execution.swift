@@ -34,8 +34,9 @@ extension SQLSession {
         sink.columns(columns)
         var count = 0
         while true {
-            while let row = portal.nextRow() {
+            while let row = portal.nextRow {
                 try await send(row, columns, sink)
+                portal.dropRow()
                 count += 1
                 if count % Self.rowsPerFlush == 0 || sink.isFull {
                     try cancellation.check()
@@ -49,8 +50,7 @@ extension SQLSession {
             guard let run = portal.run, let rows = try await run.next() else { break }
             portal.hold(rows)
         }
-        portal.isFinished = true
-        portal.run = nil
+        portal.finish()
         return (count, false)
     }
 
