@@ -22,6 +22,8 @@ struct InFlightWrites {
         /// Whom to tell.
         var origin: UInt64
         var keys: LatchedKeys
+        /// Whether it is among the recent writes.
+        var isRecent: Bool
         /// Requests to look at again once it is applied.
         var waiters: [UInt64] = []
     }

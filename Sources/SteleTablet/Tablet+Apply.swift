@@ -241,7 +241,7 @@ extension Tablet {
             command.term == entry.term,
             "entry \(entry.index) of term \(entry.term) stands where \(command.term) was proposed")
         if case .writes(let writes) = command.keys {
-            if !RecentWrites.keeps(keys: writes.count) { recent.forget(upTo: command.timestamp) }
+            if !command.isRecent { recent.forget(upTo: command.timestamp) }
             discarded.append(writes)
         }
         awakened += command.waiters

@@ -282,7 +282,10 @@ extension Tablet {
         countInFlight()
         noteDeletions(commit.writes)
         var keys = InFlightWrites.LatchedKeys.writes(commit.writes)
-        if RecentWrites.keeps(keys: commit.writes.count) {
+        let isRecent =
+            RecentWrites.keeps(keys: commit.writes.count)
+            && !faultPoint("tablet: a command is not kept among the recent writes")
+        if isRecent {
             let written = commit.writes.map(\.key)
             recent.append(written, by: transaction, at: timestamp, settled: settled)
             if written.count <= InFlightWrites.keysLatchedSingly { keys = .keys(written) }
@@ -290,7 +293,7 @@ extension Tablet {
         inFlight.append(
             InFlightWrites.Command(
                 index: group.lastIndex, term: group.term, timestamp: timestamp,
-                transaction: transaction, origin: origin, keys: keys))
+                transaction: transaction, origin: origin, keys: keys, isRecent: isRecent))
         return .proposed
     }
 

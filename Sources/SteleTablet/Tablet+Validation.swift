@@ -135,10 +135,12 @@ extension Tablet {
             validation = ReadValidation(upTo: settled, walk: .init())
         }
         defer { progress = validation }
-        if let verdict = catchUp(reads, &validation) { return verdict }
+        // First: a command that is not among the recent writes would be stepped over by catching up
+        // with a later one that is. Once applied, it shows in their low-water mark.
         if inFlight.hasLarge, let index = inFlight.largeWriter(where: reads.meet) {
             return .latched(index)
         }
+        if let verdict = catchUp(reads, &validation) { return verdict }
         if validation.walk != nil {
             return try walk(reads, since: snapshot, &validation)
         }

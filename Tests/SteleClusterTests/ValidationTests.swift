@@ -133,6 +133,30 @@ import Testing
         }
     }
 
+    /// A command too large to be among the recent writes may be in flight at any moment of a validation,
+    /// and a later one among them.
+    @Test(arguments: 0..<12)
+    func `a validation does not step over a large command`(turns: Int) throws {
+        let leader = try Leader()
+        let snapshot = try leader.fill(1, 1)
+        let large = leader.turn(
+            .commit(.init(writes: (0..<5_000).map { Self.put(1, $0) })))[0]
+        for _ in 0..<turns { leader.turn() }
+        let reader = leader.turn(
+            .commit(.init(writes: [Self.put(4, 0)])),
+            .commit(
+                .init(
+                    readTimestamp: snapshot, readKeys: [Self.put(1, 0).key],
+                    writes: [Self.put(3, 1)])))[1]
+        guard case .committed(let largeTime) = try leader.reply(to: large) else {
+            Issue.record("a blind write failed")
+            return
+        }
+        let reply = try leader.reply(to: reader)
+        guard case .committed(let time) = reply else { return #expect(isConflict(reply)) }
+        #expect(time < largeTime)
+    }
+
     @Test func `a short transaction is validated by recent writes alone, whatever it scanned`()
         throws
     {
