@@ -135,6 +135,8 @@ extension ClientOperation {
                 try transaction.write(from, (giving - amount).steleBytes)
                 try transaction.write(to, (taking + amount).steleBytes)
                 if oneIn(2) { await hesitate() }
+                // They are held: this asks for nothing new.
+                if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .wait) }
                 try await transaction.commit()
             } catch {
                 abandon(transaction)

@@ -31,6 +31,8 @@ package struct LockTable: Sendable {
         var arrival: UInt64
         /// How often it gave up some of its locks.
         var releases: UInt64 = 0
+        /// After how many returns to a savepoint it asked for a lock last.
+        var rollbacks: UInt64 = 0
         var keys: [DictionaryKey] = []
         var wait: Wait?
     }
@@ -98,6 +100,17 @@ package struct LockTable: Sendable {
     /// Nil if the transaction holds and awaits no lock.
     package func tenure(of transaction: TransactionID) -> Tenure? {
         owners[transaction].map { Tenure(arrival: $0.arrival, releases: $0.releases) }
+    }
+
+    /// A transaction asked for a lock after so many returns to a savepoint.
+    package mutating func note(rollbacks: UInt64, of transaction: TransactionID) {
+        guard let known = owners[transaction]?.rollbacks, known < rollbacks else { return }
+        owners[transaction]?.rollbacks = rollbacks
+    }
+
+    /// Whether a transaction asked for a lock after a return to a savepoint, counted from 1.
+    package func hasLocked(_ transaction: TransactionID, after rollback: UInt64) -> Bool {
+        (owners[transaction]?.rollbacks ?? 0) >= rollback
     }
 
     /// How many locks others than a transaction hold, a shared one for each.

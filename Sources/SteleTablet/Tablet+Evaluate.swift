@@ -181,8 +181,8 @@ extension Tablet {
         case .release:
             release(request.transaction)
             return .reply(.released, servedAt: nil)
-        case .unlock(let keys):
-            unlock(keys, of: request.transaction)
+        case .unlock(let keys, let rollback):
+            unlock(keys, of: request.transaction, rollback)
             return .reply(.released, servedAt: nil)
         }
     }
@@ -261,6 +261,7 @@ extension Tablet {
     ) throws -> Outcome {
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         if locks.isReleasing(transaction) { return Self.lockLost }
+        defer { if lock.rollbacks > 0 { locks.note(rollbacks: lock.rollbacks, of: transaction) } }
         if let snapshot = lock.snapshot, snapshot < watermark { return Self.snapshotTooOld }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
@@ -405,9 +406,13 @@ extension Tablet {
     /// Gives up some of a transaction's locks.
     ///
     /// One whose command is in flight keeps them until that is applied, as in ``release(_:)``; this
-    /// came late then, and all of them go soon.
-    private func unlock(_ keys: [KeyBytes], of transaction: TransactionID) {
+    /// came late then, and all of them go soon. So it did if the transaction has asked for locks since:
+    /// it may rely on these again.
+    private func unlock(_ keys: [KeyBytes], of transaction: TransactionID, _ rollback: UInt64) {
         guard !inFlight.contains(transaction) else { return }
+        guard !locks.hasLocked(transaction, after: rollback) else {
+            return mark("tablet: locks that were given up are asked for before they go")
+        }
         work.add(keys.count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(keys, of: transaction)
     }

@@ -32,15 +32,17 @@ extension TabletRequest {
             writer.writeVarint(lock.timeoutMicroseconds.map { $0 + 1 } ?? 0)
             writer.write(optional: lock.snapshot)
             writer.write(optional: lock.grant)
+            writer.writeVarint(lock.rollbacks)
         case .commit(let commit):
             writer.write(UInt8(4))
             commit.encode(into: &writer)
         case .release(let key):
             writer.write(UInt8(5))
             writer.writeBytes(key)
-        case .unlock(let keys):
+        case .unlock(let keys, let rollback):
             writer.write(UInt8(6))
             writer.write(keys: keys)
+            writer.writeVarint(rollback)
         }
     }
 
@@ -85,10 +87,12 @@ extension TabletRequest {
                     keys: keys, others: others, mode: mode, wait: wait,
                     timeoutMicroseconds: timeout == 0 ? nil : timeout - 1,
                     snapshot: try reader.readOptionalTimestamp(),
-                    grant: try reader.readOptionalGrant()))
+                    grant: try reader.readOptionalGrant(), rollbacks: try reader.readVarint()))
         case 4: body = .commit(try CommitRequest(from: &reader))
         case 5: body = .release(near: Array(try reader.readBytes()))
-        case 6: body = .unlock(keys: try reader.readKeys())
+        case 6:
+            let keys = try reader.readKeys()
+            body = .unlock(keys: keys, rollback: try reader.readVarint())
         default: throw DecodingError("\(kind) is no kind of request")
         }
         self.init(transaction: transaction, body: body)

@@ -24,9 +24,11 @@ package struct TabletRequest: Sendable {
         /// Gives up the transaction's locks at the tablet that holds this key.
         case release(near: KeyBytes)
         /// Gives up some of the transaction's locks: those that it took after a savepoint to which it
-        /// returns. Meanwhile or afterwards it may take them again; should this come late then, its
-        /// commit finds them gone and fails.
-        case unlock(keys: [KeyBytes])
+        /// returns. It may take them again afterwards; should this come late then, it is for nothing:
+        /// a lock must not be held, lost, and held again under one grant.
+        ///
+        /// - Parameter rollback: which return of the transaction to a savepoint it is, from 1.
+        case unlock(keys: [KeyBytes], rollback: UInt64)
     }
 
     /// A page of a range. Without a timestamp the leader chooses one, at which nothing that was
@@ -60,12 +62,16 @@ package struct TabletRequest: Sendable {
         package var snapshot: Timestamp?
         /// What the transaction's earlier locks were granted as; fails the request if they are lost.
         package var grant: LockGrant?
+        /// How often the transaction had returned to a savepoint and given up locks.
+        package var rollbacks: UInt64
 
         package init(
             keys: [KeyBytes], others: [KeyBytes] = [], mode: LockMode, wait: LockWait,
-            timeoutMicroseconds: UInt64?, snapshot: Timestamp?, grant: LockGrant?
+            timeoutMicroseconds: UInt64?, snapshot: Timestamp?, grant: LockGrant?,
+            rollbacks: UInt64 = 0
         ) {
             self.grant = grant
+            self.rollbacks = rollbacks
             self.keys = keys
             self.others = others
             self.mode = mode
@@ -147,7 +153,7 @@ package struct TabletRequest: Sendable {
         case .lock(let lock): lock.keys.first ?? []
         case .commit(let commit): commit.writes.first?.key ?? commit.locks.first ?? []
         case .release(let key): key
-        case .unlock(let keys): keys.first ?? []
+        case .unlock(let keys, _): keys.first ?? []
         }
     }
 
@@ -171,14 +177,14 @@ package struct TabletRequest: Sendable {
                 .first { !range.contains($0) }?.end
                 ?? commit.expected.first { outside($0.key) }?.key
         case .release(let key): return outside(key) ? key : nil
-        case .unlock(let keys): return keys.first(where: outside)
+        case .unlock(let keys, _): return keys.first(where: outside)
         }
     }
 
     /// About how many bytes the coding takes.
     package var sizeHint: Int {
         switch body {
-        case .read(let keys, _), .unlock(let keys): keys.reduce(64) { $0 + 4 + $1.count }
+        case .read(let keys, _), .unlock(let keys, _): keys.reduce(64) { $0 + 4 + $1.count }
         case .lock(let lock): lock.keys.reduce(128) { $0 + 4 + $1.count }
         case .commit(let commit):
             commit.sizeHint

@@ -31,6 +31,8 @@ package final class TransactionCoordinator: TransactionBackend {
         var isOpen = true
         /// How long a call waits for a lock.
         var lockTimeout: Duration?
+        /// How often locks were given up by a return to a savepoint.
+        var rollbacks: UInt64 = 0
         var buffer = WriteBuffer()
         /// The snapshot's timestamp; nil until its first read.
         var readTimestamp: Timestamp?
@@ -364,10 +366,10 @@ package final class TransactionCoordinator: TransactionBackend {
     private func lockSome(
         _ keys: [KeyBytes], _ mode: LockMode, _ wait: LockWait, reading beside: [KeyBytes]
     ) async throws(SteleError) -> [LockedValue] {
-        let (snapshot, grant, timeout) = try open { state throws(SteleError) in
+        let (snapshot, grant, timeout, rollbacks) = try open { state throws(SteleError) in
             (
                 options.isolation == .readCommitted ? nil : state.readTimestamp, state.grant,
-                state.lockTimeout
+                state.lockTimeout, state.rollbacks
             )
         }
         let patience = timeLeft.map { left in min(timeout ?? left, left) } ?? timeout
@@ -375,7 +377,7 @@ package final class TransactionCoordinator: TransactionBackend {
             .init(
                 keys: keys, others: beside, mode: mode, wait: wait,
                 timeoutMicroseconds: patience.map(\.microseconds),
-                snapshot: snapshot, grant: grant))
+                snapshot: snapshot, grant: grant, rollbacks: rollbacks))
         let reply = await withTaskCancellationHandler {
             await send(request)
         } onCancel: {
@@ -467,12 +469,16 @@ package final class TransactionCoordinator: TransactionBackend {
             state.isOpen ? takeLocks(after: savepoint.locks, &state) : ([], [])
         }
         guard !later.isEmpty else { return }
+        let rollback = state.withLock { state in
+            state.rollbacks += 1
+            return state.rollbacks
+        }
         var unlocked = await Self.keys(later, notIn: kept)
         // The newest first: there the leader begins to look for them.
         while !unlocked.isEmpty {
             let keys = Array(unlocked.suffix(Limits.keysAtOnce))
             unlocked.removeLast(keys.count)
-            post(.unlock(keys: keys), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
+            post(.unlock(keys: keys, rollback: rollback), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
             if !unlocked.isEmpty { await Task.yield() }
         }
     }

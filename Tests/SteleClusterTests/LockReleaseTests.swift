@@ -178,13 +178,43 @@ import Testing
                     writes: Self.manyWrites)))
         #expect(submit(commit, 13) == [])
         #expect(submit(.lock([first], for: Self.transaction(4)), 14) == [])
-        let unlock = TabletRequest(transaction: owner, body: .unlock(keys: [first]))
+        let unlock = TabletRequest(transaction: owner, body: .unlock(keys: [first], rollback: 1))
         #expect(Set(submit(unlock, 15)) == [14, 15])
         #expect(submit(Self.release(3), 16) == [16])
         for _ in 0..<5 { #expect(leader.turn() == [], "it writes under another one's lock") }
         var answered = submit(Self.release(4), 17)
         for _ in 0..<5 { answered += leader.turn() }
         #expect(Set(answered) == [13, 17])
+    }
+
+    /// Whoever holds a lock again relies on what was read under it, and on nobody having had it since.
+    @Test func `a release of locks after a savepoint that comes late is for nothing`() throws {
+        var leader = try Leader()
+        func submit(_ body: TabletRequest.Body, of sequence: UInt64, _ token: UInt64) -> [UInt64] {
+            let request = TabletRequest(transaction: Self.transaction(sequence), body: body)
+            return leader.turn { $0.submit(request, token: token, timeoutMicroseconds: 60_000_000) }
+        }
+        func lock(_ key: UInt8, rollbacks: UInt64 = 0) -> TabletRequest.Body {
+            .lock(
+                .init(
+                    keys: [[key]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                    snapshot: nil, grant: nil, rollbacks: rollbacks))
+        }
+        #expect(submit(lock(1), of: 9, 10) == [10])
+        #expect(submit(lock(2), of: 9, 11) == [11])
+        #expect(submit(lock(2), of: 8, 12) == [])
+        // In order, the other one gets the lock.
+        #expect(Set(submit(.unlock(keys: [[2]], rollback: 1), of: 9, 13)) == [12, 13])
+        #expect(submit(.release(near: [2]), of: 8, 14) == [14])
+        // What comes behind the next request for locks is for nothing, once more too.
+        #expect(submit(lock(2, rollbacks: 1), of: 9, 15) == [15])
+        #expect(submit(lock(2, rollbacks: 2), of: 9, 16) == [16])
+        #expect(submit(lock(2), of: 7, 17) == [])
+        for rollback in [1, 2] as [UInt64] {
+            let token = 20 + rollback
+            #expect(submit(.unlock(keys: [[2]], rollback: rollback), of: 9, token) == [token])
+        }
+        #expect(Set(submit(.unlock(keys: [[2]], rollback: 3), of: 9, 18)) == [17, 18])
     }
 
     /// Their locks go over several turns, and nobody is granted one of them twice.

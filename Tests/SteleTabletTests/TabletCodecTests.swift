@@ -30,7 +30,7 @@ import Testing
                     grant: LockGrant(term: 1, arrival: 2), firstCommitterWins: true,
                     writes: [.init(key: [1], value: nil), .init(key: [2], value: [7, 8])]))),
         .init(transaction: TransactionID(11), body: .release(near: [1, 2, 3])),
-        .init(transaction: TransactionID(12), body: .unlock(keys: [[1], [], [2, 3]])),
+        .init(transaction: TransactionID(12), body: .unlock(keys: [[1], [], [2, 3]], rollback: 300)),
     ]
 
     private static let replies: [TabletReply] = [

@@ -36,7 +36,7 @@ package enum PeerSamples {
             .init(
                 keys: [[4]], others: [[5], []], mode: .shared, wait: .skip, timeoutMicroseconds: 5,
                 snapshot: Timestamp(rawValue: 3), grant: LockGrant(term: 3, arrival: 300))),
-        .commit(commit), .release(near: [1, 2, 3]), .unlock(keys: [[1], [], [2, 3]]),
+        .commit(commit), .release(near: [1, 2, 3]), .unlock(keys: [[1], [], [2, 3]], rollback: 300),
     ]
 
     private static let page: ScanPage = {
