@@ -67,7 +67,7 @@ extension NodeCore {
     /// Takes in an answer to a request.
     func complete(_ attempt: RequestAttempt, _ reply: TabletReply, from node: NodeID) {
         guard var request = pending[attempt.id] else { return undo(attempt.id, reply) }
-        request.passages.removeAll { $0.node == node && $0.number <= attempt.number }
+        request.noteAnswer(to: attempt.number, from: node, reply)
         let isLatest = request.target == node && request.attempt == attempt.number
         if isLatest { request.target = .none }
         if request.attempt == 1 { request.asked = [] }
@@ -92,7 +92,8 @@ extension NodeCore {
             mark("cluster: a commit begins anew above the watermark")
             request.retryAt = clock.monotonic
         case .conflict, .deadlock, .lockNotAvailable, .lockLost, .cancelled, .snapshotTooOld:
-            guard !request.passages.isEmpty, request.mayYetBeGranted(after: failure.reason) else {
+            guard request.hasAttemptOfSameTerm, request.mayYetBeGranted(after: failure.reason)
+            else {
                 return finish(attempt.id, reply)
             }
             mark("cluster: a refusal does not count while another attempt is under way")
@@ -112,7 +113,9 @@ extension NodeCore {
         where failure.reason == .notLeader || failure.reason == .outcomeUnknown: break
         default: return
         }
-        guard let lock = abandonedLocks.lock(of: id) else { return }
+        // A transaction of another node may be under way there.
+        guard let lock = abandonedLocks.lock(of: id), lock.transaction.node == configuration.node
+        else { return }
         mark("cluster: a lock that nobody waits for any more is given up")
         giveUp(lock)
     }
@@ -244,12 +247,12 @@ extension PendingRequest {
     /// Whether an earlier attempt at a commit could take effect although a later one was refused.
     ///
     /// Not where versions or grants are in the way: versions stay, and a grant that was lost is never
-    /// given again. What was committed by the leader of an earlier term, the one that refused would
+    /// given again, but a commit without locks needs none. What was committed by the leader of an earlier term, the one that refused would
     /// have found. An expected value may come back, and a lock may be free by then.
     fileprivate func mayYetBeGranted(after reason: TabletReply.Failure.Reason) -> Bool {
         guard case .commit(let commit) = request.body else { return false }
         return switch reason {
-        case .lockLost: false
+        case .lockLost: commit.locks.isEmpty
         case .conflict: !commit.expected.isEmpty
         default: true
         }
@@ -258,7 +261,7 @@ extension PendingRequest {
     /// Has a commit that was refused because it began below a watermark looked for from there on, if
     /// no attempt of it can be in effect: what it writes from now on lies above that watermark.
     fileprivate mutating func beginAnew(above watermark: Timestamp) -> Bool {
-        guard case .commit(var commit) = request.body, !isAmbiguous, passages.isEmpty,
+        guard case .commit(var commit) = request.body, !isAmbiguous, !hasOpenAttempts,
             commit.begun < watermark
         else { return false }
         commit.begun = watermark

@@ -62,8 +62,7 @@ extension NodeCore {
         let local = tablets.first { $0.descriptor.id == descriptor.id }
         let known = knownLeader(of: descriptor.id)
         if let known, known.node == configuration.node, let local {
-            request.target = known.node
-            request.attempt += 1
+            request.noteAttempt(at: known.node, term: known.term, isSent: false)
             pending[id] = request
             evaluate(request.request, at: local, origin: id)
         } else if let known, canReach(known.node) {
@@ -101,11 +100,9 @@ extension NodeCore {
         if outgoing[peer].isCongested, size >= Self.smallRequestBytes {
             return putOff(request, id: id, for: PendingRequest.shortestBackoff)
         }
-        request.target = node
-        request.attempt += 1
+        request.noteAttempt(at: node, term: passage == .direct ? term : nil, isSent: true)
         request.askedAt = clock.monotonic
         if !request.asked.contains(node) { request.asked.append(node) }
-        if passage == .mayBePassedOn { request.passages.append((node, request.attempt)) }
         pending[id] = request
         let attempt = RequestAttempt(id: id, number: request.attempt)
         let header = RequestHeader(attempt, term: term, passage: passage)

@@ -33,9 +33,12 @@ struct PendingRequest {
     var backoff = Self.shortestBackoff
     /// Whether an attempt to commit ended without an answer: it may be in effect.
     var isAmbiguous = false
-    /// Attempts that were sent to be passed on and are not answered. The connections that they
-    /// travel on do not keep their order with later attempts.
-    var passages: [(node: NodeID, number: UInt64)] = []
+    /// Attempts that were sent and are not answered: the last one to each node, with the term of the
+    /// leader it is meant for, nil if it was to be passed on. The connections that they travel on do not
+    /// keep their order with attempts by another way.
+    private(set) var openAttempts: [(node: NodeID, number: UInt64, term: Term?)] = []
+    /// The same of the last attempt.
+    private(set) var term: Term?
     /// All nodes that it was sent to; none once the only attempt is answered.
     var asked: [NodeID] = []
 
@@ -55,6 +58,33 @@ struct PendingRequest {
     mutating func nextBackoff() -> UInt64 {
         defer { backoff = min(2 * backoff, Self.longestBackoff) }
         return backoff
+    }
+
+    /// It is sent, or handed to a replica of this node.
+    ///
+    /// - Parameter term: that of the leader it is meant for; nil if it may be passed on to another.
+    mutating func noteAttempt(at node: NodeID, term: Term?, isSent: Bool) {
+        target = node
+        attempt += 1
+        self.term = term
+        guard isSent else { return }
+        openAttempts.removeAll { $0.node == node && $0.term == term }
+        openAttempts.append((node, attempt, term))
+    }
+
+    /// An attempt was answered, and with it those before it at that node. One whose outcome the node
+    /// does not know may still be under way.
+    mutating func noteAnswer(to number: UInt64, from node: NodeID, _ reply: TabletReply) {
+        if case .failed(let failure) = reply, failure.reason == .outcomeUnknown { return }
+        openAttempts.removeAll { $0.node == node && $0.number <= number }
+    }
+
+    var hasOpenAttempts: Bool { !openAttempts.isEmpty }
+
+    /// Whether another attempt could be carried out by the leader that answered the last one. What is
+    /// meant for the leader of another term is refused.
+    var hasAttemptOfSameTerm: Bool {
+        openAttempts.contains { $0.term == nil || term == nil || $0.term == term }
     }
 
     /// Whether it has been tried for a while.

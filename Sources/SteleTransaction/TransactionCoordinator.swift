@@ -478,7 +478,9 @@ package final class TransactionCoordinator: TransactionBackend {
         while !unlocked.isEmpty {
             let keys = Array(unlocked.suffix(Limits.keysAtOnce))
             unlocked.removeLast(keys.count)
-            post(.unlock(keys: keys, rollback: rollback), bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
+            post(
+                .unlock(keys: keys, rollback: rollback),
+                bytes: keys.reduce(Cost.transaction) { $0 + $1.count })
             if !unlocked.isEmpty { await Task.yield() }
         }
     }

@@ -139,6 +139,51 @@ import Testing
         #expect(follower.isRelease(follower.grant(attempt)))
     }
 
+    /// It was sent to the leader itself, which has it in hand but can neither be heard nor hear; what
+    /// another way to that leader brought back does not say what becomes of it.
+    @Test func `a refusal does not count while an attempt at the same leader is open`() throws {
+        var follower = try Follower()
+        let (leader, other) = (follower.leader, NodeID(3))
+        let commit = TabletRequest(
+            transaction: follower.transaction,
+            body: .commit(
+                .init(
+                    expected: [.init(key: [1], value: nil)], writes: [.init(key: [1], value: [1])])))
+        let asked = follower.turn { $0.submit(commit, token: 1, timeoutMicroseconds: 60_000_000) }
+        let first = try #require(asked.first).header.attempt
+        /// A turn without the leader; returns the attempts to either node, and what was answered to
+        /// the client.
+        func turn(
+            _ body: (NodeCore) -> Void = { _ in }
+        ) -> (attempts: [(node: NodeID, RequestAttempt)], answers: [TabletReply]) {
+            let all = follower.node.core.turns(at: &follower.node.time, every: 10_000) { core in
+                core.receive([Self.heartbeat(core)], from: other)
+                body(core)
+            }
+            var attempts: [(NodeID, RequestAttempt)] = []
+            for outbox in all.flatMap(\.messages) {
+                for case .request(let header, _) in outbox.messages {
+                    attempts.append((outbox.node, header.attempt))
+                }
+            }
+            return (attempts, all.flatMap(\.replies).map(\.1))
+        }
+        let refusal = TabletReply.failed(.changed([1]))
+        func refuse() throws -> (node: NodeID, answers: [TabletReply]) {
+            var attempts: [(node: NodeID, RequestAttempt)] = []
+            for _ in 0..<1_000 where attempts.isEmpty { attempts += turn().attempts }
+            let (node, attempt) = try #require(attempts.last)
+            return (node, turn { $0.receive([.reply(attempt, refusal)], from: node) }.answers)
+        }
+        for _ in 0..<2 {
+            let (node, answers) = try refuse()
+            #expect(node == other && answers.isEmpty)
+        }
+        // Once it is answered too, nothing is under way.
+        #expect(turn { $0.receive([.reply(first, refusal)], from: leader) }.answers.isEmpty)
+        #expect(try refuse().answers.count == 1)
+    }
+
     @Test func `a leader asks about owners of locks, and those that are over are released`() throws {
         var follower = try Follower()
         let (leader, transaction) = (follower.leader, follower.transaction)
