@@ -136,6 +136,9 @@ extension Tablet {
                 if waiter.parkedUntil == nil { waiter.parkedUntil = clock.monotonic + 1_000_000 }
                 parked.append(ticket)
                 waiting.insert(waiter, ticket: ticket)
+            case .turn where waiter.request.isUnlock:
+                unlocking.append(ticket)
+                waiting.insert(waiter, ticket: ticket)
             case .turn:
                 mark("tablet: a request waits for the next turn")
                 if waiter.deferredUntil == nil {
@@ -182,6 +185,9 @@ extension Tablet {
             release(request.transaction)
             return .reply(.released, servedAt: nil)
         case .unlock(let keys, let rollback):
+            if !inAnyCase, work.isLongWorkOver || faultPoint("tablet: locks wait to be given up") {
+                return .wait(.turn)
+            }
             unlock(keys, of: request.transaction, rollback)
             return .reply(.released, servedAt: nil)
         }
@@ -259,6 +265,7 @@ extension Tablet {
     private func lock(
         _ lock: TabletRequest.LockRequest, for transaction: TransactionID
     ) throws -> Outcome {
+        if lock.rollbacks > 0, isUnlocking(transaction) { return .wait(.turn) }
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         if locks.isReleasing(transaction) { return Self.lockLost }
         defer { if lock.rollbacks > 0 { locks.note(rollbacks: lock.rollbacks, of: transaction) } }
@@ -415,6 +422,20 @@ extension Tablet {
         }
         work.add(keys.count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(keys, of: transaction)
+    }
+
+    /// Goes on with releases of locks taken after savepoints, one at least.
+    func continueUnlocking() {
+        for place in 0..<unlocking.count {
+            if place > 0, work.isLongWorkOver { return }
+            guard let ticket = unlocking.popFirst(), let waiter = waiting.remove(ticket) else { continue }
+            evaluate(waiter, ticket: ticket, inAnyCase: true)
+        }
+    }
+
+    /// Whether a transaction's release waits for a turn: what it asks for next comes after that.
+    private func isUnlocking(_ transaction: TransactionID) -> Bool {
+        unlocking.contains { waiting[$0]?.request.transaction == transaction }
     }
 
     private static let givenUp = "the transaction was given up, and with it its row locks"

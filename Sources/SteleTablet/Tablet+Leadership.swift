@@ -33,6 +33,7 @@ extension Tablet {
         awakened = []
         parked = []
         deferred = []
+        unlocking = []
         // The first entry of the next term drops its parts.
         upload = nil
         uploadWaiters = []

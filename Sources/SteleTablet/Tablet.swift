@@ -1,3 +1,4 @@
+import DequeModule
 import SteleBase
 import SteleClock
 import SteleEngine
@@ -65,6 +66,8 @@ package final class Tablet {
     var parked: [UInt64] = []
     /// Tickets of requests for which this turn has no room, in order of arrival.
     var deferred: [UInt64] = []
+    /// Releases of locks taken after a savepoint that wait for a turn, in the order in which they came.
+    var unlocking = Deque<UInt64>()
     /// Tickets that may go on.
     var awakened: [UInt64] = []
     /// Writes of large commands that are applied, whose memory is still to be freed.

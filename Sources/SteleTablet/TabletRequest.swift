@@ -205,6 +205,11 @@ package struct TabletRequest: Sendable {
         return false
     }
 
+    package var isUnlock: Bool {
+        if case .unlock = body { return true }
+        return false
+    }
+
     /// Whether it gives up locks, some or all.
     package var isRelease: Bool {
         switch body {

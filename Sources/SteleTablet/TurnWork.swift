@@ -151,7 +151,7 @@ extension TabletRequest {
 extension Tablet {
     /// Whether requests wait for the next turn.
     package var hasDeferred: Bool {
-        !deferred.isEmpty || locks.isReleasing || !discarded.isEmpty
+        !deferred.isEmpty || !unlocking.isEmpty || locks.isReleasing || !discarded.isEmpty
     }
 
     /// Frees the memory of large commands that were applied, some at a time.
@@ -196,6 +196,7 @@ extension Tablet {
         }
         let beginning = work.begins()
         continueRelease()
+        continueUnlocking()
         work.note(.release, of: descriptor.id, since: beginning)
         discardSome()
         for (place, ticket) in long.enumerated() {

@@ -217,6 +217,41 @@ import Testing
         #expect(Set(submit(.unlock(keys: [[2]], rollback: 3), of: 9, 18)) == [17, 18])
     }
 
+    /// They come in many requests at once; who asks for one of them again, or for another, comes behind.
+    @Test func `very many locks taken after a savepoint are given up over several turns`() throws {
+        var leader = try Leader()
+        let keys = (0..<50_000).map { [1, UInt8($0 >> 8 & 0xFF), UInt8($0 & 0xFF)] as KeyBytes }
+        let owner = Self.transaction(9)
+        #expect(
+            leader.turn {
+                $0.submit(.lock(keys, for: owner), token: 10, timeoutMicroseconds: 60_000_000)
+            } == [10])
+        let again = TabletRequest(
+            transaction: owner,
+            body: .lock(
+                .init(
+                    keys: [keys[0]], mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                    snapshot: nil, grant: nil, rollbacks: 1)))
+        var effects = leader.effects { core in
+            for start in stride(from: 0, to: keys.count, by: 500) {
+                let some = Array(keys[(keys.count - start - 500)..<(keys.count - start)])
+                core.submit(
+                    TabletRequest(transaction: owner, body: .unlock(keys: some, rollback: 1)),
+                    token: nil, timeoutMicroseconds: 60_000_000)
+            }
+            core.submit(again, token: 11, timeoutMicroseconds: 60_000_000)
+        }
+        var turns = 1
+        while effects.flatMap(\.replies).isEmpty, turns < 200 {
+            effects = leader.effects()
+            turns += 1
+            for effect in effects { #expect(effect.work < 2 * Limits.turnWork) }
+        }
+        #expect(effects.flatMap(\.replies).map(\.0) == [11])
+        #expect(turns > 10)
+        #expect(leader.tablet.locks.lockCount(of: owner) == 1)
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()
