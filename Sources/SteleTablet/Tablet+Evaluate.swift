@@ -164,6 +164,9 @@ extension Tablet {
                 abandonUpload(of: waiter)
                 waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
+                if case .lock(let lock) = waiter.request.body, lock.rollbacks > 0 {
+                    locks.note(rollbacks: lock.rollbacks, of: waiter.request.transaction)
+                }
             }
         }
     }
@@ -419,6 +422,10 @@ extension Tablet {
         guard !inFlight.contains(transaction) else { return }
         guard !locks.hasLocked(transaction, after: rollback) else {
             return mark("tablet: locks that were given up are asked for before they go")
+        }
+        // A request from before the return may wait here though its call has ended at its node.
+        if let ticket = locks.ticket(of: transaction), waiting[ticket]?.request.isLock ?? false {
+            cancelWait(of: transaction)
         }
         work.add(keys.count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(keys, of: transaction)

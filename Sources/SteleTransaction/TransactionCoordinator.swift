@@ -31,6 +31,8 @@ package final class TransactionCoordinator: TransactionBackend {
         var isOpen = true
         /// How long a call waits for a lock.
         var lockTimeout: Duration?
+        /// Keys that were asked for in vain: some of them may be locked all the same.
+        var missedLocks: [KeyBytes] = []
         /// How often locks were given up by a return to a savepoint.
         var rollbacks: UInt64 = 0
         var buffer = WriteBuffer()
@@ -389,6 +391,7 @@ package final class TransactionCoordinator: TransactionBackend {
         guard case .locked(let found, let grant, let clock) = reply,
             found.count == keys.count + beside.count
         else {
+            state.withLock { $0.missedLocks += keys }
             throw reply.errorWithoutEffect
         }
         return try open { state throws(SteleError) in
@@ -515,10 +518,12 @@ package final class TransactionCoordinator: TransactionBackend {
     private func takeLocks(
         after count: Int, _ state: inout State
     ) -> (kept: [KeyBytes], later: [KeyBytes]) {
-        guard state.locks.count > count else { return ([], []) }
-        let later = Array(state.locks[count...])
+        let missed = exchange(&state.missedLocks, with: [])
+        guard state.locks.count > count else { return (state.locks, missed) }
+        var later = Array(state.locks[count...])
         forget(later, &state)
         state.locks.removeSubrange(count...)
+        later += missed
         // The grant is that of all locks; those that are taken next are granted anew.
         if state.locks.isEmpty { state.grant = nil }
         return (state.locks, later)

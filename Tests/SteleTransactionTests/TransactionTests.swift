@@ -402,6 +402,26 @@ import Testing
         #expect(try await kernel.backend.get([3]) == [3])
     }
 
+    /// A request that failed may have locked what stands before the key at which it did.
+    @Test func `what was locked in vain after a savepoint is let go with it`() async throws {
+        let holder = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await holder.lock([[2]], .exclusive, .wait)
+        let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await transaction.lock([[0]], .exclusive, .wait)
+        let savepoint = try transaction.savepoint()
+        let error = await #expect(throws: SteleError.self) {
+            try await transaction.lock([[0], [1], [2]], .exclusive, .fail)
+        }
+        #expect(error?.code == .lockNotAvailable)
+        await transaction.rollback(to: savepoint)
+        let other = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        #expect(
+            try await other.lock([[0], [1]], .exclusive, .skip).map(\.isLocked) == [false, true])
+        other.rollback()
+        try transaction.write([0], [1])
+        try await transaction.commit()
+    }
+
     @Test func `a transaction that let all its locks go can take others`() async throws {
         let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
         let savepoint = try transaction.savepoint()
