@@ -247,8 +247,9 @@ extension PendingRequest {
     /// Whether an earlier attempt at a commit could take effect although a later one was refused.
     ///
     /// Not where versions or grants are in the way: versions stay, and a grant that was lost is never
-    /// given again, but a commit without locks needs none. What was committed by the leader of an earlier term, the one that refused would
-    /// have found. An expected value may come back, and a lock may be free by then.
+    /// given again, but a commit without locks needs none. What was committed by the leader of an
+    /// earlier term, the one that refused would have found. An expected value may come back, and a lock
+    /// may be free by then.
     fileprivate func mayYetBeGranted(after reason: TabletReply.Failure.Reason) -> Bool {
         guard case .commit(let commit) = request.body else { return false }
         return switch reason {

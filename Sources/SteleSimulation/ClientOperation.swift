@@ -44,6 +44,24 @@ struct ClientOperation: Sendable {
         try node.backend(.user, in: cluster).begin(options)
     }
 
+    /// Runs a transaction by hand and commits it, or gives it up with the first error.
+    func transact(
+        _ options: TransactionOptions, _ body: (any TransactionBackend) async throws -> Void
+    ) async {
+        do {
+            let transaction = try begin(options)
+            do {
+                try await body(transaction)
+                try await transaction.commit()
+            } catch {
+                abandon(transaction)
+                throw error
+            }
+        } catch {
+            expect(error)
+        }
+    }
+
     func below(_ bound: Int) -> Int { Int(cluster.clientRandom.below(UInt64(bound))) }
 
     func oneIn(_ odds: UInt64) -> Bool { cluster.clientRandom.oneIn(odds) }

@@ -117,33 +117,24 @@ extension ClientOperation {
         if oneIn(8) { return await goOnWithoutLock() }
         let (from, to) = twoAccounts()
         let amount = below(30)
-        do {
-            let isolation = oneIn(4) ? anyIsolation : .readCommitted
-            let transaction = try begin(options(isolation))
-            do {
-                let first = try await transaction.lock([from], .exclusive, oneIn(4) ? .fail : .wait)
-                await hesitate()
-                let savepoint = try transaction.savepoint()
-                try transaction.write(to, (-1_000_000).steleBytes)
-                if oneIn(2) { _ = try await transaction.get([to]) }
-                if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .fail) }
-                await transaction.rollback(to: savepoint)
-                let both = try await transaction.lock(
-                    [from, to], .exclusive, oneIn(4) ? .fail : .wait)
-                let giving = WorkloadKeys.decode(first[0].value) ?? 0
-                let taking = WorkloadKeys.decode(both[1].value) ?? 0
-                try transaction.write(from, (giving - amount).steleBytes)
-                try transaction.write(to, (taking + amount).steleBytes)
-                if oneIn(2) { await hesitate() }
-                // They are held: this asks for nothing new.
-                if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .wait) }
-                try await transaction.commit()
-            } catch {
-                abandon(transaction)
-                throw error
-            }
-        } catch {
-            expect(error)
+        let isolation = oneIn(4) ? anyIsolation : .readCommitted
+        await transact(options(isolation)) { transaction in
+            let first = try await transaction.lock([from], .exclusive, oneIn(4) ? .fail : .wait)
+            await hesitate()
+            let savepoint = try transaction.savepoint()
+            try transaction.write(to, (-1_000_000).steleBytes)
+            if oneIn(2) { _ = try await transaction.get([to]) }
+            if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .fail) }
+            await transaction.rollback(to: savepoint)
+            let both = try await transaction.lock(
+                [from, to], .exclusive, oneIn(4) ? .fail : .wait)
+            let giving = WorkloadKeys.decode(first[0].value) ?? 0
+            let taking = WorkloadKeys.decode(both[1].value) ?? 0
+            try transaction.write(from, (giving - amount).steleBytes)
+            try transaction.write(to, (taking + amount).steleBytes)
+            if oneIn(2) { await hesitate() }
+            // They are held: this asks for nothing new.
+            if oneIn(2) { _ = try await transaction.lock([to, from], .exclusive, .wait) }
         }
     }
 
@@ -152,30 +143,21 @@ extension ClientOperation {
     /// what comes next may find the transaction still waiting at the leader.
     private func goOnWithoutLock() async {
         let (kept, missed) = twoAccounts()
-        do {
+        await transact(options(.readCommitted)) { transaction in
             let holder = try begin(options(.readCommitted))
-            let transaction = try begin(options(.readCommitted))
             defer { abandon(holder) }
+            // No leader sees that the holder waits for the other transaction.
+            holder.setLockTimeout(timeout)
+            transaction.setLockTimeout(timeout)
+            _ = try await holder.lock([missed], .exclusive, .wait)
+            let balance = try await transaction.lock([kept], .exclusive, .wait)[0].value
+            let savepoint = try transaction.savepoint()
             do {
-                // No leader sees that the holder waits for the other transaction.
-                holder.setLockTimeout(timeout)
-                transaction.setLockTimeout(timeout)
-                _ = try await holder.lock([missed], .exclusive, .wait)
-                let balance = try await transaction.lock([kept], .exclusive, .wait)[0].value
-                let savepoint = try transaction.savepoint()
-                do {
-                    transaction.setLockTimeout(oneIn(4) ? .microseconds(below(40_000)) : .seconds(1))
-                    _ = try await transaction.lock([missed], .exclusive, .wait)
-                } catch where error.code == .lockNotAvailable {}
-                await transaction.rollback(to: savepoint)
-                if let balance { try transaction.write(kept, balance) }
-                try await transaction.commit()
-            } catch {
-                abandon(transaction)
-                throw error
-            }
-        } catch {
-            expect(error)
+                transaction.setLockTimeout(oneIn(4) ? .microseconds(below(40_000)) : .seconds(1))
+                _ = try await transaction.lock([missed], .exclusive, .wait)
+            } catch let error as SteleError where error.code == .lockNotAvailable {}
+            await transaction.rollback(to: savepoint)
+            if let balance { try transaction.write(kept, balance) }
         }
     }
 

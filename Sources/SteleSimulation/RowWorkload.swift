@@ -70,32 +70,25 @@ extension ClientOperation {
         let family = below(2)
         let parent = Key("parent", family).keyBytes
         let child = Key("child", family, cluster.newValue()).keyBytes
-        do {
-            if oneIn(4) { return try await checkFamilies() }
-            let transaction = try begin(options(.readCommitted))
-            do {
-                if oneIn(3) {
-                    _ = try await transaction.lock([parent], .exclusive, oneIn(3) ? .fail : .wait)
-                    transaction.beginStatement()
-                    let children = try await rows(of: Key("child", family).keyBytes, transaction)
-                    for key in children { try transaction.write(key, nil) }
-                    try transaction.write(parent, nil)
-                } else {
-                    let isThere = try await transaction.lock([parent], .shared, .wait)[0].value
-                    if isThere == nil {
-                        _ = try await transaction.lock([parent], .exclusive, .wait)
-                        try transaction.write(parent, [1])
-                    }
-                    await hesitate()
-                    try transaction.write(child, [1])
+        if oneIn(4) {
+            do { return try await checkFamilies() } catch { return expect(error) }
+        }
+        await transact(options(.readCommitted)) { transaction in
+            if oneIn(3) {
+                _ = try await transaction.lock([parent], .exclusive, oneIn(3) ? .fail : .wait)
+                transaction.beginStatement()
+                let children = try await rows(of: Key("child", family).keyBytes, transaction)
+                for key in children { try transaction.write(key, nil) }
+                try transaction.write(parent, nil)
+            } else {
+                let isThere = try await transaction.lock([parent], .shared, .wait)[0].value
+                if isThere == nil {
+                    _ = try await transaction.lock([parent], .exclusive, .wait)
+                    try transaction.write(parent, [1])
                 }
-                try await transaction.commit()
-            } catch {
-                abandon(transaction)
-                throw error
+                await hesitate()
+                try transaction.write(child, [1])
             }
-        } catch {
-            expect(error)
         }
     }
 
@@ -160,14 +153,9 @@ extension ClientOperation {
                     try await transaction.put(content, next)
                 }
             } else if oneIn(2) {
-                let transaction = try begin(options(.readCommitted))
-                do {
+                await transact(options(.readCommitted)) { transaction in
                     try transaction.expect(version, believed == 0 ? nil : believed.steleBytes)
                     try transaction.write(content, believed.steleBytes)
-                    try await transaction.commit()
-                } catch {
-                    abandon(transaction)
-                    throw error
                 }
             } else {
                 let (now, of) = try await database.read { transaction in

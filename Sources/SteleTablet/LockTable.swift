@@ -205,8 +205,9 @@ package struct LockTable: Sendable {
     package mutating func release(
         _ keys: [KeyBytes], of transaction: TransactionID
     ) -> [UInt64] {
-        guard var owner = owners.removeValue(forKey: transaction) else { return [] }
-        var given = Set(keys.map(DictionaryKey.init))
+        // Others would be looked for among all locks.
+        var given = Set(keys.filter { holds($0, transaction) }.map(DictionaryKey.init))
+        guard !given.isEmpty, var owner = owners.removeValue(forKey: transaction) else { return [] }
         var later: [DictionaryKey] = []
         var granted: [UInt64] = []
         while !given.isEmpty, let key = owner.keys.popLast() {

@@ -114,7 +114,7 @@ final class Portal: Keepable {
     /// The next row that was fetched; it counts as sent after ``dropRow()``.
     var nextRow: [Datum]? { waiting.first }
 
-    func dropRow() { waiting.removeFirst() }
+    func dropRow() { _ = waiting.popFirst() }
 
     /// All rows were sent, and no more come.
     func finish() {
