@@ -515,13 +515,21 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     /// Forgets the locks after the first so many; returns those and the others.
+    ///
+    /// What was seen through a lock stays read after the lock is gone: where reads are validated, its
+    /// key becomes a read one, so that a return to a savepoint lets no write skew through. It was no
+    /// newer than the snapshot, or the lock would have been refused.
     private func takeLocks(
         after count: Int, _ state: inout State
     ) -> (kept: [KeyBytes], later: [KeyBytes]) {
         let missed = exchange(&state.missedLocks, with: [])
         guard state.locks.count > count else { return (state.locks, missed) }
         var later = Array(state.locks[count...])
-        forget(later, &state)
+        if validatesReads {
+            state.readKeys += later
+        } else {
+            forget(later, &state)
+        }
         state.locks.removeSubrange(count...)
         later += missed
         // The grant is that of all locks; those that are taken next are granted anew.

@@ -402,6 +402,26 @@ import Testing
         #expect(try await kernel.backend.get([3]) == [3])
     }
 
+    /// Each of the two reads what the other one overwrites: no order of them explains both.
+    @Test func `what was seen through a lock that was let go is validated`() async throws {
+        let earlier = try kernel.backend.begin(TransactionOptions())
+        try earlier.write([1], [10])
+        try earlier.write([2], [10])
+        try await earlier.commit()
+        let first = try kernel.backend.begin(TransactionOptions(isolation: .serializable))
+        let savepoint = try first.savepoint()
+        #expect(try await first.lock([[1]], .exclusive, .wait)[0].value == [10])
+        await first.rollback(to: savepoint)
+        let second = try kernel.backend.begin(TransactionOptions(isolation: .serializable))
+        #expect(try await second.get([[2]]) == [[10]])
+        try second.write([1], [0])
+        try await second.commit()
+        try first.write([2], [0])
+        let error = await #expect(throws: SteleError.self) { try await first.commit() }
+        #expect(error?.code == .conflict)
+        #expect(try await kernel.backend.get([2]) == [10])
+    }
+
     /// A request that failed may have locked what stands before the key at which it did.
     @Test func `what was locked in vain after a savepoint is let go with it`() async throws {
         let holder = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
