@@ -34,6 +34,7 @@ extension SimulatedCluster {
         finally(on: operation.node) { _ in
             await operation.checkTotal()
             await operation.checkGroup()
+            await operation.checkDuty()
             try await operation.checkFamilies()
         }
     }

@@ -105,6 +105,60 @@ extension ClientOperation {
         cluster.result.counts.scans += 1
     }
 
+    // MARK: Duty: what was seen decides, not what was written
+
+    private static let shifts = (0..<2).map { Key("duty", $0).keyBytes }
+
+    /// Comes on duty, or goes off it if the other one is on duty: one of the two always is.
+    ///
+    /// Both change at the same time, and each writes what only the other one reads, so nothing but the
+    /// validation of what was read sees to it. Whether the other is on duty is seen in a snapshot, or
+    /// through a lock, which a return to a savepoint may give up before the write.
+    func changeDuty() async {
+        await checkDuty()
+        let node = cluster.nodes[below(cluster.nodes.count)]
+        let elsewhere = ClientOperation(
+            cluster: cluster, client: client, node: node, timeout: timeout)
+        async let second: Void = elsewhere.changeDuty(1)
+        await changeDuty(0)
+        await second
+        await checkDuty()
+    }
+
+    private func changeDuty(_ own: Int) async {
+        let other = Self.shifts[1 - own]
+        await transact(options(.serializable)) { transaction in
+            let savepoint = try transaction.savepoint()
+            let seen: [UInt8]?
+            if oneIn(4) {
+                seen = try await transaction.get([other])[0]
+            } else {
+                seen = try await transaction.lock([other], .shared, .wait)[0].value
+                if !oneIn(8) { await transaction.rollback(to: savepoint) }
+            }
+            await cluster.sleep(cluster.clientRandom.uniform(100...40_000))
+            try transaction.write(Self.shifts[own], seen == nil || oneIn(2) ? [1] : nil)
+        }
+    }
+
+    /// Looks at both in a snapshot.
+    func checkDuty() async {
+        let wasOnDuty = cluster.workload.wasOnDuty
+        do {
+            let transaction = try begin(readOptions)
+            defer { abandon(transaction) }
+            let values = try await transaction.get(Self.shifts)
+            if values.contains(where: { $0 != nil }) {
+                cluster.workload.wasOnDuty = true
+            } else if wasOnDuty {
+                cluster.fail("nobody is on duty")
+            }
+            cluster.result.counts.scans += 1
+        } catch {
+            expect(error)
+        }
+    }
+
     // MARK: A queue: locks that are skipped or refused
 
     /// Adds a job, or takes one that nobody else is taking: each is taken once.

@@ -37,6 +37,8 @@ struct WorkloadState {
     var lists: [AppendChecker.Level: Set<Int>] = [:]
     /// The version of the stamp that clients believe in.
     var believedStamp = 0
+    /// Somebody was seen on duty: from then on somebody always is.
+    var wasOnDuty = false
     /// Jobs that were taken off the queue.
     var takenJobs: Set<KeyBytes> = []
 }

@@ -16,6 +16,8 @@ extension Tablet {
         case lease
         /// This turn has done enough.
         case turn
+        /// A release of the transaction's own locks, from before the request, waits for a turn.
+        case unlock
         /// Something is not in memory.
         case disk
         /// The parts of the commit, or of another, have to be applied first.
@@ -137,8 +139,12 @@ extension Tablet {
                 parked.append(ticket)
                 waiting.insert(waiter, ticket: ticket)
             case .turn where waiter.request.isUnlock:
-                unlocking.append(ticket)
+                unlocking.append(ticket, of: waiter.request.transaction)
                 waiting.insert(waiter, ticket: ticket)
+            case .unlock:
+                mark("tablet: a lock is asked for before its release was looked at")
+                waiting.insert(waiter, ticket: ticket)
+                unlocking.wait(ticket, for: waiter.request.transaction)
             case .turn:
                 mark("tablet: a request waits for the next turn")
                 if waiter.deferredUntil == nil {
@@ -268,7 +274,7 @@ extension Tablet {
     private func lock(
         _ lock: TabletRequest.LockRequest, for transaction: TransactionID
     ) throws -> Outcome {
-        if lock.rollbacks > 0, isUnlocking(transaction) { return .wait(.turn) }
+        if lock.rollbacks > 0, unlocking.contains(transaction) { return .wait(.unlock) }
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         if locks.isReleasing(transaction) { return Self.lockLost }
         defer { if lock.rollbacks > 0 { locks.note(rollbacks: lock.rollbacks, of: transaction) } }
@@ -435,14 +441,12 @@ extension Tablet {
     func continueUnlocking() {
         for place in 0..<unlocking.count {
             if place > 0, work.isLongWorkOver { return }
-            guard let ticket = unlocking.popFirst(), let waiter = waiting.remove(ticket) else { continue }
-            evaluate(waiter, ticket: ticket, inAnyCase: true)
+            guard let (release, requests) = unlocking.removeFirst() else { return }
+            if let waiter = waiting.remove(release) {
+                evaluate(waiter, ticket: release, inAnyCase: true)
+            }
+            awakened += requests
         }
-    }
-
-    /// Whether a transaction's release waits for a turn: what it asks for next comes after that.
-    private func isUnlocking(_ transaction: TransactionID) -> Bool {
-        unlocking.contains { waiting[$0]?.request.transaction == transaction }
     }
 
     private static let givenUp = "the transaction was given up, and with it its row locks"

@@ -33,7 +33,7 @@ extension Tablet {
         awakened = []
         parked = []
         deferred = []
-        unlocking = []
+        unlocking = UnlockQueue()
         // The first entry of the next term drops its parts.
         upload = nil
         uploadWaiters = []

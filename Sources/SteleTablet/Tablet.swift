@@ -66,8 +66,8 @@ package final class Tablet {
     var parked: [UInt64] = []
     /// Tickets of requests for which this turn has no room, in order of arrival.
     var deferred: [UInt64] = []
-    /// Releases of locks taken after a savepoint that wait for a turn, in the order in which they came.
-    var unlocking = Deque<UInt64>()
+    /// Releases of locks taken after savepoints that wait for a turn, and what waits for them.
+    var unlocking = UnlockQueue()
     /// Tickets that may go on.
     var awakened: [UInt64] = []
     /// Writes of large commands that are applied, whose memory is still to be freed.

@@ -252,6 +252,67 @@ import Testing
         #expect(leader.tablet.locks.lockCount(of: owner) == 1)
     }
 
+    /// A request for a lock is looked at once its release was, not every turn until then: the turns
+    /// would go by with that, and all others wait.
+    @Test func `a thousand transactions ask for locks that they just gave up`() throws {
+        var leader = try Leader()
+        let others = 10..<1_010 as Range<UInt64>
+        let keys = (0..<50_000).map { [1, UInt8($0 >> 8 & 0xFF), UInt8($0 & 0xFF)] as KeyBytes }
+        func key(_ sequence: UInt64) -> KeyBytes {
+            [0x6C, UInt8(sequence >> 8), UInt8(sequence & 0xFF)]
+        }
+        func lock(_ keys: [KeyBytes], of sequence: UInt64, rollbacks: UInt64) -> TabletRequest {
+            TabletRequest(
+                transaction: Self.transaction(sequence),
+                body: .lock(
+                    .init(
+                        keys: keys, mode: .exclusive, wait: .wait, timeoutMicroseconds: nil,
+                        snapshot: nil, grant: nil, rollbacks: rollbacks)))
+        }
+        func submit(_ request: TabletRequest, _ token: UInt64?, _ core: NodeCore) {
+            core.submit(request, token: token, timeoutMicroseconds: 60_000_000)
+        }
+        func unlock(_ keys: [KeyBytes], of sequence: UInt64, _ core: NodeCore) {
+            let body = TabletRequest.Body.unlock(keys: keys, rollback: 1)
+            submit(TabletRequest(transaction: Self.transaction(sequence), body: body), nil, core)
+        }
+        var answered = leader.turn { submit(lock(keys, of: 9, rollbacks: 0), 9, $0) }
+        answered += leader.turn { core in
+            for number in others {
+                submit(lock([key(number)], of: number, rollbacks: 0), number, core)
+            }
+        }
+        for _ in 0..<20 { answered += leader.turn() }
+        #expect(answered.count == 1 + others.count)
+
+        // Behind the releases of very many locks.
+        answered = leader.turn { core in
+            for start in stride(from: 0, to: keys.count, by: 500) {
+                unlock(Array(keys[start..<start + 500]), of: 9, core)
+            }
+            for number in others {
+                unlock([key(number)], of: number, core)
+                submit(lock([key(number)], of: number, rollbacks: 1), number, core)
+            }
+        }
+        #expect(answered.isEmpty)
+        answered = leader.turn { submit(lock([[0x6D]], of: 7, rollbacks: 0), 7, $0) }
+        for _ in 0..<10 where answered.isEmpty { answered += leader.turn() }
+        #expect(answered == [7], "one that comes meanwhile waits for few turns")
+        var turns = 0
+        while answered.count <= others.count, turns < 200 {
+            let effects = leader.effects()
+            answered += effects.flatMap(\.replies).map(\.0)
+            for effect in effects { #expect(effect.work < 2 * Limits.turnWork) }
+            turns += 1
+        }
+        #expect(turns > 20, "there was as much to give up as the test believes")
+        #expect(Set(answered) == Set([7] + others))
+        for number in others {
+            #expect(leader.tablet.locks.lockCount(of: Self.transaction(number)) == 1)
+        }
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()

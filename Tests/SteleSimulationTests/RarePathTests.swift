@@ -25,6 +25,7 @@ import Testing
             "tablet: a release waits for the transaction's command",
             "tablet: a large command",
             "tablet: a request waits for the disk",
+            "tablet: a lock is asked for before its release was looked at",
             "tablet: a repeated commit finds itself",
             "tablet: a request that came again keeps its place in the queue",
             "tablet: all parts of a command are in the log",
