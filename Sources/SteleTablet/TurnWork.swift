@@ -169,15 +169,15 @@ extension Tablet {
 
     /// Looks at the requests that earlier turns had no room for, and before any that comes in this
     /// turn: at releases of locks first, for half of this one only, since others wait for them; then at
-    /// short ones, the oldest of them first, then at what takes many turns, for the first half only. A read that has waited for long is sent back: whoever asked may be
-    /// gone.
+    /// short ones, the oldest of them first, then at what takes many turns, for the first half only. A
+    /// read that has waited for long is sent back: whoever asked may be gone.
     ///
     /// Invariant: all that takes many turns goes on in every one of them, by a piece at least, and no
     /// short request waits for more than one piece of each, however long that takes.
     package func resumeDeferred() {
-        let unlock = work.begins()
+        let unlocking = work.begins()
         continueUnlocking()
-        work.note(.release, of: descriptor.id, since: unlock)
+        work.note(.release, of: descriptor.id, since: unlocking)
         let tickets = deferred
         deferred = []
         var long: [UInt64] = []
