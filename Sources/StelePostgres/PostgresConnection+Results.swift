@@ -7,6 +7,8 @@ import SteleSQL
 extension PostgresConnection: ResultSink {
     package func columns(_ columns: [ResultColumn]) {
         self.columns = columns
+        // The statement before may have been cancelled while it showed such a row.
+        isRowTooLong = false
         zone = session?.zone ?? .utc
         if describesRows { writer.rowDescription(columns) }
     }

@@ -160,8 +160,13 @@ package final class PostgresConnection {
             do throws(Ending) {
                 try await waitUntilSent()
             } catch {
-                // What the client is told of the end must not stand in the middle of a message.
-                transport.send(Array(rest), now: true)
+                // What a client that is still there is told of the end must not stand in the middle of
+                // a message.
+                while case .fatal = error, !rest.isEmpty {
+                    transport.send(Array(rest.prefix(Self.mostAtOnce)), now: true)
+                    rest = rest.dropFirst(Self.mostAtOnce)
+                    await Task.yield()
+                }
                 throw error
             }
         }

@@ -1,7 +1,8 @@
-import StelePostgres
 import SteleSQL
 import Synchronization
 import Testing
+
+@testable import StelePostgres
 
 /// Back-pressure, cancelling, and ends of connections.
 @Suite struct FlowTests {
@@ -50,6 +51,26 @@ import Testing
         let lines = ServerMessages(transport.bytes).lines
         #expect(lines.dropLast().last?.utf8.count == "D 1||NULL".utf8.count + 5_000_000)
         #expect(lines.last?.hasPrefix("E FATAL 57P01") == true)
+    }
+
+    /// Nobody is there to be sent the rest of it.
+    @Test func aClientThatLeavesInTheMiddleOfALongRowIsSentNoMore() async {
+        let inbox = PostgresInbox()
+        let transport = FakeTransport(afterSend: { if $0 > 2_000_000 { inbox.close() } })
+        _ = inbox.receive(Client.startup() + Client.query("long 50000000"))
+        await run(inbox, transport, FakeLog()).value
+        #expect(transport.bytes.count < 5_000_000)
+        #expect(transport.isClosed)
+    }
+
+    /// A statement that is cancelled while it shows a row that is too long leaves nothing behind.
+    @Test func aRowThatIsTooLongFailsNoLaterStatement() {
+        let connection = PostgresConnection(
+            inbox: PostgresInbox(), transport: FakeTransport(), service: fakeService())
+        connection.isRowTooLong = true
+        #expect(connection.isFull)
+        connection.columns([])
+        #expect(!connection.isFull)
     }
 
     @Test func manyAnswersWithoutSyncAreBoundedToo() async {

@@ -176,6 +176,22 @@ import Testing
         await kept.fail()
     }
 
+    /// It would hold too much if another statement ran: that statement does, and the portal ends.
+    @Test func `a portal that cannot be read to its end fails no other statement`() async throws {
+        try await session.run("begin")
+        let text = "select x, repeat(repeat('x', 1000), 6000) from generate_series(1, 60) as g(x)"
+        try await session.begin(text, as: "large")
+        try await session.begin("select * from generate_series(1, 1000)", as: "small")
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        let error = await #expect(throws: SQLError.self) {
+            try await session.session.execute(portal: "large", maxRows: 1, into: Oblivion())
+        }
+        #expect(error?.state == "53200")
+        #expect(session.session.portals["small"]?.heldBytes ?? 0 > 999 * 64)
+        await session.session.fail()
+        try await session.run("rollback")
+    }
+
     @Test func `savepoints and settings have an end`() async throws {
         let many = Array(repeating: "savepoint s", count: 2_000).joined(separator: ";")
         try await session.run("begin")

@@ -82,6 +82,20 @@ struct LongWorkTests {
         try await session.run("rollback")
     }
 
+    /// A worker lets go of the rows that were written; what is returned of them is made in slices.
+    @Test(arguments: ["x", "1 / (60000 - x)"])
+    func `very many rows that are returned are let go of by a worker`(
+        returned: String
+    ) async throws {
+        let session = try session()
+        try await session.run("create table t (x int primary key)")
+        let text = "insert into t select * from generate_series(1, 60000) returning \(returned)"
+        _ = handedOver.take()
+        let lines = try? await session.run(text)
+        #expect(lines?.count ?? 60_001 == 60_001)
+        #expect(handedOver.take() >= 2)
+    }
+
     @Test func `a delimiter may be a column that nothing else uses`() async throws {
         let session = try TestSession(TestNode(), isJudged: true)
         try await session.run("create table t (k int primary key, v text, d text)")

@@ -264,6 +264,69 @@ import Testing
         #expect(try await session.extended("select b from t where a = $1", [nil]) == ["SELECT 0"])
     }
 
+    private func bind(_ portal: String, _ text: String) async throws {
+        try await session.session.prepare("", text, parameterTypes: [])
+        try await session.session.bind(
+            portal: portal, statement: "", parameterFormats: [], parameters: [], resultFormats: [])
+    }
+
+    /// What goes on with a portal, or how that ends.
+    private func fetch(_ portal: String, _ count: Int) async -> [String] {
+        session.sink.lines = []
+        do {
+            try await session.session.execute(portal: portal, maxRows: count, into: session.sink)
+        } catch {
+            session.sink.lines.append(error.state)
+            await session.session.fail()
+        }
+        return session.sink.lines
+    }
+
+    /// Its rows come out, up to the one that cannot be; no statement in between fails for it.
+    @Test func `a portal's error is told when it is asked for more`() async throws {
+        try await session.run("begin")
+        try await bind("p", "select 12 / (4 - x) from generate_series(1, 9) as g(x)")
+        #expect(await fetch("p", 1) == ["4", "suspended"])
+        try await session.run("savepoint s")
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        #expect(await fetch("p", 1) == ["6", "suspended"])
+        #expect(await fetch("p", 9) == ["12", "22012"])
+        #expect(await fetch("p", 9) == ["25P02"])
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 9) == ["55000"])
+        try await session.run("commit")
+    }
+
+    @Test func `a portal that failed at its first rows cannot be run`() async throws {
+        try await session.run("begin")
+        try await bind("p", "select 1 / 0")
+        try await bind("later", "select 7")
+        try await session.run("savepoint s")
+        #expect(await fetch("p", 0) == ["22012"])
+        #expect(await fetch("later", 0) == ["25P02"])
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 0) == ["55000"])
+        try await session.run("rollback to s")
+        #expect(await fetch("later", 0) == ["7", "SELECT 1"])
+        try await session.run("commit")
+    }
+
+    /// Some of its rows were read and are held nowhere: what would come next is not what follows.
+    @Test func `a portal that was cancelled cannot be run`() async throws {
+        try await session.run("create table t (a int primary key)")
+        try await session.run("insert into t select * from generate_series(1, 5000)")
+        try await session.run("begin")
+        try await bind("p", "select a from t")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        try await session.run("savepoint s")
+        session.sink.onColumns = { [session] in session.session.canceller() }
+        #expect(await fetch("p", 0).last == "57014")
+        session.sink.onColumns = {}
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 0) == ["55000"])
+        try await session.run("commit")
+    }
+
     @Test func portalsAreSuspended() async throws {
         let s = session.session
         try await session.run("create table t (a int primary key)")

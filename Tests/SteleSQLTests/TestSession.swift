@@ -151,8 +151,11 @@ final class TextSink: ResultSink {
     var copyData: ArraySlice<ArraySlice<UInt8>> = []
     var types: [SQLType] = []
     var zone: () -> TimeZone = { .utc }
+    /// Called when a result begins.
+    var onColumns: () -> Void = {}
 
     func columns(_ columns: [ResultColumn]) {
+        onColumns()
         described = columns
         types = columns.map(\.type)
     }

@@ -34,16 +34,35 @@ struct ChangeRun {
             try BoundExpression.row(returning, of: row, context)
         }
         for output in outputs {
-            try memory.add(output)
-            returnedBytes += MemoryMeter.size(of: output)
+            let bytes = MemoryMeter.size(of: output)
+            try memory.add(bytes: bytes)
+            returnedBytes += bytes
         }
         returned += outputs
+        try await context.meter.takeTurn(after: outputs.count * WorkMeter.compared)
+    }
+
+    /// Takes notice of any number of rows, some at a time.
+    private mutating func note(
+        all rows: [[Datum]], _ returning: [BoundExpression]?
+    ) async throws(SQLError) {
+        for start in stride(from: 0, to: rows.count, by: TableScan.pageRows) {
+            let end = min(start + TableScan.pageRows, rows.count)
+            try await note(Array(rows[start..<end]), returning)
+        }
+    }
+
+    private mutating func result(count: Int) -> Result {
+        Result(count: count, rows: exchange(&returned, with: []), bytes: returnedBytes)
     }
 
     /// Very many rows take long to let go of, which a worker does.
     private static func letGo<Row>(_ rows: inout [Row], _ context: StatementContext) {
         if rows.count > largeCount { context.meter.discard(exchange(&rows, with: [])) }
     }
+
+    /// Lets go of what is returned of a statement that fails.
+    private mutating func letGo() { Self.letGo(&returned, context) }
 
     private static let largeCount = 4_096
 
@@ -54,6 +73,10 @@ struct ChangeRun {
         var writer = RowWriter(
             plan.table, context, transaction, conflict: plan.conflict,
             keepsRows: plan.returning != nil)
+        defer {
+            writer.letGo()
+            letGo()
+        }
         switch plan.source {
         case .rows(let rows):
             var rest = rows[...]
@@ -117,10 +140,9 @@ struct ChangeRun {
             }
         }
         try await writer.flush()
-        writer.letGo()
-        try await note(writer.written, plan.returning)
+        try await note(all: writer.written, plan.returning)
         if writer.count == 0 { try await transaction.verify(plan.table) }
-        return Result(count: writer.count, rows: returned, bytes: returnedBytes)
+        return result(count: writer.count)
     }
 
     // MARK: UPDATE
@@ -128,7 +150,10 @@ struct ChangeRun {
     mutating func update(_ plan: UpdatePlan) async throws(SQLError) -> Result {
         let table = plan.access.table
         var moved: [(key: KeyBytes, row: [Datum])] = []
-        defer { Self.letGo(&moved, context) }
+        defer {
+            Self.letGo(&moved, context)
+            letGo()
+        }
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
             let changed = try await context.map(rows, size: MemoryMeter.size) {
@@ -156,7 +181,7 @@ struct ChangeRun {
         }
         if !moved.isEmpty { try await move(moved, in: table) }
         if count == 0 { try await transaction.verify(table) }
-        return Result(count: count, rows: returned, bytes: returnedBytes)
+        return result(count: count)
     }
 
     /// Rows leave all old keys before they take the new ones, so that they can trade places.
@@ -175,6 +200,7 @@ struct ChangeRun {
     // MARK: DELETE
 
     mutating func delete(_ plan: DeletePlan) async throws(SQLError) -> Result {
+        defer { letGo() }
         var targets = LockedRows(plan.access, context)
         while let rows = try await targets.next(transaction) {
             for stored in rows {
@@ -184,7 +210,7 @@ struct ChangeRun {
             try await note(rows.map(\.row), plan.returning)
         }
         if count == 0 { try await transaction.verify(plan.access.table) }
-        return Result(count: count, rows: returned, bytes: returnedBytes)
+        return result(count: count)
     }
 }
 

@@ -33,9 +33,12 @@ struct RowWriter {
         self.keepsRows = keepsRows
     }
 
-    /// Lets go of what may be much, once all is written.
+    /// Lets go of what may be much, once all is written or the statement has failed.
     mutating func letGo() {
-        if memory.bytes > 1 << 20 { context.meter.discard(exchange(&own, with: KeyTable())) }
+        if memory.bytes > 1 << 20 {
+            context.meter.discard(
+                (exchange(&own, with: KeyTable()), exchange(&written, with: [])))
+        }
     }
 
     /// Takes a row of all columns; it is written with its batch.

@@ -69,12 +69,17 @@ final class Portal: Keepable {
     var isStarted = false
     /// All rows are there or in `waiting`; nothing more will come.
     var isFinished = false
+    /// Its execution ended with an error. What was fetched is not all that it would return, so that to
+    /// go on after a return to a savepoint would lose rows unseen.
+    private(set) var hasFailed = false
+    /// What ends it behind the rows that wait; found out before they were asked for.
+    private(set) var failure: SQLError?
     /// The query in progress.
     var run: SelectRun?
     /// Rows that were fetched and not sent.
     private var waiting: ArraySlice<[Datum]> = []
     /// What those take up that came with the first of them: all of them stay until the last was sent.
-    private var waitingBytes = 0
+    private(set) var waitingBytes = 0
     private let meter: WorkMeter
     /// What the tag says without a count of rows that are sent.
     var tag = ""
@@ -121,6 +126,18 @@ final class Portal: Keepable {
         isFinished = true
         run = nil
         hold([])
+    }
+
+    /// Nothing more comes behind the rows that wait, but for an error.
+    func end(with failure: SQLError?) {
+        run = nil
+        self.failure = failure
+    }
+
+    /// Its execution ended with an error: it cannot go on.
+    func fail() {
+        hasFailed = true
+        finish()
     }
 
     /// All rows that were fetched and not sent.

@@ -14,7 +14,7 @@ extension SQLSession {
             portal.isFinished = true
             return
         }
-        if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
+        try checkBlock(statement)
         portal.isStarted = true
         if statement.takesSnapshot { try openTransaction().hasQueried = true }
         if Planner.plans(statement) {
@@ -47,6 +47,7 @@ extension SQLSession {
                     return (count, true)
                 }
             }
+            if let failure = portal.failure { throw failure }
             guard let run = portal.run, let rows = try await run.next() else { break }
             portal.hold(rows)
         }
@@ -161,6 +162,11 @@ extension SQLSession {
         for change in context.changes {
             try set(change.name, change.value.map { [$0] }, isLocal: change.isLocal)
         }
+    }
+
+    /// Refuses what cannot be done in a block that has failed.
+    func checkBlock(_ statement: Statement) throws(SQLError) {
+        if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
     }
 
     func checkWritable(

@@ -38,7 +38,7 @@ extension SQLSession {
             throw SQLError("42P05", "prepared statement \"\(name)\" already exists")
         }
         if let statement = prepared.statement {
-            if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
+            try checkBlock(statement)
             if Planner.plans(statement) {
                 _ = try await currentPlan(of: prepared)
             } else if prepared.declared.contains(where: { $0 == nil }) {
@@ -71,7 +71,7 @@ extension SQLSession {
         of prepared: PreparedStatement
     ) async throws(SQLError) -> [ResultColumn]? {
         guard let statement = prepared.statement else { return nil }
-        if transaction?.isFailed == true, !statement.endsFailedBlock { throw .failedBlock }
+        try checkBlock(statement)
         let end = cancellation.limit(settings.statementTimeout, environment)
         defer { end() }
         switch statement {
@@ -97,9 +97,7 @@ extension SQLSession {
     ) async throws(SQLError) {
         cancellation.reset()
         let prepared = try self.statement(statement)
-        if transaction?.isFailed == true, prepared.statement?.endsFailedBlock == false {
-            throw .failedBlock
-        }
+        if let statement = prepared.statement { try checkBlock(statement) }
         guard name.isEmpty || portals[name] == nil else {
             throw SQLError("42P03", "cursor \"\(name)\" already exists")
         }
@@ -182,18 +180,25 @@ extension SQLSession {
         let end = cancellation.limit(settings.statementTimeout, environment)
         defer { end() }
         let portal = try portal(name)
-        guard portal.prepared.statement != nil else { return sink.emptyQuery() }
-        if portal.isStarted {
-            guard portal.columns != nil else {
-                throw SQLError("55000", "portal \"\(name)\" cannot be run")
-            }
-        } else {
-            hasOutput = false
-            try await start(portal, sink)
+        guard let statement = portal.prepared.statement else { return sink.emptyQuery() }
+        try checkBlock(statement)
+        if portal.hasFailed || portal.isStarted && portal.columns == nil {
+            throw SQLError("55000", "portal \"\(name)\" cannot be run")
         }
-        let (count, isSuspended) = try await fetch(portal, maxRows, sink)
+        let count: Int
+        let isSuspended: Bool
+        do throws(SQLError) {
+            if !portal.isStarted {
+                hasOutput = false
+                try await start(portal, sink)
+            }
+            (count, isSuspended) = try await fetch(portal, maxRows, sink)
+        } catch {
+            portal.fail()
+            throw error
+        }
         if isSuspended { return sink.suspended() }
-        if portal.prepared.statement?.mustBeAlone == true {
+        if statement.mustBeAlone {
             // What follows in the pipeline is another transaction.
             if transaction?.isExplicit != true { try await commit() }
         } else {

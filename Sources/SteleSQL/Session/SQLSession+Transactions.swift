@@ -33,18 +33,38 @@ extension SQLSession {
     }
 
     /// Portals that are not finished keep the snapshot in which they were begun, and see no later
-    /// writes of the transaction itself: what they have not read yet is read now.
+    /// writes of the transaction itself: what they have not read yet is read now. What goes wrong with
+    /// one of them is its own affair, and told when it is asked for more; only what ends the present
+    /// statement too is thrown, and then it cannot go on.
     private func finishSuspended() async throws(SQLError) {
         guard !portals.isEmpty else { return }
         var memory = MemoryMeter()
         for portal in portals.all where portal.isSuspended {
             var rows = portal.unsentRows
-            while let run = portal.run, let more = try await run.next() {
-                for row in more { try memory.add(row) }
-                rows += more
+            var bytes = portal.waitingBytes
+            var failure: SQLError?
+            do throws(SQLError) {
+                try memory.add(bytes: bytes)
+                while let run = portal.run, let more = try await run.next() {
+                    let added = more.reduce(0) { $0 + MemoryMeter.size(of: $1) }
+                    rows += more
+                    bytes += added
+                    try memory.add(bytes: added)
+                }
+            } catch where error.isOfValue {
+                failure = error
+            } catch where error.state == MemoryMeter.exceeded.state {
+                meter.discard(exchange(&rows, with: []))
+                memory.remove(bytes: bytes)
+                bytes = 0
+                failure = error
+            } catch {
+                meter.discard(exchange(&rows, with: []))
+                portal.fail()
+                throw error
             }
-            portal.run = nil
-            portal.hold(rows)
+            portal.hold(rows, bytes: bytes)
+            portal.end(with: failure)
         }
     }
 
