@@ -33,8 +33,15 @@ package struct LockTable: Sendable {
         var releases: UInt64 = 0
         /// After how many returns to a savepoint it asked for a lock last.
         var rollbacks: UInt64 = 0
+        /// Those that it took, in that order, also some that it gave up: to take one out of the
+        /// middle would take as long as it has locks.
         var keys: [DictionaryKey] = []
+        /// How many of those it gave up. One that it took again is there once more.
+        var givenUp = 0
         var wait: Wait?
+
+        var lockCount: Int { keys.count - givenUp }
+        var isIdle: Bool { lockCount == 0 && wait == nil }
     }
 
     private var locks = KeyTable<Lock>()
@@ -113,12 +120,13 @@ package struct LockTable: Sendable {
         (owners[transaction]?.rollbacks ?? 0) >= rollback
     }
 
-    /// How many locks others than a transaction hold, a shared one for each.
+    /// How many locks others than a transaction took, a shared one for each.
     package func lockCount(ofOthersThan transaction: TransactionID) -> Int {
         owners.reduce(0) { $0 + ($1.key == transaction ? 0 : $1.value.keys.count) }
     }
 
-    /// The keys of a range that others than a transaction hold, ascending.
+    /// The keys of a range that others than a transaction took, ascending; some of them they may have
+    /// given up.
     package func keys(
         ofOthersThan transaction: TransactionID, in range: KeyRange
     ) -> [KeyBytes] {
@@ -156,7 +164,7 @@ package struct LockTable: Sendable {
         guard let wait = owners[transaction]?.wait else { return nil }
         locks[wait.key]?.queue.remove(ticket: wait.ticket)
         owners[transaction]?.wait = nil
-        if owners[transaction]?.keys.isEmpty ?? false { owners[transaction] = nil }
+        if owners[transaction]?.isIdle ?? false { owners[transaction] = nil }
         return (wait.ticket, grant(wait.key))
     }
 
@@ -198,28 +206,28 @@ package struct LockTable: Sendable {
         return granted
     }
 
-    /// Gives up those of the keys that a transaction has: at the cost of the locks that it took since
-    /// it took the first of them.
+    /// Gives up those of the keys that a transaction has, at the cost of so many.
     ///
     /// - Returns: the tickets of those whose turn it is now.
     package mutating func release(
         _ keys: [KeyBytes], of transaction: TransactionID
     ) -> [UInt64] {
-        // Others would be looked for among all locks.
-        var given = Set(keys.filter { holds($0, transaction) }.map(DictionaryKey.init))
-        guard !given.isEmpty, var owner = owners.removeValue(forKey: transaction) else { return [] }
-        var later: [DictionaryKey] = []
         var granted: [UInt64] = []
-        while !given.isEmpty, let key = owner.keys.popLast() {
-            if given.remove(key) == nil {
-                later.append(key)
-            } else {
-                granted += release(key, of: transaction)
-            }
+        var count = 0
+        for key in keys where holds(key, transaction) {
+            granted += release(DictionaryKey(key), of: transaction)
+            count += 1
         }
-        owner.keys += later.reversed()
+        guard count > 0, var owner = owners.removeValue(forKey: transaction) else { return [] }
+        owner.givenUp += count
         owner.releases += 1
-        if !owner.keys.isEmpty || owner.wait != nil { owners[transaction] = owner }
+        // Usually the newest are given up first, so that none of them stay.
+        for _ in 0..<2 * count {
+            guard let last = owner.keys.last, !holds(last.bytes, transaction) else { break }
+            owner.keys.removeLast()
+            owner.givenUp -= 1
+        }
+        if !owner.isIdle { owners[transaction] = owner }
         return granted
     }
 
@@ -267,6 +275,11 @@ package struct LockTable: Sendable {
 
     /// How many locks a transaction holds.
     package func lockCount(of transaction: TransactionID) -> Int {
+        owners[transaction]?.lockCount ?? 0
+    }
+
+    /// How many locks there are to look at to give all of them up.
+    package func releaseCount(of transaction: TransactionID) -> Int {
         owners[transaction]?.keys.count ?? 0
     }
 

@@ -48,6 +48,8 @@ extension Tablet {
         _ commit: TabletRequest.CommitRequest, for transaction: TransactionID, origin: UInt64,
         _ progress: CommitProgress
     ) throws -> Outcome {
+        // Who waits for a lock that is to go would seem to wait for this transaction: a deadlock.
+        if unlocking.contains(transaction) { return .wait(.unlock) }
         progress.checkLocksAnew(unless: locks.tenure(of: transaction))
         if commit.writes.isEmpty { return verify(commit, for: transaction, progress) }
         if let index = inFlight.newestWriter(of: commit.writes) { return .wait(.latch(index)) }

@@ -143,6 +143,11 @@ extension Tablet {
                 waiting.insert(waiter, ticket: ticket)
             case .unlock:
                 mark("tablet: a lock is asked for before its release was looked at")
+                if case .lock(let lock) = waiter.request.body, waiter.lockDeadline == nil,
+                    let timeout = lock.timeoutMicroseconds
+                {
+                    waiter.lockDeadline = clock.monotonic + timeout
+                }
                 waiting.insert(waiter, ticket: ticket)
                 unlocking.wait(ticket, for: waiter.request.transaction)
             case .turn:
@@ -433,6 +438,7 @@ extension Tablet {
         if let ticket = locks.ticket(of: transaction), waiting[ticket]?.request.isLock ?? false {
             cancelWait(of: transaction)
         }
+        cancelLockRequests(of: transaction, before: rollback)
         work.add(keys.count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(keys, of: transaction)
     }
@@ -478,7 +484,7 @@ extension Tablet {
         cancelWait(of: transaction)
         var limit = max(work.room(at: TurnWork.Cost.lockedKey, isLong: true), least)
         if faultPoint("tablet: locks are given up in parts") { limit = 0 }
-        let count = min(locks.lockCount(of: transaction), limit)
+        let count = min(locks.releaseCount(of: transaction), limit)
         work.add(count, at: TurnWork.Cost.lockedKey)
         awakened += locks.release(transaction, limit: limit)
         return count
@@ -495,9 +501,14 @@ extension Tablet {
 
     /// Ends requests for locks that wait for a latch or the lease: they would take the locks of a
     /// transaction that gave them up.
-    func cancelLockRequests(of transaction: TransactionID) {
+    ///
+    /// - Parameter rollback: only those from before this return to a savepoint.
+    func cancelLockRequests(of transaction: TransactionID, before rollback: UInt64 = .max) {
         for ticket in waiting.lockRequests(of: transaction) {
-            if let waiter = waiting.remove(ticket) { fail(waiter, .lockLost, Self.givenUp) }
+            guard case .lock(let lock)? = waiting[ticket]?.request.body, lock.rollbacks < rollback,
+                let waiter = waiting.remove(ticket)
+            else { continue }
+            fail(waiter, .lockLost, Self.givenUp)
         }
     }
 

@@ -2,7 +2,7 @@ import DequeModule
 import SteleBase
 
 /// Releases of locks taken after savepoints that wait for a turn with room, oldest first, and the
-/// requests for locks that come after them.
+/// requests of their transactions that come after them: for locks, or to commit.
 ///
 /// A transaction that went back to a savepoint may ask for a lock again before the release of it was
 /// looked at: evaluated first, the request would find the lock held and lose it to the release. So it
@@ -17,7 +17,7 @@ struct UnlockQueue {
     /// What a transaction has in the queue.
     private struct Pending {
         var releases = 0
-        /// Tickets of its requests for locks, in the order in which they came.
+        /// Tickets of its requests, in the order in which they came.
         var requests: [UInt64] = []
     }
 
@@ -35,7 +35,7 @@ struct UnlockQueue {
         pending[transaction, default: Pending()].releases += 1
     }
 
-    /// Has a request for locks wait for the releases of its transaction that are here.
+    /// Has a request wait for the releases of its transaction that are here.
     mutating func wait(_ ticket: UInt64, for transaction: TransactionID) {
         invariant(pending[transaction] != nil, "a request waits for a release that waits itself")
         pending[transaction]?.requests.append(ticket)

@@ -313,6 +313,84 @@ import Testing
         }
     }
 
+    /// A leader with releases to do for many turns, of transaction 9.
+    private func busyLeader() throws -> Leader {
+        var leader = try Leader()
+        let keys = (0..<50_000).map { [1, UInt8($0 >> 8 & 0xFF), UInt8($0 & 0xFF)] as KeyBytes }
+        let lock = TabletRequest.lock(keys, for: Self.transaction(9))
+        leader.turn { $0.submit(lock, token: 9, timeoutMicroseconds: 60_000_000) }
+        leader.turn { core in
+            for start in stride(from: 0, to: keys.count, by: 500) {
+                let some = Array(keys[start..<start + 500])
+                core.submit(
+                    TabletRequest(
+                        transaction: Self.transaction(9), body: .unlock(keys: some, rollback: 1)),
+                    token: nil, timeoutMicroseconds: 60_000_000)
+            }
+        }
+        #expect(leader.tablet.unlocking.count > 50)
+        return leader
+    }
+
+    private func lock(
+        _ key: KeyBytes, of sequence: UInt64, rollbacks: UInt64, timeout: UInt64? = nil
+    ) -> TabletRequest {
+        TabletRequest(
+            transaction: Self.transaction(sequence),
+            body: .lock(
+                .init(
+                    keys: [key], mode: .exclusive, wait: .wait, timeoutMicroseconds: timeout,
+                    snapshot: nil, grant: nil, rollbacks: rollbacks)))
+    }
+
+    /// The other one waits for a lock that is to go, and so for nothing that this one does.
+    @Test func `a commit behind releases of its own locks is in no deadlock`() throws {
+        var leader = try busyLeader()
+        func submit(_ request: TabletRequest, _ token: UInt64?) -> [UInt64] {
+            leader.turn { $0.submit(request, token: token, timeoutMicroseconds: 60_000_000) }
+        }
+        let (given, other) = ([0x6D] as KeyBytes, [0x6E] as KeyBytes)
+        var answered = submit(lock(other, of: 5, rollbacks: 0), 1)
+        answered += submit(lock(given, of: 4, rollbacks: 0), 2)
+        answered += submit(lock(given, of: 5, rollbacks: 0), 3)
+        let unlock = TabletRequest.Body.unlock(keys: [given], rollback: 1)
+        answered += submit(TabletRequest(transaction: Self.transaction(4), body: unlock), nil)
+        #expect(leader.tablet.unlocking.contains(Self.transaction(4)))
+        answered += submit(
+            TabletRequest(
+                transaction: Self.transaction(4),
+                body: .commit(.init(writes: [.init(key: other, value: [1])]))), 4)
+        #expect(Set(answered) == [1, 2])
+        for _ in 0..<200 where !answered.contains(3) { answered += leader.turn() }
+        #expect(leader.tablet.locks.holds(given, Self.transaction(5)))
+        answered += submit(
+            TabletRequest(transaction: Self.transaction(5), body: .release(near: given)), 5)
+        for _ in 0..<5 { answered += leader.turn() }
+        #expect(Set(answered) == [1, 2, 3, 4, 5])
+        #expect(leader.tablet.locks.lockCount(of: Self.transaction(5)) == 0)
+    }
+
+    /// It would take the lock after the release that was to undo it.
+    @Test func `a release ends requests for locks from before the return that still wait`() throws {
+        var leader = try busyLeader()
+        let key: KeyBytes = [0x6D]
+        let owner = Self.transaction(4)
+        func unlock(_ rollback: UInt64) -> TabletRequest {
+            TabletRequest(transaction: owner, body: .unlock(keys: [key], rollback: rollback))
+        }
+        var answered = leader.turn { core in
+            core.submit(unlock(1), token: nil, timeoutMicroseconds: 60_000_000)
+            core.submit(
+                lock(key, of: 4, rollbacks: 1), token: 1, timeoutMicroseconds: 60_000_000)
+            core.submit(unlock(2), token: nil, timeoutMicroseconds: 60_000_000)
+        }
+        #expect(answered.isEmpty)
+        for _ in 0..<200 where !leader.tablet.unlocking.isEmpty { answered += leader.turn() }
+        for _ in 0..<5 { answered += leader.turn() }
+        #expect(answered == [1])
+        #expect(leader.tablet.locks.lockCount(of: owner) == 0)
+    }
+
     /// Their locks go over several turns, and nobody is granted one of them twice.
     @Test func `thousands of transactions of a node that is gone do not fill a turn`() throws {
         var leader = try Leader()

@@ -51,6 +51,62 @@ import Testing
         #expect(table.release(c) == [] && table.isEmpty)
     }
 
+    /// Locks are taken and given up in any order; a plain set knows what is held.
+    @Test(arguments: 1...20 as ClosedRange<UInt64>)
+    func `what is given up is held no more, and all else is`(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        let table = TableBox()
+        var held: Set<UInt8> = []
+        for _ in 0..<2_000 {
+            let keys = (0...random.below(4)).map { _ in UInt8(random.below(40)) }
+            switch random.below(20) {
+            case 0..<11:
+                for key in keys {
+                    #expect(table.acquire([key], .exclusive, for: a))
+                    held.insert(key)
+                }
+            case 11..<19:
+                #expect(table.release(keys.map { [$0] }, of: a) == [])
+                held.subtract(keys)
+            default:
+                #expect(table.release(a) == [])
+                held = []
+            }
+            #expect(table.lockCount(of: a) == held.count)
+            #expect((table.arrival(of: a) == nil) == held.isEmpty)
+            for key in 0..<40 as Range<UInt8> {
+                #expect(table.holds([key], a) == held.contains(key))
+            }
+        }
+        #expect(table.release(a) == [])
+        #expect(table.isEmpty)
+    }
+
+    /// A lock that was taken last stays, and those below it go, newest first or oldest first.
+    @Test func `locks that were given up leave no trace`() {
+        let table = TableBox()
+        for isNewestFirst in [true, false] {
+            let keys = (0..<1_000).map { [2, UInt8($0 / 250), UInt8($0 % 250)] as KeyBytes }
+            for key in keys { #expect(table.acquire(key, .exclusive, for: a)) }
+            #expect(table.acquire([3], .exclusive, for: a))
+            for key in isNewestFirst ? keys.reversed() : keys {
+                #expect(table.release([key], of: a) == [])
+            }
+            #expect(table.lockCount(of: a) == 1 && table.holds([3], a))
+            #expect(table.releaseCount(of: a) == 1_001)
+            // Those below it go with what is taken and given up next, two at a time.
+            #expect(table.release([[3]], of: a) == [])
+            #expect(table.isEmpty && table.releaseCount(of: a) == 0)
+        }
+        for number in 0..<1_000 {
+            #expect(table.acquire([1], .exclusive, for: a))
+            #expect(table.acquire([2], .exclusive, for: a))
+            #expect(table.release(number % 2 == 0 ? [[1], [2]] : [[2], [1]], of: a) == [])
+            #expect(table.acquire([0], .exclusive, for: a))
+            #expect(table.releaseCount(of: a) <= 3)
+        }
+    }
+
     @Test func `of thousands who wait, those who leave are passed over`() {
         let table = TableBox()
         #expect(table.acquire([1], .exclusive, for: a))
@@ -271,6 +327,10 @@ private final class TableBox {
     }
 
     func arrival(of transaction: TransactionID) -> UInt64? { table.arrival(of: transaction) }
+
+    func lockCount(of transaction: TransactionID) -> Int { table.lockCount(of: transaction) }
+
+    func releaseCount(of transaction: TransactionID) -> Int { table.releaseCount(of: transaction) }
 
     func release(_ transaction: TransactionID) -> [UInt64] { table.release(transaction) }
 
