@@ -33,6 +33,10 @@ package struct LockTable: Sendable {
         var releases: UInt64 = 0
         /// After how many returns to a savepoint it asked for a lock last.
         var rollbacks: UInt64 = 0
+        /// The same for each key that it asked for after one, and has not given up since.
+        var asked: [DictionaryKey: UInt64] = [:]
+        /// The same for keys that were too many to remember: any may be one of them.
+        var askedForOthers: UInt64 = 0
         /// Those that it took, in that order, also some that it gave up: to take one out of the
         /// middle would take as long as it has locks.
         var keys: [DictionaryKey] = []
@@ -109,15 +113,34 @@ package struct LockTable: Sendable {
         owners[transaction].map { Tenure(arrival: $0.arrival, releases: $0.releases) }
     }
 
-    /// A transaction asked for a lock after so many returns to a savepoint.
-    package mutating func note(rollbacks: UInt64, of transaction: TransactionID) {
-        guard let known = owners[transaction]?.rollbacks, known < rollbacks else { return }
-        owners[transaction]?.rollbacks = rollbacks
+    /// A transaction that holds or awaits locks asked for some after so many returns to a savepoint.
+    package mutating func note(
+        _ keys: [KeyBytes], askedAfter rollbacks: UInt64, of transaction: TransactionID
+    ) {
+        guard var owner = owners.removeValue(forKey: transaction) else { return }
+        owner.rollbacks = max(owner.rollbacks, rollbacks)
+        if owner.asked.count + keys.count <= Self.keysRemembered {
+            for key in keys.lazy.map(DictionaryKey.init) {
+                owner.asked[key] = max(owner.asked[key] ?? 0, rollbacks)
+            }
+        } else {
+            owner.askedForOthers = max(owner.askedForOthers, rollbacks)
+        }
+        owners[transaction] = owner
     }
 
-    /// Whether a transaction asked for a lock after a return to a savepoint, counted from 1.
-    package func hasLocked(_ transaction: TransactionID, after rollback: UInt64) -> Bool {
-        (owners[transaction]?.rollbacks ?? 0) >= rollback
+    /// More would take long to let go of; they stay locked until the transaction ends, if releases of
+    /// them come late.
+    private static let keysRemembered = 4_096
+
+    /// Those of the keys that a transaction has not asked for since a return to a savepoint, counted
+    /// from 1.
+    package func keys(
+        _ keys: [KeyBytes], notAskedAfter rollback: UInt64, of transaction: TransactionID
+    ) -> [KeyBytes] {
+        guard let owner = owners[transaction], owner.rollbacks >= rollback else { return keys }
+        guard owner.askedForOthers < rollback else { return [] }
+        return keys.filter { owner.asked[DictionaryKey($0)] ?? 0 < rollback }
     }
 
     /// How many locks others than a transaction took, a shared one for each.
@@ -219,6 +242,9 @@ package struct LockTable: Sendable {
             count += 1
         }
         guard count > 0, var owner = owners.removeValue(forKey: transaction) else { return [] }
+        if owner.rollbacks > 0 {
+            for key in keys { owner.asked[DictionaryKey(key)] = nil }
+        }
         owner.givenUp += count
         owner.releases += 1
         // Usually the newest are given up first, so that none of them stay.

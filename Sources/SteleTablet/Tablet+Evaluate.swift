@@ -175,8 +175,8 @@ extension Tablet {
                 abandonUpload(of: waiter)
                 waiting.insert(waiter, ticket: ticket)
                 waitForLock(key, mode, ticket: ticket)
-                if case .lock(let lock) = waiter.request.body, lock.rollbacks > 0 {
-                    locks.note(rollbacks: lock.rollbacks, of: waiter.request.transaction)
+                if case .lock(let lock) = waiter.request.body {
+                    note(lock, of: waiter.request.transaction)
                 }
             }
         }
@@ -282,7 +282,7 @@ extension Tablet {
         if lock.rollbacks > 0, unlocking.contains(transaction) { return .wait(.unlock) }
         if let grant = lock.grant, grant != self.grant(of: transaction) { return Self.lockLost }
         if locks.isReleasing(transaction) { return Self.lockLost }
-        defer { if lock.rollbacks > 0 { locks.note(rollbacks: lock.rollbacks, of: transaction) } }
+        defer { note(lock, of: transaction) }
         if let snapshot = lock.snapshot, snapshot < watermark { return Self.snapshotTooOld }
         var skipped: [Bool] = []
         skipped.reserveCapacity(lock.keys.count)
@@ -339,6 +339,14 @@ extension Tablet {
     /// What the locks of a transaction are held as; nil if it holds none.
     func grant(of transaction: TransactionID) -> LockGrant? {
         locks.arrival(of: transaction).map { LockGrant(term: leadingTerm, arrival: $0) }
+    }
+
+    /// Remembers what was asked for after a return to a savepoint: a release that comes late must leave
+    /// it.
+    private func note(_ lock: TabletRequest.LockRequest, of transaction: TransactionID) {
+        guard lock.rollbacks > 0 else { return }
+        work.add(lock.keys.count, at: TurnWork.Cost.checkedKey)
+        locks.note(lock.keys, askedAfter: lock.rollbacks, of: transaction)
     }
 
     static let snapshotTooOld = Outcome.reply(
@@ -427,20 +435,23 @@ extension Tablet {
     /// Gives up some of a transaction's locks.
     ///
     /// One whose command is in flight keeps them until that is applied, as in ``release(_:)``; this
-    /// came late then, and all of them go soon. So it did if the transaction has asked for locks since:
-    /// it may rely on these again.
+    /// came late then, and all of them go soon. It may also come behind requests that were sent after
+    /// it, and the transaction relies on what it has asked for since.
     private func unlock(_ keys: [KeyBytes], of transaction: TransactionID, _ rollback: UInt64) {
         guard !inFlight.contains(transaction) else { return }
-        guard !locks.hasLocked(transaction, after: rollback) else {
-            return mark("tablet: locks that were given up are asked for before they go")
+        work.add(keys.count, at: TurnWork.Cost.lockedKey)
+        let released = locks.keys(keys, notAskedAfter: rollback, of: transaction)
+        if released.count < keys.count {
+            mark("tablet: locks that were given up are asked for before they go")
         }
         // A request from before the return may wait here though its call has ended at its node.
-        if let ticket = locks.ticket(of: transaction), waiting[ticket]?.request.isLock ?? false {
+        if let ticket = locks.ticket(of: transaction),
+            case .lock(let lock)? = waiting[ticket]?.request.body, lock.rollbacks < rollback
+        {
             cancelWait(of: transaction)
         }
         cancelLockRequests(of: transaction, before: rollback)
-        work.add(keys.count, at: TurnWork.Cost.lockedKey)
-        awakened += locks.release(keys, of: transaction)
+        awakened += locks.release(released, of: transaction)
     }
 
     /// Goes on with releases of locks taken after savepoints, one at least.

@@ -215,6 +215,14 @@ import Testing
             #expect(submit(.unlock(keys: [[2]], rollback: rollback), of: 9, token) == [token])
         }
         #expect(Set(submit(.unlock(keys: [[2]], rollback: 3), of: 9, 18)) == [17, 18])
+        // What was not asked for again goes, however late that comes.
+        #expect(submit(lock(3), of: 9, 30) == [30])
+        #expect(submit(lock(4), of: 9, 31) == [31])
+        #expect(submit(lock(4, rollbacks: 4), of: 9, 32) == [32])
+        #expect(submit(lock(4), of: 6, 33) == [])
+        #expect(submit(lock(3), of: 5, 34) == [])
+        #expect(Set(submit(.unlock(keys: [[3], [4]], rollback: 4), of: 9, 35)) == [34, 35])
+        #expect(Set(submit(.release(near: [4]), of: 9, 36)) == [33, 36])
     }
 
     /// They come in many requests at once; who asks for one of them again, or for another, comes behind.

@@ -82,6 +82,27 @@ import Testing
         #expect(table.isEmpty)
     }
 
+    @Test func `what was asked for again is known by its key, up to a number of them`() {
+        let table = TableBox()
+        // Nobody's, who has no locks.
+        table.note([[1]], askedAfter: 5, of: a)
+        #expect(table.keys([[1]], notAskedAfter: 1, of: a) == [[1]])
+        #expect(table.acquire([1], .exclusive, for: a) && table.acquire([2], .exclusive, for: a))
+        table.note([[1]], askedAfter: 2, of: a)
+        table.note([[1]], askedAfter: 1, of: a)
+        #expect(table.keys([[1], [2]], notAskedAfter: 1, of: a) == [[2]])
+        #expect(table.keys([[1], [2]], notAskedAfter: 2, of: a) == [[2]])
+        #expect(table.keys([[1], [2]], notAskedAfter: 3, of: a) == [[1], [2]])
+        // Once it is given up, it was not asked for.
+        #expect(table.release([[1]], of: a) == [])
+        table.note([[2]], askedAfter: 3, of: a)
+        #expect(table.keys([[1], [2]], notAskedAfter: 2, of: a) == [[1]])
+        let many = (0..<5_000).map { [3, UInt8($0 / 250), UInt8($0 % 250)] as KeyBytes }
+        table.note(many, askedAfter: 4, of: a)
+        #expect(table.keys([[1], [2]], notAskedAfter: 4, of: a) == [])
+        #expect(table.keys([[1], [2]], notAskedAfter: 5, of: a) == [[1], [2]])
+    }
+
     /// A lock that was taken last stays, and those below it go, newest first or oldest first.
     @Test func `locks that were given up leave no trace`() {
         let table = TableBox()
@@ -327,6 +348,16 @@ private final class TableBox {
     }
 
     func arrival(of transaction: TransactionID) -> UInt64? { table.arrival(of: transaction) }
+
+    func note(_ keys: [KeyBytes], askedAfter rollbacks: UInt64, of transaction: TransactionID) {
+        table.note(keys, askedAfter: rollbacks, of: transaction)
+    }
+
+    func keys(
+        _ keys: [KeyBytes], notAskedAfter rollback: UInt64, of transaction: TransactionID
+    ) -> [KeyBytes] {
+        table.keys(keys, notAskedAfter: rollback, of: transaction)
+    }
 
     func lockCount(of transaction: TransactionID) -> Int { table.lockCount(of: transaction) }
 
