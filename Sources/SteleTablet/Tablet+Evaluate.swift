@@ -439,6 +439,8 @@ extension Tablet {
     /// it, and the transaction relies on what it has asked for since.
     private func unlock(_ keys: [KeyBytes], of transaction: TransactionID, _ rollback: UInt64) {
         guard !inFlight.contains(transaction) else { return }
+        // All of them go already, some at a time, and whoever gets one then is told.
+        guard !locks.isReleasing(transaction) else { return }
         work.add(keys.count, at: TurnWork.Cost.lockedKey)
         let released = locks.keys(keys, notAskedAfter: rollback, of: transaction)
         if released.count < keys.count {
