@@ -398,11 +398,12 @@ package final class TransactionCoordinator: TransactionBackend {
             if options.isolation != .readCommitted, state.readTimestamp == nil {
                 read(at: clock, &state)
             }
-            // Nil if all was skipped; what was locked before is held all the same.
-            if let grant { state.grant = grant }
+            for (key, locked) in zip(keys, found) where locked.isLocked { state.locks.append(key) }
+            // Of locks that this transaction knows of only: where all was skipped, the leader may have
+            // named those that are about to be given up.
+            if let grant, !state.locks.isEmpty { state.grant = grant }
             return zip(keys + beside, found).map { key, locked in
-                if locked.isLocked { state.locks.append(key) }
-                return LockedValue(
+                LockedValue(
                     isLocked: locked.isLocked, value: state.buffer.value(of: key) ?? locked.value)
             }
         }
@@ -477,7 +478,7 @@ package final class TransactionCoordinator: TransactionBackend {
             return state.rollbacks
         }
         var unlocked = await Self.keys(later, notIn: kept)
-        // The newest first: there the leader begins to look for them.
+        // The newest first, so that the leader need not remember that they were given up.
         while !unlocked.isEmpty {
             let keys = Array(unlocked.suffix(Limits.keysAtOnce))
             unlocked.removeLast(keys.count)

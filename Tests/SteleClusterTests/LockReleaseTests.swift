@@ -378,6 +378,33 @@ import Testing
         #expect(leader.tablet.locks.lockCount(of: Self.transaction(5)) == 0)
     }
 
+    /// Whoever waits for one of them is told, whichever of the two gives it up.
+    @Test func `releases of some locks and of all of them do not get in each other's way`() throws {
+        var leader = try Leader()
+        let keys = (0..<6_000).map { [1, UInt8($0 >> 8 & 0xFF), UInt8($0 & 0xFF)] as KeyBytes }
+        func submit(_ request: TabletRequest, _ token: UInt64?, _ core: NodeCore) {
+            core.submit(request, token: token, timeoutMicroseconds: 60_000_000)
+        }
+        var answered = leader.turn { submit(.lock(keys, for: Self.transaction(4)), 1, $0) }
+        for place in stride(from: 0, to: keys.count, by: 100) {
+            let waiter = lock(keys[place], of: 100 + UInt64(place), rollbacks: 0)
+            answered += leader.turn { submit(waiter, 100 + UInt64(place), $0) }
+        }
+        #expect(answered == [1])
+        answered += leader.turn { core in
+            for start in stride(from: keys.count - 500, through: 0, by: -500) {
+                let body = TabletRequest.Body.unlock(
+                    keys: Array(keys[start..<start + 500]), rollback: 1)
+                submit(TabletRequest(transaction: Self.transaction(4), body: body), nil, core)
+            }
+            let release = TabletRequest.Body.release(near: keys[0])
+            submit(TabletRequest(transaction: Self.transaction(4), body: release), 2, core)
+        }
+        #expect(leader.tablet.locks.isReleasing && !leader.tablet.unlocking.isEmpty)
+        for _ in 0..<200 { answered += leader.turn() }
+        #expect(answered.count == 2 + keys.count / 100)
+    }
+
     /// It would take the lock after the release that was to undo it.
     @Test func `a release ends requests for locks from before the return that still wait`() throws {
         var leader = try busyLeader()

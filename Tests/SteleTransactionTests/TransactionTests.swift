@@ -422,6 +422,23 @@ import Testing
         #expect(try await kernel.backend.get([2]) == [10])
     }
 
+    /// It is answered with the grant of what was locked in vain before, which goes.
+    @Test func `a request that locks nothing leaves no grant behind`() async throws {
+        let holder = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        _ = try await holder.lock([[2]], .exclusive, .wait)
+        let transaction = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
+        let savepoint = try transaction.savepoint()
+        await #expect(throws: SteleError.self) {
+            try await transaction.lock([[1], [2]], .exclusive, .fail)
+        }
+        #expect(try await transaction.lock([[2]], .exclusive, .skip)[0].isLocked == false)
+        await transaction.rollback(to: savepoint)
+        #expect(try await transaction.lock([[3]], .exclusive, .wait)[0].isLocked)
+        try transaction.write([3], [3])
+        try await transaction.commit()
+        holder.rollback()
+    }
+
     /// A request that failed may have locked what stands before the key at which it did.
     @Test func `what was locked in vain after a savepoint is let go with it`() async throws {
         let holder = try kernel.backend.begin(TransactionOptions(isolation: .readCommitted))
