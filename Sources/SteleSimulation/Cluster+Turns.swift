@@ -184,7 +184,7 @@ extension SimulatedCluster {
                 50_000...(diskRandom.oneIn(4) ? scenario.disk.longestStall : 2_000_000))
             node.diskStallsUntil = now + delay
             result.counts.stalls += 1
-            trace.note(.fault, at: now, UInt64(node.place), delay, "\(node.id) disk stalls")
+            trace.note(.fault, at: now, UInt64(node.place), delay, "\(node.id) disk stalls for \(delay) µs")
         }
         node.syncs += 1
         let number = node.syncs

@@ -46,10 +46,23 @@ extension SimulatedCluster {
             after(nodeRandom.below(100_000)) { [self] in start(node) }
         }
         after(50_000) { [self] in openAccounts() }
-        let deadline = Self.patience
-        after(deadline) { [self] in
-            if !workload.isRunning && !isHealed { fail("liveness: the cluster never came up") }
+        watchStart(since: 0)
+    }
+
+    /// Fails if the cluster does not come up although the disks of a majority have synced since then.
+    ///
+    /// Faults of links and nodes begin with the load, but disks may hang before: two of three for
+    /// half a minute leave nothing to come up with.
+    private func watchStart(since start: UInt64) {
+        guard !workload.isRunning, !isHealed else { return }
+        let syncing = nodes.filter { $0.diskStallsUntil <= now }
+        let isMajority = descriptors.allSatisfy { descriptor in
+            descriptor.replicas.count { replica in syncing.contains { $0.id == replica.node } }
+                > descriptor.replicas.count / 2
         }
+        let start = isMajority ? start : now
+        if now - start > Self.patience { return fail("liveness: the cluster never came up") }
+        after(50_000) { [self] in watchStart(since: start) }
     }
 
     /// Writes the opening balances; load and faults begin once that is done.
