@@ -64,7 +64,7 @@ package final class PostgresConnection {
             } catch {
                 if case .fatal(let error) = error { writer.errorResponse(error, .fatal) }
             }
-            send(now: true)
+            await sendRest(writer.takeBytes()[...])
             try? hold(0)
             service.detach(key.processID)
         }
@@ -104,6 +104,7 @@ package final class PostgresConnection {
 
     /// Waits for bytes from the client.
     func receive() async throws(Ending) {
+        try await sendIfLarge()
         send(now: true)
         // What was taken for a message is held no more, however long the next one takes to come.
         try hold(decoder.unreadBytes)
@@ -133,15 +134,16 @@ package final class PostgresConnection {
     // MARK: Sending
 
     /// Hands the answers so far to the network.
-    func send(now: Bool) {
+    private func send(now: Bool) {
         guard !writer.bytes.isEmpty else { return }
         transport.send(writer.bytes, now: now)
         writer.removeAll()
     }
 
-    /// Lets answers leave before the next message is worked on, which may take long.
+    /// Lets answers leave before the next message is worked on, which may take long. Large ones do
+    /// when that message is in hand.
     func release() {
-        if decoder.hasUnreadBytes { send(now: false) }
+        if decoder.hasUnreadBytes, writer.bytes.count < Self.pieceBytes { send(now: false) }
     }
 
     /// Sends what has gathered once it is much, and waits while the client does not keep up.
@@ -152,27 +154,35 @@ package final class PostgresConnection {
             return try await waitUntilSent()
         }
         // A row may have hundreds of megabytes, which take long to copy.
-        let bytes = writer.takeBytes()
-        var rest = bytes[...]
+        var rest = writer.takeBytes()[...]
         while !rest.isEmpty {
-            transport.send(Array(rest.prefix(Self.mostAtOnce)), now: true)
-            rest = rest.dropFirst(Self.mostAtOnce)
+            sendPiece(of: &rest)
             do throws(Ending) {
                 try await waitUntilSent()
             } catch {
                 // What a client that is still there is told of the end must not stand in the middle of
                 // a message.
-                while case .fatal = error, !rest.isEmpty {
-                    transport.send(Array(rest.prefix(Self.mostAtOnce)), now: true)
-                    rest = rest.dropFirst(Self.mostAtOnce)
-                    await Task.yield()
-                }
+                if case .fatal = error { await sendRest(rest) }
                 throw error
             }
         }
     }
 
     private static let mostAtOnce = 1 << 20
+
+    private func sendPiece(of rest: inout ArraySlice<UInt8>) {
+        transport.send(Array(rest.prefix(Self.mostAtOnce)), now: true)
+        rest = rest.dropFirst(Self.mostAtOnce)
+    }
+
+    /// Hands the last answers to the network, and does not wait for a client that takes none.
+    private func sendRest(_ bytes: ArraySlice<UInt8>) async {
+        var rest = bytes
+        while !rest.isEmpty {
+            sendPiece(of: &rest)
+            if !rest.isEmpty { await Task.yield() }
+        }
+    }
 
     private func waitUntilSent() async throws(Ending) {
         guard await inbox.waitUntilWritable() else {

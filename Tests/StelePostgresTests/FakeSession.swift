@@ -171,8 +171,11 @@ final class FakeSession: PostgresSession {
             if end < count { sink.suspended() } else { sink.complete(tag: "SELECT \(end - first)") }
         case "long":
             sink.columns(Self.columns(formats))
-            let text = String(repeating: "x", count: Int(words.last ?? "") ?? 0)
+            let text = String(repeating: "x", count: Int(words[1]) ?? 0)
             sink.row([.int(1), .text(text), .null])
+            if words.last == "cancelled" {
+                throw SQLError("57014", "canceling statement due to user request")
+            }
             try await sink.flushIfNeeded()
             sink.complete(tag: "SELECT 1")
         case "begin":

@@ -63,6 +63,30 @@ import Testing
         #expect(transport.isClosed)
     }
 
+    /// Nobody waited for it to be sent: the statement was cancelled before it did.
+    @Test(arguments: ["", "rows 1"])
+    func aLongRowOfAFailedStatementLeavesInPieces(next: String) async {
+        let inbox = PostgresInbox()
+        let largest = Mutex(0)
+        let sent = Mutex(0)
+        let transport = FakeTransport(afterSend: { count in
+            let piece = sent.withLock { before in
+                defer { before = count }
+                return count - before
+            }
+            largest.withLock { $0 = max($0, piece) }
+        })
+        _ = inbox.receive(Client.startup() + Client.query("long 5000000 cancelled"))
+        if !next.isEmpty { _ = inbox.receive(Client.query(next)) }
+        inbox.endInput()
+        await run(inbox, transport, FakeLog()).value
+        #expect(largest.withLock(\.self) <= 1 << 20)
+        let lines = ServerMessages(transport.bytes).lines
+        #expect(lines.contains("E ERROR 57014 canceling statement due to user request"))
+        #expect(lines.contains { $0.utf8.count == "D 1||NULL".utf8.count + 5_000_000 })
+        #expect(lines.last == "Z I")
+    }
+
     /// A statement that is cancelled while it shows a row that is too long leaves nothing behind.
     @Test func aRowThatIsTooLongFailsNoLaterStatement() {
         let connection = PostgresConnection(

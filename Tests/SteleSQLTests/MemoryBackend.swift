@@ -15,7 +15,7 @@ final class MemoryBackend: DatabaseBackend {
         var nextTransaction: UInt64 = 1
         /// How many of the next commits fail with a conflict.
         var conflicts = 0
-        /// How many keys one read is answered for.
+        /// How many keys one read or request for locks is answered for.
         var answeredKeys = Int.max
         /// Calls of transactions, by name.
         var calls: [String] = []
@@ -174,6 +174,9 @@ final class MemoryTransaction: TransactionBackend {
     ) async throws(SteleError) -> [LockedValue] {
         try checkOpen()
         note("lock \(keys.count)")
+        guard keys.count <= database.state.withLock({ $0.answeredKeys }) else {
+            throw SteleError(LimitExceeded(.answerBytes, count: .max))
+        }
         var granted: Set<KeyBytes> = []
         let end = own.withLock { $0.lockTimeout.map { ContinuousClock.now + $0 } }
         for key in keys {

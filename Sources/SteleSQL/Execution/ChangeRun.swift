@@ -6,16 +6,13 @@ struct ChangeRun {
     private let context: StatementContext
     private let transaction: SessionTransaction
     private var count = 0
-    private var returned: [[Datum]] = []
-    private var returnedBytes = 0
+    private var returned = RowBatches<[Datum]>()
     private var memory = MemoryMeter()
 
     /// How many rows were changed, and what `RETURNING` says of them.
     struct Result {
         var count: Int
-        var rows: [[Datum]]
-        /// What the rows take up.
-        var bytes: Int
+        var rows: RowBatches<[Datum]>
     }
 
     init(_ context: StatementContext, _ transaction: SessionTransaction) {
@@ -33,38 +30,28 @@ struct ChangeRun {
         let outputs = try await context.map(rows, size: MemoryMeter.size) { (row) throws(SQLError) in
             try BoundExpression.row(returning, of: row, context)
         }
-        for output in outputs {
-            let bytes = MemoryMeter.size(of: output)
-            try memory.add(bytes: bytes)
-            returnedBytes += bytes
-        }
-        returned += outputs
+        let before = memory.bytes
+        for output in outputs { try memory.add(output) }
+        returned.append(outputs, bytes: memory.bytes - before)
         try await context.meter.takeTurn(after: outputs.count * WorkMeter.compared)
     }
 
     /// Takes notice of any number of rows, some at a time.
     private mutating func note(
-        all rows: [[Datum]], _ returning: [BoundExpression]?
+        all rows: RowBatches<[Datum]>, _ returning: [BoundExpression]?
     ) async throws(SQLError) {
-        for start in stride(from: 0, to: rows.count, by: TableScan.pageRows) {
-            let end = min(start + TableScan.pageRows, rows.count)
-            try await note(Array(rows[start..<end]), returning)
+        var rest = rows
+        while !rest.isEmpty {
+            try await note(Array(rest.takeFirst(TableScan.pageRows)), returning)
         }
     }
 
     private mutating func result(count: Int) -> Result {
-        Result(count: count, rows: exchange(&returned, with: []), bytes: returnedBytes)
-    }
-
-    /// Very many rows take long to let go of, which a worker does.
-    private static func letGo<Row>(_ rows: inout [Row], _ context: StatementContext) {
-        if rows.count > largeCount { context.meter.discard(exchange(&rows, with: [])) }
+        Result(count: count, rows: exchange(&returned, with: RowBatches()))
     }
 
     /// Lets go of what is returned of a statement that fails.
-    private mutating func letGo() { Self.letGo(&returned, context) }
-
-    private static let largeCount = 4_096
+    private mutating func letGo() { context.meter.letGo(of: &returned) }
 
     // MARK: INSERT
 
@@ -101,8 +88,8 @@ struct ChangeRun {
             let context = context
             let run = try await SelectRun(query, context, transaction)
             // Rows that this statement writes must not come up in what it reads.
-            var gathered: [[Datum]] = []
-            defer { Self.letGo(&gathered, context) }
+            var gathered = RowBatches<[Datum]>()
+            defer { context.meter.letGo(of: &gathered) }
             let readsTarget = query.reads(plan.table)
             func convert(_ rows: [[Datum]]) async throws(SQLError) -> [[Datum]] {
                 try await context.map(rows, size: MemoryMeter.size) { (row) throws(SQLError) in
@@ -126,14 +113,19 @@ struct ChangeRun {
                 }
                 for values in converted {
                     if readsTarget {
-                        try memory.add(values)
-                        gathered.append(values)
+                        let bytes = MemoryMeter.size(of: values)
+                        try memory.add(bytes: bytes)
+                        gathered.append(values, bytes: bytes)
                     } else {
                         try await writer.add(values)
                     }
                 }
             }
-            for values in gathered { try await writer.add(values) }
+            while !gathered.isEmpty {
+                for values in gathered.takeFirst(TableScan.pageRows) {
+                    try await writer.add(values)
+                }
+            }
             if let failure {
                 try await writer.flush()
                 throw failure
@@ -149,9 +141,9 @@ struct ChangeRun {
 
     mutating func update(_ plan: UpdatePlan) async throws(SQLError) -> Result {
         let table = plan.access.table
-        var moved: [(key: KeyBytes, row: [Datum])] = []
+        var moved = RowBatches<(key: KeyBytes, row: [Datum])>()
         defer {
-            Self.letGo(&moved, context)
+            context.meter.letGo(of: &moved)
             letGo()
         }
         var targets = LockedRows(plan.access, context)
@@ -171,8 +163,9 @@ struct ChangeRun {
                 try await context.meter.takeTurn(after: WorkMeter.written + MemoryMeter.size(of: row))
                 let key = Array(stored.key)
                 if plan.changesKey, table.key(of: row) != key {
-                    try memory.add(row)
-                    moved.append((key, row))
+                    let bytes = MemoryMeter.size(of: row) + key.count
+                    try memory.add(bytes: bytes)
+                    moved.append((key, row), bytes: bytes)
                 } else {
                     try transaction.write(key, table.value(of: row))
                 }
@@ -186,14 +179,20 @@ struct ChangeRun {
 
     /// Rows leave all old keys before they take the new ones, so that they can trade places.
     private func move(
-        _ moved: [(key: KeyBytes, row: [Datum])], in table: TableDefinition
+        _ moved: RowBatches<(key: KeyBytes, row: [Datum])>, in table: TableDefinition
     ) async throws(SQLError) {
-        for (key, _) in moved {
-            try await context.meter.takeTurn(after: WorkMeter.written)
-            try transaction.write(key, nil)
-        }
         var writer = RowWriter(table, context, transaction)
-        for (_, row) in moved { try await writer.add(row) }
+        var rest = moved
+        while !rest.isEmpty {
+            for (key, _) in rest.takeFirst(TableScan.pageRows) {
+                try await context.meter.takeTurn(after: WorkMeter.written)
+                try transaction.write(key, nil)
+            }
+        }
+        rest = moved
+        while !rest.isEmpty {
+            for (_, row) in rest.takeFirst(TableScan.pageRows) { try await writer.add(row) }
+        }
         try await writer.flush()
     }
 

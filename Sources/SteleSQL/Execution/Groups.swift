@@ -59,8 +59,8 @@ struct Groups {
     var heldBytes: Int { memory.bytes }
 
     /// The rows of the groups: keys, then aggregates.
-    func results() throws(SQLError) -> [StoredRow] {
-        var rows: [StoredRow] = []
+    func results() throws(SQLError) -> RowBatches<StoredRow> {
+        var rows = RowBatches<StoredRow>()
         for (key, states) in zip(keys, states) {
             try context.meter.charge(WorkMeter.row)
             var row = key
@@ -69,7 +69,7 @@ struct Groups {
                 row.append(try state.result(aggregate))
             }
             if let condition = plan.condition, try !condition.holds(row, context) { continue }
-            rows.append(StoredRow(key: [], row: row))
+            rows.append(StoredRow(key: [], row: row), bytes: MemoryMeter.size(of: row))
         }
         return rows
     }
@@ -85,16 +85,20 @@ struct RowOrder {
         self.context = context
     }
 
-    func sorted(_ rows: [StoredRow]) throws(SQLError) -> [StoredRow] {
-        try context.meter.charge(growthOf: rows.count * MemoryLayout<StoredRow>.stride)
-        var entries: [(values: [Datum], place: Int)] = []
+    func sorted(_ rows: RowBatches<StoredRow>) throws(SQLError) -> RowBatches<StoredRow> {
+        try context.meter.charge(
+            growthOf: max(rows.bytes, rows.count * MemoryLayout<StoredRow>.stride))
+        var entries: [(values: [Datum], place: Int, stored: StoredRow)] = []
         entries.reserveCapacity(rows.count)
         var memory = MemoryMeter()
-        for (place, stored) in rows.enumerated() {
-            let values = try BoundExpression.row(keys.lazy.map(\.value), of: stored.row, context)
-            try memory.add(values)
-            try context.meter.charge(WorkMeter.row)
-            entries.append((values, place))
+        for slice in rows.slices {
+            for stored in slice {
+                let values = try BoundExpression.row(
+                    keys.lazy.map(\.value), of: stored.row, context)
+                try memory.add(values)
+                try context.meter.charge(WorkMeter.row)
+                entries.append((values, entries.count, stored))
+            }
         }
         do {
             try entries.sort { left, right in
@@ -110,7 +114,11 @@ struct RowOrder {
         } catch let error as SQLError {
             throw error
         } catch { invariantFailed("sorting failed: \(error)") }
-        return entries.map { rows[$0.place] }
+        var sorted = RowBatches<StoredRow>()
+        for entry in entries {
+            sorted.append(entry.stored, bytes: MemoryMeter.size(of: entry.stored.row))
+        }
+        return sorted
     }
 
     private static func compare(

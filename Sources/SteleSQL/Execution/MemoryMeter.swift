@@ -11,8 +11,6 @@ struct MemoryMeter {
         if bytes > Limits.statementBytes { throw Self.exceeded }
     }
 
-    mutating func remove(bytes removed: Int) { bytes -= removed }
-
     static func size(of row: [Datum]) -> Int {
         row.reduce(64 + 24 * row.count) { $0 + $1.outsideBytes }
     }

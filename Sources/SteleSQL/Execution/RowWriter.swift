@@ -15,7 +15,7 @@ struct RowWriter {
     /// Rows that were inserted or, after a conflict, updated.
     private(set) var count = 0
     /// Those rows, if somebody wants to return them.
-    private(set) var written: [[Datum]] = []
+    private(set) var written = RowBatches<[Datum]>()
     private let keepsRows: Bool
     private var memory = MemoryMeter()
 
@@ -37,7 +37,7 @@ struct RowWriter {
     mutating func letGo() {
         if memory.bytes > 1 << 20 {
             context.meter.discard(
-                (exchange(&own, with: KeyTable()), exchange(&written, with: [])))
+                (exchange(&own, with: KeyTable()), exchange(&written, with: RowBatches())))
         }
     }
 
@@ -136,8 +136,9 @@ struct RowWriter {
         }
         count += 1
         if keepsRows {
-            try memory.add(row)
-            written.append(row)
+            let bytes = MemoryMeter.size(of: row)
+            try memory.add(bytes: bytes)
+            written.append(row, bytes: bytes)
         }
     }
 }

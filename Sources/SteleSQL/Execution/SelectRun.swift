@@ -10,10 +10,18 @@ final class SelectRun {
     private let transaction: SessionTransaction
     private var source: RowSource
     /// Rows that were taken from the source and not used yet.
-    private var waiting: ArraySlice<StoredRow> = []
-    /// All rows were gathered, because order or groups need them.
+    private var waiting = RowBatches<StoredRow>()
+    /// All rows were taken from the source, because order or groups need them, or because its
+    /// snapshot ends.
     private var isGathered = false
+    /// What is wrong with the row after those that wait.
+    private var failure: SQLError?
+    /// What waits are keys that the condition names, whose rows need not be there.
+    private var areUnread = false
+    /// Rows to be locked by one request.
+    private var lockedAtOnce = SelectRun.batch
     private var seen: Set<[Datum]> = []
+    private var seenBytes = 0
     private var memory = MemoryMeter()
     private var toSkip: Int
     /// nil is no limit.
@@ -21,7 +29,6 @@ final class SelectRun {
 
     private static let batch = 256
     private static let batchBytes = 1 << 20
-    private var hasLockedPoints = false
     /// Rows were asked for, or the table's definition was looked at.
     private var hasLooked = false
     /// Rows whose outputs are not computed yet, because those of the rows before are large.
@@ -53,13 +60,24 @@ final class SelectRun {
     }
 
     deinit {
-        if waiting.count + seen.count > Self.largeCount {
-            context.meter.discard((exchange(&waiting, with: []), exchange(&seen, with: [])))
-        }
+        if waiting.isLarge || seen.count > Self.largeCount { context.meter.discard(takeContents()) }
     }
 
     /// From so many rows on it takes long to let go of them.
     private static let largeCount = 4_096
+
+    /// What a run has gathered, for whoever lets go of it.
+    struct Contents {
+        fileprivate var waiting: RowBatches<StoredRow>
+        fileprivate var seen: Set<[Datum]>
+    }
+
+    /// Gives up what was gathered, after which the run is of no more use.
+    func takeContents() -> Contents {
+        Contents(
+            waiting: exchange(&waiting, with: RowBatches()), seen: exchange(&seen, with: []))
+    }
+
     private static let largeBytes = 1 << 18
 
     private static func count(
@@ -74,14 +92,18 @@ final class SelectRun {
     }
 
     /// The next rows, at least one; nil at the end.
-    func next() async throws(SQLError) -> [[Datum]]? {
+    ///
+    /// - Parameter most: how many rows are locked at most, by a query that locks. None is that is not
+    ///   returned: a lock that is taken after a savepoint goes with a return to it, and a row that
+    ///   waited would be handed out without.
+    func next(locking most: Int = .max) async throws(SQLError) -> [[Datum]]? {
         if remaining == 0, !hasLooked, case .table(let access) = plan.source {
             try await transaction.verify(access.table)
         }
         hasLooked = true
         while remaining != 0 {
             if unsent.isEmpty {
-                guard let rows = try await nextStored() else { return nil }
+                guard let rows = try await nextStored(locking: most) else { return nil }
                 unsent = rows[...]
             }
             let outputs = try await nextOutputs()
@@ -111,7 +133,9 @@ final class SelectRun {
                     bytes += MemoryMeter.size(of: output)
                     if plan.isDistinct {
                         guard seen.insert(output).inserted else { continue }
+                        let before = memory.bytes
                         try memory.add(output)
+                        seenBytes += memory.bytes - before
                     }
                     if toSkip > 0 {
                         toSkip -= 1
@@ -127,57 +151,120 @@ final class SelectRun {
         return outputs
     }
 
-    /// What the run has gathered.
-    var heldBytes: Int { memory.bytes }
+    /// What the run has gathered and not used yet.
+    var heldBytes: Int { waiting.bytes + seenBytes }
 
     // MARK: Rows before the outputs
 
-    private func nextStored() async throws(SQLError) -> [StoredRow]? {
+    private func nextStored(locking most: Int) async throws(SQLError) -> [StoredRow]? {
         if plan.grouping == nil, plan.sorting.isEmpty, plan.locking == nil {
             return try await source.next(transaction)
         }
-        if let points = try await lockedPoints() { return try await lock(points) }
-        if !isGathered, plan.grouping != nil || !plan.sorting.isEmpty {
-            isGathered = true
-            waiting = try await gathered()[...]
-        }
+        try await gatherIfNeeded()
         while waiting.isEmpty {
+            if let failure { throw failure }
             guard !isGathered, let rows = try await source.next(transaction) else { return nil }
-            waiting = rows[...]
+            keep(rows)
         }
-        var size = Self.batch
-        if plan.locking != nil, let remaining {
-            let (needed, overflow) = remaining.addingReportingOverflow(toSkip)
-            if !overflow { size = min(size, needed) }
+        guard plan.locking != nil else { return Array(waiting.takeFirst(Self.batch)) }
+        func rowsToSend(_ count: Int) -> Int {
+            let (needed, overflow) = count.addingReportingOverflow(toSkip)
+            return overflow ? .max : needed
         }
-        let rows = Array(waiting.prefix(size))
-        waiting = waiting.dropFirst(rows.count)
-        return plan.locking == nil ? rows : try await lock(rows)
+        let size = min(lockedAtOnce, rowsToSend(most), rowsToSend(remaining ?? .max))
+        return try await lockFirst(size)
     }
 
-    private func gathered() async throws(SQLError) -> [StoredRow] {
-        var rows: [StoredRow] = []
-        defer { if rows.count > Self.largeCount { context.meter.discard(rows) } }
+    /// Keeps the keys of rows that are to be locked, and read anew then.
+    private func keep(_ rows: [StoredRow]) {
+        for stored in rows { keep(key: Array(stored.key)) }
+    }
+
+    private func keep(key: KeyBytes) {
+        waiting.append(StoredRow(key: key[...], row: []), bytes: 96 + key.count)
+    }
+
+    /// Gathers all rows where they have to be known before the first comes out, or finds out the keys
+    /// that are to be locked where the condition names them.
+    private func gatherIfNeeded() async throws(SQLError) {
+        guard !isGathered else { return }
+        if plan.grouping != nil || !plan.sorting.isEmpty {
+            isGathered = true
+            waiting = try await gathered()
+        } else if let access = namedAccess,
+            case .points(let keys) = try await ResolvedKeys.resolve(access, context)
+        {
+            isGathered = true
+            areUnread = true
+            for key in keys {
+                keep(key: key)
+                try await context.meter.takeTurn(after: WorkMeter.row)
+            }
+        }
+    }
+
+    /// The table whose rows are to be locked by keys that the condition names.
+    private var namedAccess: TableAccess? {
+        guard plan.sorting.isEmpty, case .table(let access) = plan.source, case .points = access.keys
+        else { return nil }
+        return access
+    }
+
+    /// Finds all rows that are to be locked later: the snapshot in which they are to be found ends.
+    ///
+    /// - Parameter check: is called now and then, and throws if too much is held.
+    func readAhead(_ check: () throws(SQLError) -> Void) async throws(SQLError) {
+        guard remaining != 0 else { return }
+        try await gatherIfNeeded()
+        if areUnread, let access = namedAccess {
+            areUnread = false
+            var keys: [KeyBytes] = []
+            for slice in waiting.slices { keys += slice.map { Array($0.key) } }
+            waiting = RowBatches()
+            source = RowSource(TableScan(access, context, points: keys[...]), context)
+            isGathered = false
+        }
+        source.readAll()
+        while !isGathered {
+            do throws(SQLError) {
+                guard let rows = try await source.next(transaction) else { break }
+                keep(rows)
+                try check()
+            } catch where error.isOfValue {
+                failure = error
+                break
+            }
+        }
+        isGathered = true
+    }
+
+    /// Whether rows are locked before they come out.
+    var locksRows: Bool { plan.locking != nil }
+
+    private func gathered() async throws(SQLError) -> RowBatches<StoredRow> {
+        var rows = RowBatches<StoredRow>()
+        defer { context.meter.letGo(of: &rows) }
         if let grouping = plan.grouping {
             rows = try await grouped(grouping)
         } else {
             while let batch = try await source.next(transaction) {
+                let before = memory.bytes
                 for stored in batch { try memory.add(stored.row) }
-                rows += batch
+                rows.append(batch, bytes: memory.bytes - before)
             }
         }
-        if plan.sorting.isEmpty { return rows }
+        if plan.sorting.isEmpty { return exchange(&rows, with: RowBatches()) }
         let order = RowOrder(plan.sorting, context)
         return try await context.compute { () throws(SQLError) in
             let sorted = try order.sorted(rows)
-            rows = []
+            rows = RowBatches()
             return sorted
         }
     }
 
     private func grouped(
         _ grouping: SelectPlan.Grouping
-    ) async throws(SQLError) -> [StoredRow] {
+    ) async throws(SQLError) -> RowBatches<StoredRow> {
         var groups = Groups(grouping, context)
         // Also if the statement fails.
         defer {
@@ -199,43 +286,47 @@ final class SelectRun {
             // To let go of what was gathered takes long too.
             try context.meter.charge(growthOf: groups.heldBytes)
             let rows = try groups.results()
-            for stored in rows { try memory.add(stored.row) }
+            try memory.add(bytes: rows.bytes)
             return rows
         }
     }
 
     // MARK: Locks
 
-    /// The keys to lock at once, without reading them first; nil if there are none (any more).
-    private func lockedPoints() async throws(SQLError) -> [StoredRow]? {
-        guard plan.locking != nil, plan.sorting.isEmpty, !hasLockedPoints,
-            case .table(let access) = plan.source, case .points = access.keys,
-            case .points(let keys) = try await ResolvedKeys.resolve(access, context)
-        else { return nil }
-        hasLockedPoints = true
-        isGathered = true
-        return keys.map { StoredRow(key: $0[...], row: []) }
-    }
-
-    /// Locks rows and returns those that still fulfil the condition, as they are now.
-    private func lock(_ rows: [StoredRow]) async throws(SQLError) -> [StoredRow] {
-        guard let locking = plan.locking, case .table(let access) = plan.source else { return rows }
+    /// Locks the first of the rows that wait and returns those that still fulfil the condition, as
+    /// they are now.
+    private func lockFirst(_ most: Int) async throws(SQLError) -> [StoredRow] {
+        guard let locking = plan.locking, case .table(let access) = plan.source else { return [] }
         let wait: LockWait =
             switch locking.wait {
             case .wait: .wait
             case .fail: .fail
             case .skip: .skip
             }
-        let keys = rows.map { Array($0.key) }
-        let values = try await transaction.lock(
-            access.table, keys, locking.isExclusive ? .exclusive : .shared, wait)
+        let keys = waiting.prefix(most).map { Array($0.key) }
+        let values: [LockedValue]
+        do {
+            values = try await transaction.lock(
+                access.table, keys, locking.isExclusive ? .exclusive : .shared, wait)
+        } catch where error.state == "54000" && keys.count > 1 {
+            // Rows may be so large that no answer holds as many.
+            lockedAtOnce = keys.count / 2
+            return []
+        }
+        waiting.removeFirst(keys.count)
         var present: [RowPage.Row] = []
         for (key, locked) in zip(keys, values) {
             guard locked.isLocked, let value = locked.value else { continue }
             present.append(RowPage.Row(key: key[...], value: value[...]))
         }
         let (accepted, failure) = try await access.accepted(present, context)
-        if let failure { throw failure }
+        if let failure {
+            if accepted.isEmpty || !failure.isOfValue { throw failure }
+            // The rows before it come out first, and none after it.
+            self.failure = failure
+            isGathered = true
+            context.meter.letGo(of: &waiting)
+        }
         return accepted
     }
 }

@@ -13,7 +13,8 @@ struct TableScan {
     private let access: TableAccess
     private let context: StatementContext
     private let isReversed: Bool
-    private let pageRows: Int
+    /// Rows of the pages that follow.
+    var pageRows: Int
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows
@@ -36,6 +37,12 @@ struct TableScan {
         // A condition may let few of the rows through.
         pageRows =
             access.isExact ? max(1, min(rowLimit ?? Self.pageRows, Self.pageRows)) : Self.pageRows
+    }
+
+    /// Reads the rows of some of the keys that a condition names.
+    init(_ access: TableAccess, _ context: StatementContext, points: ArraySlice<KeyBytes>) {
+        self.init(access, context)
+        rest = .points(points)
     }
 
     /// The next rows that fulfil the condition, maybe none; nil at the end.

@@ -42,8 +42,6 @@ struct KeptByName<Value: Keepable> {
         return true
     }
 
-    mutating func removeAll() { self = KeptByName() }
-
     mutating func removeAll(where isToGo: (Value) -> Bool) {
         for (name, value) in values where isToGo(value) { remove(name) }
     }

@@ -58,7 +58,7 @@ final class PreparedStatement: Keepable {
 /// A prepared statement with values for its parameters, and how far its execution has come.
 final class Portal: Keepable {
     let prepared: PreparedStatement
-    let parameters: [Datum]
+    private(set) var parameters: [Datum]
     /// Portals of a session are numbered as they come.
     var number = 0
     /// One for all columns, one for each, or none for text.
@@ -76,10 +76,10 @@ final class Portal: Keepable {
     private(set) var failure: SQLError?
     /// The query in progress.
     var run: SelectRun?
+    /// How many rows the present execution may still send, so that no more than these are locked.
+    var wanted = Int.max
     /// Rows that were fetched and not sent.
-    private var waiting: ArraySlice<[Datum]> = []
-    /// What those take up that came with the first of them: all of them stay until the last was sent.
-    private(set) var waitingBytes = 0
+    private var waiting = RowBatches<[Datum]>()
     private let meter: WorkMeter
     /// What the tag says without a count of rows that are sent.
     var tag = ""
@@ -98,34 +98,37 @@ final class Portal: Keepable {
         keptBytes = 4_096 + MemoryMeter.size(of: parameters) + 2 * formats.count
     }
 
-    deinit { letGo() }
+    deinit { meter.letGo(of: &waiting) }
 
-    /// Rows were fetched, and those before them sent.
+    /// Rows were fetched.
     ///
     /// - Parameter bytes: what they take up; nil has it counted.
     func hold(_ rows: [[Datum]], bytes: Int? = nil) {
-        letGo()
-        waiting = rows[...]
-        waitingBytes = bytes ?? rows.reduce(0) { $0 + MemoryMeter.size(of: $1) }
+        let bytes = bytes ?? rows.reduce(0) { $0 + MemoryMeter.size(of: $1) }
+        waiting.append(rows, bytes: bytes)
     }
+
+    /// Takes over rows that were fetched.
+    func hold(_ rows: RowBatches<[Datum]>) { waiting = rows }
 
     /// Takes over what another one holds.
     func takeRows(of other: Portal) {
-        letGo()
-        waiting = exchange(&other.waiting, with: [])
-        waitingBytes = exchange(&other.waitingBytes, with: 0)
+        waiting = exchange(&other.waiting, with: RowBatches())
     }
 
     /// The next row that was fetched; it counts as sent after ``dropRow()``.
     var nextRow: [Datum]? { waiting.first }
 
-    func dropRow() { _ = waiting.popFirst() }
+    func dropRow() { waiting.removeFirst() }
+
+    /// How many rows were fetched and not sent.
+    var waitingCount: Int { waiting.count }
 
     /// All rows were sent, and no more come.
     func finish() {
         isFinished = true
         run = nil
-        hold([])
+        meter.letGo(of: &waiting)
     }
 
     /// Nothing more comes behind the rows that wait, but for an error.
@@ -140,19 +143,25 @@ final class Portal: Keepable {
         finish()
     }
 
-    /// All rows that were fetched and not sent.
-    var unsentRows: [[Datum]] { Array(waiting) }
+    /// Gives up the rows that wait.
+    func dropRows() { meter.letGo(of: &waiting) }
 
-    /// Very many rows take long to let go of, which a worker does.
-    private func letGo() {
-        if waitingBytes > Self.largeBytes { meter.discard(exchange(&waiting, with: [])) }
-        waitingBytes = 0
+    /// What it holds, for whoever lets go of many portals at once.
+    struct Contents {
+        fileprivate var parameters: [Datum]
+        fileprivate var rows: RowBatches<[Datum]>
+        fileprivate var run: SelectRun.Contents?
     }
 
-    private static let largeBytes = 1 << 22
+    /// Gives up what it holds, after which it is of no more use.
+    func takeContents() -> Contents {
+        Contents(
+            parameters: exchange(&parameters, with: []),
+            rows: exchange(&waiting, with: RowBatches()), run: run?.takeContents())
+    }
 
     /// What waits in it while it is suspended.
-    var heldBytes: Int { waitingBytes + (run?.heldBytes ?? 0) }
+    var heldBytes: Int { waiting.bytes + (run?.heldBytes ?? 0) }
 
     /// Whether rows are still to come.
     var isSuspended: Bool { isStarted && run != nil && !isFinished }

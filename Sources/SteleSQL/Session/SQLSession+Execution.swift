@@ -48,7 +48,9 @@ extension SQLSession {
                 }
             }
             if let failure = portal.failure { throw failure }
-            guard let run = portal.run, let rows = try await run.next() else { break }
+            portal.wanted = limit > 0 ? limit - count : .max
+            guard let run = portal.run, let rows = try await run.next(locking: portal.wanted)
+            else { break }
             portal.hold(rows)
         }
         portal.finish()
@@ -113,6 +115,8 @@ extension SQLSession {
     private func start(
         _ plan: Plan, _ portal: Portal, _ transaction: SessionTransaction
     ) async throws(SQLError) {
+        // It may have been begun with a definition that is out of date.
+        portal.dropRows()
         portal.columns = try portal.formatted(plan.columns)
         let context = context(
             parameters: portal.parameters, transaction, isDeep: portal.prepared.isDeep)
@@ -134,7 +138,7 @@ extension SQLSession {
                     "SELECT FOR \(locking.isExclusive ? "UPDATE" : "SHARE")", transaction)
             }
             let run = try await SelectRun(select, context, transaction)
-            if let rows = try await run.next() {
+            if let rows = try await run.next(locking: portal.wanted) {
                 portal.hold(rows)
                 portal.run = run
             }
@@ -143,19 +147,19 @@ extension SQLSession {
             var run = ChangeRun(context, transaction)
             let result = try await run.insert(insert)
             portal.tag = "INSERT 0 \(result.count)"
-            portal.hold(result.rows, bytes: result.bytes)
+            portal.hold(result.rows)
         case .update(let update):
             try checkWritable("UPDATE", transaction)
             var run = ChangeRun(context, transaction)
             let result = try await run.update(update)
             portal.tag = "UPDATE \(result.count)"
-            portal.hold(result.rows, bytes: result.bytes)
+            portal.hold(result.rows)
         case .delete(let delete):
             try checkWritable("DELETE", transaction)
             var run = ChangeRun(context, transaction)
             let result = try await run.delete(delete)
             portal.tag = "DELETE \(result.count)"
-            portal.hold(result.rows, bytes: result.bytes)
+            portal.hold(result.rows)
         }
         try await transaction.sleepOff(context)
         context.takesChanges = false
@@ -272,7 +276,7 @@ extension SQLSession {
                 guard statements.remove(name) else { throw .noStatement(name) }
                 return "DEALLOCATE"
             }
-            statements.removeAll()
+            dropStatements()
             return "DEALLOCATE ALL"
         case .discard(let what): return try discard(what)
         case .closeCursor(let name):
@@ -281,8 +285,7 @@ extension SQLSession {
             }
             guard let name else {
                 let unnamed = portals[""]
-                portals.removeAll()
-                if let unnamed { try portals.keep(unnamed, as: "") }
+                dropPortals { $0 !== unnamed }
                 return "CLOSE CURSOR ALL"
             }
             portals.remove(name)
@@ -391,6 +394,7 @@ extension SQLSession {
         }
         let inner = Portal(
             prepared, parameters: values, formats: portal.formats, meter: meter)
+        inner.wanted = portal.wanted
         try await startPlanned(inner)
         portal.columns = inner.columns
         portal.run = inner.run
@@ -407,8 +411,8 @@ extension SQLSession {
         case .temporary: return "DISCARD TEMP"
         case .all:
             try checkAlone("DISCARD ALL")
-            portals.removeAll()
-            statements.removeAll()
+            dropPortals()
+            dropStatements()
             settings = defaults
             lastingSettings = defaults
             return "DISCARD ALL"

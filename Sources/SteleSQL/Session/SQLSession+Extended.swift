@@ -168,7 +168,11 @@ extension SQLSession {
     /// The columns of a portal; nil if it returns no rows.
     package func describePortal(_ name: String) async throws(SQLError) -> [ResultColumn]? {
         let portal = try portal(name)
-        if portal.isStarted { return portal.columns }
+        if let columns = portal.columns {
+            if transaction?.isFailed == true { throw .failedBlock }
+            return columns
+        }
+        if portal.isStarted, !portal.hasFailed { return nil }
         return try portal.formatted(try await columns(of: portal.prepared))
     }
 
@@ -190,11 +194,13 @@ extension SQLSession {
         do throws(SQLError) {
             if !portal.isStarted {
                 hasOutput = false
+                portal.wanted = maxRows == 0 ? .max : maxRows
                 try await start(portal, sink)
             }
             (count, isSuspended) = try await fetch(portal, maxRows, sink)
         } catch {
             portal.fail()
+            transaction?.tables.stale = nil
             throw error
         }
         if isSuspended { return sink.suspended() }
@@ -222,7 +228,7 @@ extension SQLSession {
             defer { end() }
             try await commit()
         } else {
-            portals.removeAll()
+            dropPortals()
         }
     }
 

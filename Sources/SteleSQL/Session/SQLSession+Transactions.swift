@@ -1,3 +1,5 @@
+import SteleBase
+
 extension SQLSession {
     /// The transaction, begun implicitly if there is none.
     func openTransaction() throws(SQLError) -> SessionTransaction {
@@ -33,40 +35,67 @@ extension SQLSession {
     }
 
     /// Portals that are not finished keep the snapshot in which they were begun, and see no later
-    /// writes of the transaction itself: what they have not read yet is read now. What goes wrong with
-    /// one of them is its own affair, and told when it is asked for more; only what ends the present
-    /// statement too is thrown, and then it cannot go on.
+    /// writes of the transaction itself: what they have not read yet is read now. Rows to be locked
+    /// are only found; they are locked when they are asked for, and come as they are then.
+    ///
+    /// What goes wrong with a portal is its own affair, and told when it is asked for more. Thrown is
+    /// only what ends the present statement too: a request to cancel, or the end of the transaction.
     private func finishSuspended() async throws(SQLError) {
         guard !portals.isEmpty else { return }
-        var memory = MemoryMeter()
-        for portal in portals.all where portal.isSuspended {
-            var rows = portal.unsentRows
-            var bytes = portal.waitingBytes
-            var failure: SQLError?
-            do throws(SQLError) {
-                try memory.add(bytes: bytes)
-                while let run = portal.run, let more = try await run.next() {
-                    let added = more.reduce(0) { $0 + MemoryMeter.size(of: $1) }
-                    rows += more
-                    bytes += added
-                    try memory.add(bytes: added)
-                }
-            } catch where error.isOfValue {
-                failure = error
-            } catch where error.state == MemoryMeter.exceeded.state {
-                meter.discard(exchange(&rows, with: []))
-                memory.remove(bytes: bytes)
-                bytes = 0
-                failure = error
-            } catch {
-                meter.discard(exchange(&rows, with: []))
-                portal.fail()
-                throw error
+        var held = portals.all.reduce(0) { $0 + $1.heldBytes }
+        for portal in portals.all.filter(\.isSuspended).sorted(by: { $0.number < $1.number }) {
+            guard let run = portal.run else { continue }
+            held -= portal.heldBytes
+            let others = held
+            func checkSize() throws(SQLError) {
+                if others + portal.heldBytes > Limits.statementBytes { throw MemoryMeter.exceeded }
             }
-            portal.hold(rows, bytes: bytes)
-            portal.end(with: failure)
+            do throws(SQLError) {
+                try checkSize()
+                if run.locksRows {
+                    try await run.readAhead(checkSize)
+                } else {
+                    while let rows = try await run.next() {
+                        portal.hold(rows)
+                        try checkSize()
+                    }
+                    portal.end(with: nil)
+                }
+                try checkSize()
+            } catch {
+                if cancellation.reason != nil || transaction?.hasEnded ?? true {
+                    portal.fail()
+                    throw cancellation.reason ?? error
+                }
+                if error.state == MemoryMeter.exceeded.state { portal.dropRows() }
+                portal.end(with: error)
+                // A definition that is out of date is that of the portal's statement.
+                transaction?.tables.stale = nil
+            }
+            held += portal.heldBytes
         }
     }
+
+    // MARK: What the session keeps
+
+    /// Forgets portals. What waits in all of them together may take long to let go of.
+    func dropPortals(where isToGo: (Portal) -> Bool = { _ in true }) {
+        guard !portals.isEmpty else { return }
+        let gone = portals.all.filter(isToGo)
+        let bytes = gone.reduce(0) { $0 + $1.heldBytes + $1.keptBytes }
+        portals.removeAll(where: isToGo)
+        if bytes > Self.largeBytes { meter.discard(gone.map { $0.takeContents() }) }
+    }
+
+    /// Forgets all prepared statements.
+    func dropStatements() {
+        let isMuch = statements.bytes > Self.largeBytes
+        let gone = exchange(&statements, with: KeptByName())
+        if isMuch { meter.discard(gone) }
+    }
+
+    /// More than this takes long to let go of.
+    private static let largeBytes = 1 << 20
 
     // MARK: The end of transactions
 
@@ -74,7 +103,7 @@ extension SQLSession {
     func commit() async throws(SQLError) {
         guard let ending = transaction else { return }
         transaction = nil
-        portals.removeAll()
+        dropPortals()
         do {
             try await ending.commit()
             settings = lastingSettings
@@ -89,7 +118,7 @@ extension SQLSession {
     func rollback() {
         guard let ending = transaction else { return }
         transaction = nil
-        portals.removeAll()
+        dropPortals()
         settings = ending.settingsBefore
         lastingSettings = settings
         ending.rollback()
@@ -102,7 +131,7 @@ extension SQLSession {
         transaction.isFailed = true
         // Those from before the last savepoint can be returned to.
         let kept = transaction.savepoints.last?.portals ?? 0
-        portals.removeAll { $0.number >= kept }
+        dropPortals { $0.number >= kept }
         // Locks are let go, those from before the last savepoint unless it brings them back.
         guard let savepoint = transaction.savepoints.last, !transaction.hasEnded else {
             return transaction.rollback()
@@ -145,7 +174,7 @@ extension SQLSession {
             transaction.isReadOnly = savepoint.isReadOnly
             settings = savepoint.settings
             lastingSettings = savepoint.lastingSettings
-            portals.removeAll { $0.number >= savepoint.portals }
+            dropPortals { $0.number >= savepoint.portals }
             return "ROLLBACK"
         }
     }

@@ -102,8 +102,8 @@ package final class SQLSession {
 
     /// The client is gone: rolls back and releases everything.
     package func close() {
-        portals.removeAll()
-        statements.removeAll()
+        dropPortals()
+        dropStatements()
         let last = transaction
         transaction = nil
         last?.rollback()

@@ -153,13 +153,18 @@ final class WorkMeter {
 
     /// Lets go of something large in a worker: that takes as long as it took to build.
     func discard<Value>(_ value: consuming Value) {
-        let discarded = Discarded(value: value)
-        offload { _ = discarded }
+        let discarded = Discarded(value)
+        offload { discarded.empty() }
     }
 
-    private struct Discarded<Value>: @unchecked Sendable {
+    /// Holds the only reference: if the session's side let go of it last, it would do the work.
+    private final class Discarded<Value>: @unchecked Sendable {
         // Safety: nobody else uses the value any more.
-        var value: Value
+        private var value: Value?
+
+        init(_ value: consuming Value) { self.value = value }
+
+        func empty() { value = nil }
     }
 }
 

@@ -43,8 +43,9 @@ package struct SQLError: Error, Hashable, Sendable, CustomStringConvertible {
         SQLError("XX000", "a row has no column \(index + 1)")
     }
 
-    /// Whether a value was the reason, so that another row may be without fault.
-    var isOfValue: Bool { state.hasPrefix("22") }
+    /// Whether a value was the reason, so that another row may be without fault: it is no value of
+    /// its type, or makes a result that is too large or not supported.
+    var isOfValue: Bool { state.hasPrefix("22") || state == "54000" || state == "0A000" }
 
     package var description: String { "\(state): \(message)" }
 }

@@ -1,0 +1,300 @@
+import SteleAPI
+import SteleBase
+import Synchronization
+import Testing
+
+@testable import SteleSQL
+
+/// Portals that are executed in parts, with other statements in between.
+@Suite struct PortalTests {
+    private let node = TestNode()
+    private let session: TestSession
+
+    init() throws { session = try TestSession(node) }
+
+    private func bind(_ portal: String, _ text: String) async throws {
+        try await session.session.prepare("", text, parameterTypes: [])
+        try await session.session.bind(
+            portal: portal, statement: "", parameterFormats: [], parameters: [], resultFormats: [])
+    }
+
+    /// What goes on with a portal, or how that ends.
+    private func fetch(_ portal: String, _ count: Int) async -> [String] {
+        session.sink.lines = []
+        do {
+            try await session.session.execute(portal: portal, maxRows: count, into: session.sink)
+        } catch {
+            session.sink.lines.append(error.state)
+            await session.session.fail()
+        }
+        return session.sink.lines
+    }
+
+    /// Its rows come out, up to the one that cannot be; no statement in between fails for it.
+    @Test func `a portal's error is told when it is asked for more`() async throws {
+        try await session.run("begin")
+        try await bind("p", "select 12 / (4 - x) from generate_series(1, 9) as g(x)")
+        #expect(await fetch("p", 1) == ["4", "suspended"])
+        try await session.run("savepoint s")
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        #expect(await fetch("p", 1) == ["6", "suspended"])
+        #expect(await fetch("p", 9) == ["12", "22012"])
+        #expect(await fetch("p", 9) == ["25P02"])
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 9) == ["55000"])
+        try await session.run("commit")
+    }
+
+    @Test func `a portal that failed at its first rows cannot be run`() async throws {
+        try await session.run("begin")
+        try await bind("p", "select 1 / 0")
+        try await bind("later", "select 7")
+        try await session.run("savepoint s")
+        #expect(await fetch("p", 0) == ["22012"])
+        #expect(await fetch("later", 0) == ["25P02"])
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 0) == ["55000"])
+        try await session.run("rollback to s")
+        #expect(await fetch("later", 0) == ["7", "SELECT 1"])
+        try await session.run("commit")
+    }
+
+    /// Some of its rows were read and are held nowhere: what would come next is not what follows.
+    @Test func `a portal that was cancelled cannot be run`() async throws {
+        try await session.run("create table t (a int primary key)")
+        try await session.run("insert into t select * from generate_series(1, 5000)")
+        try await session.run("begin")
+        try await bind("p", "select a from t")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        try await session.run("savepoint s")
+        session.sink.onColumns = { [session] in session.session.canceller() }
+        #expect(await fetch("p", 0).last == "57014")
+        session.sink.onColumns = {}
+        try await session.run("rollback to s")
+        #expect(await fetch("p", 0) == ["55000"])
+        try await session.run("commit")
+    }
+
+    @Test func portalsAreSuspended() async throws {
+        let s = session.session
+        try await session.run("create table t (a int primary key)")
+        try await session.run("insert into t select * from generate_series(1, 5)")
+        try await session.run("begin")
+        session.sink.lines = []
+        try await s.prepare("q", "select a from t", parameterTypes: [])
+        try await s.bind(
+            portal: "p", statement: "q", parameterFormats: [], parameters: [], resultFormats: [1])
+        #expect(try await s.describePortal("p")?.map(\.format) == [1])
+        try await s.execute(portal: "p", maxRows: 2, into: session.sink)
+        #expect(session.sink.lines == ["1", "2", "suspended"])
+        let deleted = try await session.run("delete from t")
+        #expect(deleted == ["DELETE 5"])
+        session.sink.lines = []
+        try await s.execute(portal: "p", maxRows: 2, into: session.sink)
+        try await s.execute(portal: "p", maxRows: 2, into: session.sink)
+        try await s.execute(portal: "p", maxRows: 2, into: session.sink)
+        #expect(session.sink.lines == ["3", "4", "suspended", "5", "SELECT 1", "SELECT 0"])
+        try await session.run("commit")
+        await #expect(throws: SQLError.self) {
+            try await s.execute(portal: "p", maxRows: 2, into: session.sink)
+        }
+    }
+
+    // MARK: Errors
+
+    /// Whatever is wrong with a row, the rows before it come out, and no statement in between fails.
+    @Test(arguments: [
+        ("1 / (4 - x)", "22012"), ("length(chr(1114108 + x))", "54000"),
+        ("date_part(case when x < 4 then 'year' else 'timezone' end, timestamp '2020-02-02')", "0A000"),
+        ("length(repeat('x', case when x < 4 then 1 else 2000000000 end))", "54000"),
+    ])
+    func `a portal fails for itself`(expression: String, state: String) async throws {
+        try await session.run("begin")
+        try await bind("p", "select \(expression) from generate_series(1, 9) as g(x)")
+        #expect(await fetch("p", 1).last == "suspended")
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        let rest = await fetch("p", 9)
+        #expect(rest.count == 3 && rest.last == state)
+        try await session.run("rollback")
+    }
+
+    @Test func `a portal of a failed block is not described`() async throws {
+        try await session.run("begin")
+        try await bind("p", "select 1 as a from generate_series(1, 9)")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        try await bind("failed", "select 1 / 0 as b")
+        try await session.run("savepoint s")
+        #expect(await fetch("failed", 1) == ["22012"])
+        for name in ["p", "failed"] {
+            let error = await #expect(throws: SQLError.self) {
+                try await session.session.describePortal(name)
+            }
+            #expect(error?.state == "25P02")
+        }
+        try await session.run("rollback to s")
+        #expect(try await session.session.describePortal("p")?.map(\.name) == ["a"])
+        #expect(try await session.session.describePortal("failed")?.map(\.name) == ["b"])
+        try await session.run("rollback")
+    }
+
+    // MARK: Locks
+
+    private func isLocked(_ key: Int) async throws -> Bool {
+        let other = try TestSession(node)
+        let answer = await other.failure("select 1 from t where k = \(key) for update nowait")
+        return answer.hasPrefix("55P03")
+    }
+
+    private static let lockingQueries = [
+        "select k, v from t for update", "select k, v from t order by k for update",
+        "select k, v from t where k in (1, 2, 3, 4, 5, 6) for update",
+        "select k, v from t offset 0 for update",
+    ]
+
+    /// A lock that is taken after a savepoint goes with a return to it: a row that was locked ahead
+    /// would be handed out without.
+    @Test(arguments: lockingQueries)
+    func `rows are locked as they are sent`(query: String) async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 6) as g(x)")
+        try await session.run("begin")
+        try await bind("p", query)
+        #expect(await fetch("p", 2) == ["1|1", "2|2", "suspended"])
+        #expect(try await isLocked(2))
+        #expect(try await !isLocked(3))
+        try await session.run("savepoint s")
+        #expect(await fetch("p", 1) == ["3|3", "suspended"])
+        #expect(try await isLocked(3))
+        try await session.run("rollback to s")
+        #expect(try await isLocked(2))
+        #expect(try await !isLocked(3))
+        let other = try TestSession(node)
+        try await other.run("update t set v = 40 where k = 4")
+        #expect(await fetch("p", 1) == ["4|40", "suspended"])
+        #expect(try await isLocked(4))
+        #expect(await fetch("p", 0) == ["5|5", "6|6", "SELECT 2"])
+        try await session.run("commit")
+    }
+
+    /// Nor does one wait for locks in place of the statement that runs, or see rows that came later.
+    @Test(arguments: lockingQueries)
+    func `a statement locks no rows of portals`(query: String) async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 5) as g(x)")
+        try await session.run("begin")
+        try await bind("p", query)
+        #expect(await fetch("p", 1) == ["1|1", "suspended"])
+        let other = try TestSession(node)
+        try await other.run("begin; select 1 from t where k = 3 for update")
+        _ = node.backend.takeCalls()
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        #expect(!node.backend.takeCalls().contains { $0.hasPrefix("lock") })
+        try await other.run("delete from t where k = 4; update t set v = 30 where k = 3; commit")
+        try await session.run("insert into t values (6, 6)")
+        #expect(await fetch("p", 0) == ["2|2", "3|30", "5|5", "SELECT 3"])
+        try await session.run("commit")
+    }
+
+    /// Its rows are found before they are locked, so what is wrong with one is known early.
+    @Test func `a portal that locks tells its error behind the rows before it`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 5) as g(x)")
+        try await session.run("begin")
+        try await bind("p", "select k from t where 12 / (4 - v) > 0 for update")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        #expect(await fetch("p", 9) == ["2", "3", "22012"])
+        try await session.run("rollback")
+    }
+
+    /// A condition that fails only for the row as it is now.
+    @Test func `a portal that locks tells what is wrong with a row as it is now`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 5) as g(x)")
+        try await session.run("begin")
+        try await bind("p", "select k from t where k in (1, 2, 3, 5) and 12 / (4 - v) < 99 for update")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        try await TestSession(node).run("update t set v = 4 where k = 3")
+        #expect(await fetch("p", 9) == ["2", "22012"])
+        try await session.run("rollback")
+    }
+
+    @Test func `a return to a savepoint lets go of the locks of rows that were found before`()
+        async throws
+    {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 5) as g(x)")
+        try await session.run("begin")
+        try await bind("p", "select k, v from t for update")
+        #expect(await fetch("p", 1) == ["1|1", "suspended"])
+        try await session.run("savepoint s; select 1")
+        #expect(await fetch("p", 2) == ["2|2", "3|3", "suspended"])
+        try await session.run("rollback to s")
+        #expect(try await !isLocked(3))
+        #expect(await fetch("p", 0) == ["4|4", "5|5", "SELECT 2"])
+        #expect(try await isLocked(5))
+        try await session.run("commit")
+    }
+
+    /// It would read a table to its end, for rows that nobody will ask for.
+    @Test func `a statement does not go on with a portal that has all its rows`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 5000) as g(x)")
+        try await session.run("begin")
+        try await bind("p", "select k from t limit 2 for update")
+        #expect(await fetch("p", 2) == ["1", "2", "suspended"])
+        try await bind("q", "select k from t limit 3 offset 1 for update")
+        #expect(await fetch("q", 1) == ["2", "suspended"])
+        _ = node.backend.takeCalls()
+        try await session.run("select 1")
+        // The others' rows may go, so that later ones are wanted.
+        #expect(node.backend.takeCalls().count { $0 == "scan" } <= 7)
+        #expect(await fetch("p", 0) == ["SELECT 0"])
+        #expect(await fetch("q", 0) == ["3", "4", "SELECT 2"])
+        try await session.run("commit")
+    }
+
+    @Test func `rows are locked by the hundred where all are wanted`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 1000) as g(x)")
+        try await session.run("begin")
+        try await bind("p", "select k from t offset 500 for update")
+        _ = node.backend.takeCalls()
+        #expect(await fetch("p", 1) == ["501", "suspended"])
+        #expect(await fetch("p", 0).count == 500)
+        #expect(node.backend.takeCalls().count { $0.hasPrefix("lock") } <= 8)
+        try await session.run("commit")
+    }
+
+    /// An answer holds so many bytes.
+    @Test func `large rows are locked by as many requests as they need`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 500) as g(x)")
+        node.backend.state.withLock { $0.answeredKeys = 30 }
+        let lines = try await session.run("select k from t order by k desc for update")
+        #expect(lines == (1...500).reversed().map(String.init) + ["SELECT 500"])
+    }
+
+    // MARK: Size
+
+    /// Many portals with little in each are let go of together, by a worker.
+    @Test func `what waits in many portals is let go of by a worker`() async throws {
+        let count = Mutex(0)
+        let session = try TestSession(
+            node,
+            offload: { work in
+                count.withLock { $0 += 1 }
+                TestWorker.run(work)
+            })
+        try await session.run("begin")
+        let text = "select repeat('x', 10000) from generate_series(1, 20)"
+        for number in 0..<20 { try await session.begin(text, as: "p\(number)") }
+        try await session.run("select 1")
+        let portals = session.session.portals.all.map(\.self)
+        #expect(portals.count == 20 && portals.allSatisfy { $0.heldBytes > 150_000 })
+        let before = count.withLock(\.self)
+        try await session.run("rollback")
+        #expect(count.withLock(\.self) == before + 1)
+        #expect(portals.allSatisfy { $0.heldBytes == 0 })
+    }
+}
