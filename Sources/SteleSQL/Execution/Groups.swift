@@ -88,7 +88,9 @@ struct RowOrder {
     func sorted(_ rows: RowBatches<StoredRow>) throws(SQLError) -> RowBatches<StoredRow> {
         try context.meter.charge(
             growthOf: max(rows.bytes, rows.count * MemoryLayout<StoredRow>.stride))
-        var entries: [(values: [Datum], place: Int, stored: StoredRow)] = []
+        var entries: [(values: [Datum], place: Int)] = []
+        var all: [StoredRow] = []
+        all.reserveCapacity(rows.count)
         entries.reserveCapacity(rows.count)
         var memory = MemoryMeter()
         for slice in rows.slices {
@@ -97,7 +99,8 @@ struct RowOrder {
                     keys.lazy.map(\.value), of: stored.row, context)
                 try memory.add(values)
                 try context.meter.charge(WorkMeter.row)
-                entries.append((values, entries.count, stored))
+                entries.append((values, entries.count))
+                all.append(stored)
             }
         }
         do {
@@ -116,7 +119,8 @@ struct RowOrder {
         } catch { invariantFailed("sorting failed: \(error)") }
         var sorted = RowBatches<StoredRow>()
         for entry in entries {
-            sorted.append(entry.stored, bytes: MemoryMeter.size(of: entry.stored.row))
+            let stored = all[entry.place]
+            sorted.append(stored, bytes: MemoryMeter.size(of: stored.row))
         }
         return sorted
     }
