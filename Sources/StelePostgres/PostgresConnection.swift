@@ -104,8 +104,11 @@ package final class PostgresConnection {
 
     /// Waits for bytes from the client.
     func receive() async throws(Ending) {
-        try await sendIfLarge()
-        send(now: true)
+        if writer.bytes.count > Self.mostAtOnce {
+            await sendRest(writer.takeBytes()[...])
+        } else {
+            send(now: true)
+        }
         // What was taken for a message is held no more, however long the next one takes to come.
         try hold(decoder.unreadBytes)
         let endIdleTime = isIdle ? session?.limitIdleTime { [inbox] in inbox.terminate($0) } : nil
@@ -175,7 +178,7 @@ package final class PostgresConnection {
         rest = rest.dropFirst(Self.mostAtOnce)
     }
 
-    /// Hands the last answers to the network, and does not wait for a client that takes none.
+    /// Hands answers to the network in pieces, and does not wait for a client that takes none.
     private func sendRest(_ bytes: ArraySlice<UInt8>) async {
         var rest = bytes
         while !rest.isEmpty {

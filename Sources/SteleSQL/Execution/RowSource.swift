@@ -33,20 +33,6 @@ struct RowSource {
         }
     }
 
-    /// All that a scan finds.
-    init(_ scan: TableScan, _ context: StatementContext) {
-        condition = nil
-        self.context = context
-        state = .scan(scan)
-    }
-
-    /// From here on all rows are read, however few were wanted.
-    mutating func readAll() {
-        guard case .scan(var scan) = state else { return }
-        scan.pageRows = TableScan.pageRows
-        state = .scan(scan)
-    }
-
     /// The next rows, maybe none; nil at the end.
     mutating func next(
         _ transaction: SessionTransaction

@@ -21,7 +21,8 @@ final class SelectRun {
     /// Rows to be locked by one request.
     private var lockedAtOnce = SelectRun.batch
     private var seen: Set<[Datum]> = []
-    private var seenBytes = 0
+    /// What rows that have come out take up, where others are compared with them.
+    private(set) var seenBytes = 0
     private var memory = MemoryMeter()
     private var toSkip: Int
     /// nil is no limit.
@@ -54,30 +55,19 @@ final class SelectRun {
             toSkip = counts.toSkip ?? 0
         }
         let usesAllRows = plan.grouping != nil || !plan.sorting.isEmpty || plan.isDistinct
-        let (needed, overflow) = (remaining ?? .max).addingReportingOverflow(toSkip)
+        let needed = Self.sum(remaining ?? .max, toSkip)
         source = RowSource(
-            plan, context, rowLimit: usesAllRows || overflow ? nil : needed)
+            plan, context, rowLimit: usesAllRows || needed == .max ? nil : needed)
     }
 
     deinit {
-        if waiting.isLarge || seen.count > Self.largeCount { context.meter.discard(takeContents()) }
+        if waiting.isLarge || seen.count > Self.largeCount {
+            context.meter.discard((exchange(&waiting, with: RowBatches()), exchange(&seen, with: [])))
+        }
     }
 
     /// From so many rows on it takes long to let go of them.
     private static let largeCount = 4_096
-
-    /// What a run has gathered, for whoever lets go of it.
-    struct Contents {
-        fileprivate var waiting: RowBatches<StoredRow>
-        fileprivate var seen: Set<[Datum]>
-    }
-
-    /// Gives up what was gathered, after which the run is of no more use.
-    func takeContents() -> Contents {
-        Contents(
-            waiting: exchange(&waiting, with: RowBatches()), seen: exchange(&seen, with: []))
-    }
-
     private static let largeBytes = 1 << 18
 
     private static func count(
@@ -152,7 +142,7 @@ final class SelectRun {
     }
 
     /// What the run has gathered and not used yet.
-    var heldBytes: Int { waiting.bytes + seenBytes }
+    var waitingBytes: Int { waiting.bytes }
 
     // MARK: Rows before the outputs
 
@@ -167,12 +157,8 @@ final class SelectRun {
             keep(rows)
         }
         guard plan.locking != nil else { return Array(waiting.takeFirst(Self.batch)) }
-        func rowsToSend(_ count: Int) -> Int {
-            let (needed, overflow) = count.addingReportingOverflow(toSkip)
-            return overflow ? .max : needed
-        }
-        let size = min(lockedAtOnce, rowsToSend(most), rowsToSend(remaining ?? .max))
-        return try await lockFirst(size)
+        let wanted = Self.sum(min(most, remaining ?? .max), toSkip)
+        return try await lockFirst(min(lockedAtOnce, wanted))
     }
 
     /// Keeps the keys of rows that are to be locked, and read anew then.
@@ -210,32 +196,55 @@ final class SelectRun {
         return access
     }
 
-    /// Finds all rows that are to be locked later: the snapshot in which they are to be found ends.
+    /// Finds the rows that are to be locked later, as many as a limit leaves: the snapshot in which
+    /// they are to be found ends. Should some of them be gone by then, more are found in a later one.
     ///
     /// - Parameter check: is called now and then, and throws if too much is held.
     func readAhead(_ check: () throws(SQLError) -> Void) async throws(SQLError) {
-        guard remaining != 0 else { return }
         try await gatherIfNeeded()
-        if areUnread, let access = namedAccess {
-            areUnread = false
-            var keys: [KeyBytes] = []
-            for slice in waiting.slices { keys += slice.map { Array($0.key) } }
-            waiting = RowBatches()
-            source = RowSource(TableScan(access, context, points: keys[...]), context)
-            isGathered = false
-        }
-        source.readAll()
-        while !isGathered {
-            do throws(SQLError) {
-                guard let rows = try await source.next(transaction) else { break }
+        do throws(SQLError) {
+            if areUnread, let access = namedAccess { try await readNamed(access, check) }
+            while !hasReadAhead {
+                guard let rows = try await source.next(transaction) else {
+                    isGathered = true
+                    break
+                }
                 keep(rows)
                 try check()
-            } catch where error.isOfValue {
-                failure = error
-                break
+            }
+        } catch where error.isOfValue {
+            failure = error
+            isGathered = true
+        }
+    }
+
+    /// Leaves those of the named keys that are there.
+    private func readNamed(
+        _ access: TableAccess, _ check: () throws(SQLError) -> Void
+    ) async throws(SQLError) {
+        areUnread = false
+        var named = exchange(&waiting, with: RowBatches())
+        defer { context.meter.letGo(of: &named) }
+        while !named.isEmpty {
+            let keys = named.takeFirst(TableScan.pageRows).map { Array($0.key) }
+            var scan = TableScan(access, context, points: keys[...])
+            while let rows = try await scan.next(transaction) {
+                keep(rows)
+                try check()
             }
         }
-        isGathered = true
+    }
+
+    /// Whether all rows are found that may be locked later.
+    var hasReadAhead: Bool {
+        guard locksRows, remaining != 0 else { return locksRows }
+        if areUnread { return false }
+        return isGathered || waiting.count >= Self.sum(remaining ?? .max, toSkip)
+    }
+
+    private static func sum(_ left: Int, _ right: Int) -> Int {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
     }
 
     /// Whether rows are locked before they come out.
@@ -313,6 +322,8 @@ final class SelectRun {
             lockedAtOnce = keys.count / 2
             return []
         }
+        // Those that follow may be smaller.
+        lockedAtOnce = min(lockedAtOnce + lockedAtOnce / 8 + 1, Self.batch)
         waiting.removeFirst(keys.count)
         var present: [RowPage.Row] = []
         for (key, locked) in zip(keys, values) {

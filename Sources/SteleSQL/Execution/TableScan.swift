@@ -13,8 +13,7 @@ struct TableScan {
     private let access: TableAccess
     private let context: StatementContext
     private let isReversed: Bool
-    /// Rows of the pages that follow.
-    var pageRows: Int
+    private let pageRows: Int
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows

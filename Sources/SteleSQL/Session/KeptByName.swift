@@ -42,8 +42,19 @@ struct KeptByName<Value: Keepable> {
         return true
     }
 
-    mutating func removeAll(where isToGo: (Value) -> Bool) {
-        for (name, value) in values where isToGo(value) { remove(name) }
+    /// Forgets some, and returns them.
+    mutating func take(where isToGo: (Value) -> Bool) -> [Value] {
+        var gone: [Value] = []
+        let before = exchange(&self, with: KeptByName())
+        for (name, value) in before.values {
+            if isToGo(value) {
+                gone.append(value)
+            } else {
+                values[name] = value
+                bytes += Self.cost(value, name)
+            }
+        }
+        return gone
     }
 
     /// There is one without a name, which the next one replaces: a message bounds it.

@@ -58,7 +58,7 @@ final class PreparedStatement: Keepable {
 /// A prepared statement with values for its parameters, and how far its execution has come.
 final class Portal: Keepable {
     let prepared: PreparedStatement
-    private(set) var parameters: [Datum]
+    let parameters: [Datum]
     /// Portals of a session are numbered as they come.
     var number = 0
     /// One for all columns, one for each, or none for text.
@@ -146,25 +146,17 @@ final class Portal: Keepable {
     /// Gives up the rows that wait.
     func dropRows() { meter.letGo(of: &waiting) }
 
-    /// What it holds, for whoever lets go of many portals at once.
-    struct Contents {
-        fileprivate var parameters: [Datum]
-        fileprivate var rows: RowBatches<[Datum]>
-        fileprivate var run: SelectRun.Contents?
-    }
-
-    /// Gives up what it holds, after which it is of no more use.
-    func takeContents() -> Contents {
-        Contents(
-            parameters: exchange(&parameters, with: []),
-            rows: exchange(&waiting, with: RowBatches()), run: run?.takeContents())
-    }
-
     /// What waits in it while it is suspended.
-    var heldBytes: Int { waiting.bytes + (run?.heldBytes ?? 0) }
+    var heldBytes: Int {
+        // What waits has come out of the run, which may know it still.
+        (run?.waitingBytes ?? 0) + max(waiting.bytes, run?.seenBytes ?? 0)
+    }
 
     /// Whether rows are still to come.
     var isSuspended: Bool { isStarted && run != nil && !isFinished }
+
+    /// Whether it has to be read ahead when its snapshot ends.
+    var isToBeReadAhead: Bool { isSuspended && run?.hasReadAhead == false }
 
     /// The columns as this portal sends them.
     ///

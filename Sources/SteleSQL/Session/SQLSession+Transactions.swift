@@ -43,7 +43,7 @@ extension SQLSession {
     private func finishSuspended() async throws(SQLError) {
         guard !portals.isEmpty else { return }
         var held = portals.all.reduce(0) { $0 + $1.heldBytes }
-        for portal in portals.all.filter(\.isSuspended).sorted(by: { $0.number < $1.number }) {
+        for portal in portals.all.filter(\.isToBeReadAhead).sorted(by: { $0.number < $1.number }) {
             guard let run = portal.run else { continue }
             held -= portal.heldBytes
             let others = held
@@ -78,20 +78,19 @@ extension SQLSession {
 
     // MARK: What the session keeps
 
-    /// Forgets portals. What waits in all of them together may take long to let go of.
+    /// Forgets portals. All of them together may take long to let go of, which a worker does.
     func dropPortals(where isToGo: (Portal) -> Bool = { _ in true }) {
         guard !portals.isEmpty else { return }
-        let gone = portals.all.filter(isToGo)
+        let gone = portals.take(where: isToGo)
         let bytes = gone.reduce(0) { $0 + $1.heldBytes + $1.keptBytes }
-        portals.removeAll(where: isToGo)
-        if bytes > Self.largeBytes { meter.discard(gone.map { $0.takeContents() }) }
+        if bytes > Self.largeBytes { meter.discard(consume gone) }
     }
 
     /// Forgets all prepared statements.
     func dropStatements() {
         let isMuch = statements.bytes > Self.largeBytes
         let gone = exchange(&statements, with: KeptByName())
-        if isMuch { meter.discard(gone) }
+        if isMuch { meter.discard(consume gone) }
     }
 
     /// More than this takes long to let go of.
