@@ -414,6 +414,7 @@ import Testing
         await first.rollback(to: savepoint)
         let second = try kernel.backend.begin(TransactionOptions(isolation: .serializable))
         #expect(try await second.get([[2]]) == [[10]])
+        try #require(try await second.lock([[1]], .exclusive, .skip)[0].isLocked)
         try second.write([1], [0])
         try await second.commit()
         try first.write([2], [0])
