@@ -82,7 +82,7 @@ struct WorkMeterTests {
     @Test(arguments: [
         "select count(sqrt(repeat('9', 2000)::numeric)) from generate_series(1, 1000000)",
         "select count(*) from generate_series(1, 1000000000)",
-        "select count(*) from generate_series(1, 200000) as g(x) where repeat('ab', 5000) like "
+        "select count(*) from generate_series(1, 200000) as g(x) where repeat('ab', 5000) || x like "
             + "'%' || repeat('a%', 400) || 'c'",
         "select x from generate_series(1, 300000) as g(x) order by md5(x::text) || repeat('x', 60)",
         "select 1 where \(Array(repeating: "sqrt(repeat('9', 3000)::numeric) > 1", count: 2000).joined(separator: " and "))",
