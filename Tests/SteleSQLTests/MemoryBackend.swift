@@ -17,6 +17,8 @@ final class MemoryBackend: DatabaseBackend {
         var conflicts = 0
         /// How many keys one read or request for locks is answered for.
         var answeredKeys = Int.max
+        /// Is called by each scan.
+        var onScan: (@Sendable () -> Void)?
         /// Calls of transactions, by name.
         var calls: [String] = []
     }
@@ -146,6 +148,7 @@ final class MemoryTransaction: TransactionBackend {
     ) async throws(SteleError) -> RowPage {
         try checkOpen()
         note("scan")
+        database.state.withLock { $0.onScan }?()
         let time = snapshot()
         let writes = own.withLock { $0.writes(count ?? .max) }
         var rows: [KeyBytes: [UInt8]] = [:]

@@ -221,8 +221,10 @@ private struct LockedRows {
     private let access: TableAccess
     private let context: StatementContext
     private var scan: TableScan
-    /// Known keys that were not locked yet; nil before the first are.
-    private var points: ArraySlice<KeyBytes>?
+    /// Keys that were not locked yet; nil before the known ones are resolved.
+    private var waiting: ArraySlice<KeyBytes>?
+    /// Rows to be locked by one request.
+    private var lockedAtOnce = TableScan.pageRows
 
     init(_ access: TableAccess, _ context: StatementContext) {
         self.access = access
@@ -234,20 +236,26 @@ private struct LockedRows {
     mutating func next(
         _ transaction: SessionTransaction
     ) async throws(SQLError) -> [StoredRow]? {
-        let keys: [KeyBytes]
         if case .points = access.keys {
-            if points == nil, case .points(let all) = try await ResolvedKeys.resolve(access, context) {
-                points = all
+            if waiting == nil, case .points(let all) = try await ResolvedKeys.resolve(access, context) {
+                waiting = all
             }
-            guard let rest = points, !rest.isEmpty else { return nil }
-            keys = Array(rest.prefix(TableScan.pageRows))
-            points = rest.dropFirst(keys.count)
-        } else {
+            guard waiting?.isEmpty == false else { return nil }
+        } else if waiting?.isEmpty ?? true {
             guard let rows = try await scan.next(transaction) else { return nil }
-            keys = rows.map { Array($0.key) }
+            waiting = rows.map { Array($0.key) }[...]
         }
+        let keys = Array((waiting ?? []).prefix(lockedAtOnce))
         guard !keys.isEmpty else { return [] }
-        let locked = try await transaction.lock(access.table, keys, .exclusive, .wait)
+        let locked: [LockedValue]
+        do {
+            locked = try await transaction.lock(access.table, keys, .exclusive, .wait)
+        } catch where error.state == "54000" && keys.count > 1 {
+            // Rows may be so large that no answer holds as many.
+            lockedAtOnce = keys.count / 2
+            return []
+        }
+        waiting = waiting?.dropFirst(keys.count)
         var present: [RowPage.Row] = []
         present.reserveCapacity(keys.count)
         for (key, locked) in zip(keys, locked) {

@@ -120,7 +120,7 @@ struct RowOrder {
         var sorted = RowBatches<StoredRow>()
         for entry in entries {
             let stored = all[entry.place]
-            sorted.append(stored, bytes: MemoryMeter.size(of: stored.row))
+            sorted.append(stored, bytes: MemoryMeter.size(of: stored.row) + stored.key.count)
         }
         return sorted
     }

@@ -26,11 +26,25 @@ struct RowSource {
         case .single: state = .rows([[]])
         case .table(let access):
             state = .scan(
-                TableScan(access, context, isReversed: plan.isReversed, rowLimit: rowLimit))
+                TableScan(
+                    access, context, isReversed: plan.isReversed, rowLimit: rowLimit,
+                    keepsKeys: plan.locking != nil))
         case .values(let rows): state = .values(rows[...])
         case .series(let start, let stop, let step, let type):
             state = .pendingSeries(start: start, stop: stop, step: step, type)
         }
+    }
+
+    /// What it holds until all rows have come out.
+    var heldBytes: Int {
+        if case .scan(let scan) = state { scan.heldBytes } else { 0 }
+    }
+
+    /// Empties it and returns what it held.
+    mutating func takeAll() -> Self {
+        let all = self
+        state = .rows([])
+        return all
     }
 
     /// The next rows, maybe none; nil at the end.

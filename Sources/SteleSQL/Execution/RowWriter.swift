@@ -61,6 +61,10 @@ struct RowWriter {
         let rows = waiting
         waiting = []
         waitingBytes = 0
+        try await write(rows[...])
+    }
+
+    private mutating func write(_ rows: ArraySlice<[Datum]>) async throws(SQLError) {
         if table.hasHiddenKey {
             try await transaction.pin(table)
             for row in rows {
@@ -70,9 +74,9 @@ struct RowWriter {
             return
         }
         let keys = rows.map(table.key(of:))
-        if rows.count == 1 {
+        if rows.count == 1, let row = rows.first {
             let present = try await transaction.lock(table, keys, .exclusive, .wait)[0].value
-            return try await settle(rows[0], keys[0], present)
+            return try await settle(row, keys[0], present)
         }
         // The first of several equal keys is locked; the others meet its row.
         var places: [DictionaryKey: Int] = [:]
@@ -81,7 +85,15 @@ struct RowWriter {
             places[DictionaryKey(key)] = distinct.count
             distinct.append(key)
         }
-        let locked = try await transaction.lock(table, distinct, .exclusive, .wait)
+        let locked: [LockedValue]
+        do {
+            locked = try await transaction.lock(table, distinct, .exclusive, .wait)
+        } catch where error.state == "54000" {
+            // Rows that are there may be so large that no answer holds as many.
+            let middle = rows.startIndex + rows.count / 2
+            try await write(rows[..<middle])
+            return try await write(rows[middle...])
+        }
         var present = locked.map(\.value)
         for (row, key) in zip(rows, keys) {
             guard let place = places[DictionaryKey(key)] else { continue }

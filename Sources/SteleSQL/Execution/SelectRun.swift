@@ -11,13 +11,12 @@ final class SelectRun {
     private var source: RowSource
     /// Rows that were taken from the source and not used yet.
     private var waiting = RowBatches<StoredRow>()
-    /// All rows were taken from the source, because order or groups need them, or because its
-    /// snapshot ends.
+    private var hasBegun = false
+    /// Nothing more is taken from the source: order or groups needed all rows, or its snapshot has
+    /// ended.
     private var isGathered = false
     /// What is wrong with the row after those that wait.
     private var failure: SQLError?
-    /// What waits are keys that the condition names, whose rows need not be there.
-    private var areUnread = false
     /// Rows to be locked by one request.
     private var lockedAtOnce = SelectRun.batch
     private var seen: Set<[Datum]> = []
@@ -34,6 +33,10 @@ final class SelectRun {
     private var hasLooked = false
     /// Rows whose outputs are not computed yet, because those of the rows before are large.
     private var unsent: ArraySlice<StoredRow> = []
+    /// What they took up when they came.
+    private var unsentBytes = 0
+    /// Outputs that have not come out, because a request to cancel came meanwhile.
+    private var outputs: [[Datum]] = []
 
     init(
         _ plan: SelectPlan, _ context: StatementContext, _ transaction: SessionTransaction
@@ -61,8 +64,14 @@ final class SelectRun {
     }
 
     deinit {
-        if waiting.isLarge || seen.count > Self.largeCount {
-            context.meter.discard((exchange(&waiting, with: RowBatches()), exchange(&seen, with: [])))
+        if waiting.isLarge || seen.count > Self.largeCount
+            || unsentBytes + source.heldBytes > Self.largeBytes
+        {
+            context.meter.discard(
+                (
+                    exchange(&waiting, with: RowBatches()), exchange(&seen, with: []),
+                    exchange(&unsent, with: []), source.takeAll()
+                ))
         }
     }
 
@@ -91,22 +100,21 @@ final class SelectRun {
             try await transaction.verify(access.table)
         }
         hasLooked = true
-        while remaining != 0 {
-            if unsent.isEmpty {
+        while remaining != 0 || !outputs.isEmpty {
+            if unsent.isEmpty, remaining != 0, outputs.isEmpty {
                 guard let rows = try await nextStored(locking: most) else { return nil }
                 unsent = rows[...]
+                unsentBytes = rows.reduce(0) { $0 + MemoryMeter.size(of: $1.row) }
             }
-            let outputs = try await nextOutputs()
+            try await computeOutputs()
             try await transaction.sleepOff(context)
-            if !outputs.isEmpty { return outputs }
+            if !outputs.isEmpty { return exchange(&outputs, with: []) }
         }
         return nil
     }
 
-    /// The outputs of rows that were taken from the source.
-    private func nextOutputs() async throws(SQLError) -> [[Datum]] {
-        var outputs: [[Datum]] = []
-        outputs.reserveCapacity(unsent.count)
+    /// Computes the outputs of rows that were taken from the source.
+    private func computeOutputs() async throws(SQLError) {
         var bytes = 0
         do {
             try await context.compute { [self] () throws(SQLError) in
@@ -138,11 +146,14 @@ final class SelectRun {
         } catch where error.isOfValue && !outputs.isEmpty {
             // The rows before it come out first; the next call fails at once.
         }
-        return outputs
+        if unsent.isEmpty { unsentBytes = 0 }
     }
 
     /// What the run has gathered and not used yet.
-    var waitingBytes: Int { waiting.bytes }
+    var waitingBytes: Int {
+        waiting.bytes + unsentBytes + source.heldBytes
+            + outputs.reduce(0) { $0 + MemoryMeter.size(of: $1) }
+    }
 
     // MARK: Rows before the outputs
 
@@ -150,14 +161,14 @@ final class SelectRun {
         if plan.grouping == nil, plan.sorting.isEmpty, plan.locking == nil {
             return try await source.next(transaction)
         }
-        try await gatherIfNeeded()
+        let wanted = Self.sum(min(most, remaining ?? .max), toSkip)
+        try await beginIfNeeded(locking: wanted)
         while waiting.isEmpty {
             if let failure { throw failure }
             guard !isGathered, let rows = try await source.next(transaction) else { return nil }
             keep(rows)
         }
         guard plan.locking != nil else { return Array(waiting.takeFirst(Self.batch)) }
-        let wanted = Self.sum(min(most, remaining ?? .max), toSkip)
         return try await lockFirst(min(lockedAtOnce, wanted))
     }
 
@@ -170,18 +181,21 @@ final class SelectRun {
         waiting.append(StoredRow(key: key[...], row: []), bytes: 96 + key.count)
     }
 
-    /// Gathers all rows where they have to be known before the first comes out, or finds out the keys
-    /// that are to be locked where the condition names them.
-    private func gatherIfNeeded() async throws(SQLError) {
-        guard !isGathered else { return }
+    /// Gathers all rows where they have to be known before the first comes out. Where all keys that the
+    /// condition names are to be locked, they need not be found before; where only some are, no request
+    /// is spent on one that is not there.
+    private func beginIfNeeded(locking wanted: Int) async throws(SQLError) {
+        guard !hasBegun else { return }
+        hasBegun = true
         if plan.grouping != nil || !plan.sorting.isEmpty {
             isGathered = true
             waiting = try await gathered()
-        } else if let access = namedAccess,
+        } else if wanted == .max, let access = namedAccess,
             case .points(let keys) = try await ResolvedKeys.resolve(access, context)
         {
             isGathered = true
-            areUnread = true
+            // What is said of a table of which nothing is read may be out of date too.
+            if keys.isEmpty { try await transaction.verify(access.table) }
             for key in keys {
                 keep(key: key)
                 try await context.meter.takeTurn(after: WorkMeter.row)
@@ -197,54 +211,36 @@ final class SelectRun {
     }
 
     /// Finds the rows that are to be locked later, as many as a limit leaves: the snapshot in which
-    /// they are to be found ends. Should some of them be gone by then, more are found in a later one.
+    /// they are to be found ends. Should some of them be gone by then, no others take their place: a
+    /// later snapshot may show rows again that were sent already, under other keys.
     ///
     /// - Parameter check: is called now and then, and throws if too much is held.
     func readAhead(_ check: () throws(SQLError) -> Void) async throws(SQLError) {
-        try await gatherIfNeeded()
         do throws(SQLError) {
-            if areUnread, let access = namedAccess { try await readNamed(access, check) }
-            while !hasReadAhead {
-                guard let rows = try await source.next(transaction) else {
-                    isGathered = true
-                    break
-                }
+            while !isGathered, remaining != 0,
+                waiting.count < Self.sum(remaining ?? .max, toSkip),
+                let rows = try await source.next(transaction)
+            {
                 keep(rows)
                 try check()
             }
-        } catch where error.isOfValue {
-            failure = error
-            isGathered = true
-        }
-    }
-
-    /// Leaves those of the named keys that are there.
-    private func readNamed(
-        _ access: TableAccess, _ check: () throws(SQLError) -> Void
-    ) async throws(SQLError) {
-        areUnread = false
-        var named = exchange(&waiting, with: RowBatches())
-        defer { context.meter.letGo(of: &named) }
-        while !named.isEmpty {
-            let keys = named.takeFirst(TableScan.pageRows).map { Array($0.key) }
-            var scan = TableScan(access, context, points: keys[...])
-            while let rows = try await scan.next(transaction) {
-                keep(rows)
-                try check()
-            }
-        }
+        } catch where error.isOfValue { failure = error }
+        isGathered = true
+        let rest = source.takeAll()
+        if rest.heldBytes > Self.largeBytes { context.meter.discard(consume rest) }
     }
 
     /// Whether all rows are found that may be locked later.
-    var hasReadAhead: Bool {
-        guard locksRows, remaining != 0 else { return locksRows }
-        if areUnread { return false }
-        return isGathered || waiting.count >= Self.sum(remaining ?? .max, toSkip)
-    }
+    var hasReadAhead: Bool { locksRows && (isGathered || remaining == 0) }
 
     private static func sum(_ left: Int, _ right: Int) -> Int {
         let (sum, overflow) = left.addingReportingOverflow(right)
         return overflow ? .max : sum
+    }
+
+    /// The table that it reads, if it reads one.
+    var table: TableDefinition? {
+        if case .table(let access) = plan.source { access.table } else { nil }
     }
 
     /// Whether rows are locked before they come out.
@@ -258,8 +254,14 @@ final class SelectRun {
         } else {
             while let batch = try await source.next(transaction) {
                 let before = memory.bytes
-                for stored in batch { try memory.add(stored.row) }
-                rows.append(batch, bytes: memory.bytes - before)
+                for stored in batch {
+                    try memory.add(bytes: MemoryMeter.size(of: stored.row) + stored.key.count)
+                }
+                // A key that is part of its page would keep all of the page.
+                rows.append(
+                    locksRows
+                        ? batch.map { StoredRow(key: Array($0.key)[...], row: $0.row) } : batch,
+                    bytes: memory.bytes - before)
             }
         }
         if plan.sorting.isEmpty { return exchange(&rows, with: RowBatches()) }

@@ -3,7 +3,7 @@ import SteleBase
 
 /// A row as it is stored, unpacked.
 struct StoredRow {
-    /// Empty if the row is no table's.
+    /// Empty if the row is no table's, or is not looked for again.
     var key: ArraySlice<UInt8>
     var row: [Datum]
 }
@@ -13,10 +13,13 @@ struct TableScan {
     private let access: TableAccess
     private let context: StatementContext
     private let isReversed: Bool
+    private let keepsKeys: Bool
     private let pageRows: Int
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows
+    /// What the keys that the condition names take up.
+    private(set) var heldBytes = 0
     /// Whether the definition was looked at together with rows.
     private var hasRead = false
     /// Of a row that comes after those that were handed out.
@@ -24,24 +27,23 @@ struct TableScan {
 
     /// Rows of a page; the kernel also limits its bytes.
     static let pageRows = 1_000
+    /// How many bytes of rows are read by named keys at once, as far as those before tell.
+    private static let pageBytes = 4 << 20
 
-    /// - Parameter rowLimit: how many rows are wanted at most, if that is known.
+    /// - Parameters:
+    ///   - rowLimit: how many rows are wanted at most, if that is known.
+    ///   - keepsKeys: whether the rows come with their keys, which keep all of their page in memory.
     init(
         _ access: TableAccess, _ context: StatementContext, isReversed: Bool = false,
-        rowLimit: Int? = nil
+        rowLimit: Int? = nil, keepsKeys: Bool = true
     ) {
         self.access = access
         self.context = context
         self.isReversed = isReversed
+        self.keepsKeys = keepsKeys
         // A condition may let few of the rows through.
         pageRows =
             access.isExact ? max(1, min(rowLimit ?? Self.pageRows, Self.pageRows)) : Self.pageRows
-    }
-
-    /// Reads the rows of some of the keys that a condition names.
-    init(_ access: TableAccess, _ context: StatementContext, points: ArraySlice<KeyBytes>) {
-        self.init(access, context)
-        rest = .points(points)
     }
 
     /// The next rows that fulfil the condition, maybe none; nil at the end.
@@ -52,6 +54,7 @@ struct TableScan {
         let rest: ResolvedKeys
         if let known = self.rest { rest = known } else {
             rest = try await ResolvedKeys.resolve(access, context)
+            if case .points(let keys) = rest { heldBytes = keys.reduce(0) { $0 + 48 + $1.count } }
         }
         defer { hasRead = true }
         switch rest {
@@ -80,9 +83,14 @@ struct TableScan {
             self.rest = .points(points.dropFirst(keys.count))
             var rows: [RowPage.Row] = []
             rows.reserveCapacity(keys.count)
+            var bytes = 0
             for (key, value) in zip(keys, values) {
-                if let value { rows.append(RowPage.Row(key: key[...], value: value[...])) }
+                guard let value else { continue }
+                bytes += value.count
+                rows.append(RowPage.Row(key: key[...], value: value[...]))
             }
+            // The next ones are probably as large.
+            pagePoints = max(1, min(Self.pageRows, keys.count * Self.pageBytes / max(1, bytes)))
             return try await accepted(rows)
         }
     }
@@ -90,9 +98,9 @@ struct TableScan {
     /// A row at which the condition fails lets the rows before it go first, as if each row were asked
     /// for alone.
     private mutating func accepted(_ rows: [RowPage.Row]) async throws(SQLError) -> [StoredRow] {
-        let (accepted, failure) = try await access.accepted(rows, context)
+        let (accepted, failure) = try await access.accepted(rows, context, keepsKeys: keepsKeys)
         guard let failure else { return accepted }
-        if accepted.isEmpty { throw failure }
+        if accepted.isEmpty || !failure.isOfValue { throw failure }
         self.failure = failure
         return accepted
     }
@@ -101,7 +109,7 @@ struct TableScan {
 extension TableAccess {
     /// Those of the rows that fulfil the condition, up to the one at which it fails.
     func accepted(
-        _ rows: [RowPage.Row], _ context: StatementContext
+        _ rows: [RowPage.Row], _ context: StatementContext, keepsKeys: Bool = true
     ) async throws(SQLError) -> (rows: [StoredRow], failure: SQLError?) {
         var failure: SQLError?
         var accepted: [StoredRow] = []
@@ -116,7 +124,7 @@ extension TableAccess {
                 let row = try table.row(key: key, value: value, wanted: wanted)
                 do throws(SQLError) {
                     if try condition?.holds(row, context) ?? true {
-                        accepted.append(StoredRow(key: key, row: row))
+                        accepted.append(StoredRow(key: keepsKeys ? key : [], row: row))
                     }
                 } catch {
                     failure = error

@@ -59,8 +59,9 @@ final class PreparedStatement: Keepable {
 final class Portal: Keepable {
     let prepared: PreparedStatement
     let parameters: [Datum]
-    /// Portals of a session are numbered as they come.
+    /// Portals of a session are numbered as they come, and again when they are run.
     var number = 0
+    var startNumber = -1
     /// One for all columns, one for each, or none for text.
     let formats: [Int16]
     /// The columns with their formats; nil if there are no rows.
@@ -154,6 +155,12 @@ final class Portal: Keepable {
 
     /// Whether rows are still to come.
     var isSuspended: Bool { isStarted && run != nil && !isFinished }
+
+    /// Whether its query is of that table.
+    func reads(_ table: TableName) -> Bool {
+        (table.schema.isEmpty || table.schema == "public")
+            && run?.table?.name == table.name
+    }
 
     /// Whether it has to be read ahead when its snapshot ends.
     var isToBeReadAhead: Bool { isSuspended && run?.hasReadAhead == false }

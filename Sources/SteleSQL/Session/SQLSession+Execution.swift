@@ -302,6 +302,16 @@ extension SQLSession {
         let context = context(parameters: [], transaction, isDeep: prepared.isDeep)
         var run = DefinitionRun(transaction, context, prepared.source)
         let tag: String
+        /// Portals that have not come to their end would go on in storage that the table has left.
+        func checkUnused(_ tables: [TableName], by change: String) throws(SQLError) {
+            for table in tables
+            where portals.all.contains(where: { $0.isSuspended && $0.reads(table) }) {
+                throw SQLError(
+                    "55006",
+                    "cannot \(change) \"\(table.name)\" because it is being used by active queries in "
+                        + "this session")
+            }
+        }
         switch statement {
         case .createTable(let syntax):
             tag = "CREATE TABLE"
@@ -310,14 +320,17 @@ extension SQLSession {
         case .dropTables(let names, let ifExists):
             tag = "DROP TABLE"
             try checkWritable(tag, transaction)
+            try checkUnused(names, by: tag)
             try await run.drop(names, ifExists: ifExists)
         case .truncate(let names):
             tag = "TRUNCATE TABLE"
             try checkWritable(tag, transaction)
+            try checkUnused(names, by: "TRUNCATE")
             try await run.truncate(names)
         case .addPrimaryKey(let syntax):
             tag = "ALTER TABLE"
             try checkWritable(tag, transaction)
+            try checkUnused([syntax.table], by: tag)
             try await run.addPrimaryKey(syntax)
         default: throw .unsupported("this statement")
         }

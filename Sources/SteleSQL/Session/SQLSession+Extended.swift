@@ -195,6 +195,8 @@ extension SQLSession {
             if !portal.isStarted {
                 hasOutput = false
                 portal.wanted = maxRows == 0 ? .max : maxRows
+                portal.startNumber = portalCount
+                portalCount += 1
                 try await start(portal, sink)
             }
             (count, isSuspended) = try await fetch(portal, maxRows, sink)
@@ -203,7 +205,10 @@ extension SQLSession {
             transaction?.tables.stale = nil
             throw error
         }
-        if isSuspended { return sink.suspended() }
+        if isSuspended {
+            transaction?.hasExecuted = true
+            return sink.suspended()
+        }
         if statement.mustBeAlone {
             // What follows in the pipeline is another transaction.
             if transaction?.isExplicit != true { try await commit() }

@@ -63,10 +63,10 @@ extension SQLSession {
                 }
                 try checkSize()
             } catch {
-                if cancellation.reason != nil || transaction?.hasEnded ?? true {
-                    portal.fail()
-                    throw cancellation.reason ?? error
-                }
+                if transaction?.hasEnded ?? true { portal.fail() }
+                // What has come out of it is kept: after a return to a savepoint it goes on.
+                if let reason = cancellation.reason { throw reason }
+                if portal.hasFailed { throw error }
                 if error.state == MemoryMeter.exceeded.state { portal.dropRows() }
                 portal.end(with: error)
                 // A definition that is out of date is that of the portal's statement.
@@ -84,6 +84,15 @@ extension SQLSession {
         let gone = portals.take(where: isToGo)
         let bytes = gone.reduce(0) { $0 + $1.heldBytes + $1.keptBytes }
         if bytes > Self.largeBytes { meter.discard(consume gone) }
+    }
+
+    /// Forgets portals that were made since a savepoint. One that was made before and run since may
+    /// have read what is taken back: it cannot go on.
+    private func returnPortals(to number: Int) {
+        dropPortals { $0.number >= number }
+        for portal in portals.all where portal.startNumber >= number && !portal.isFinished {
+            portal.fail()
+        }
     }
 
     /// Forgets all prepared statements.
@@ -129,8 +138,7 @@ extension SQLSession {
         guard transaction.isExplicit else { return rollback() }
         transaction.isFailed = true
         // Those from before the last savepoint can be returned to.
-        let kept = transaction.savepoints.last?.portals ?? 0
-        dropPortals { $0.number >= kept }
+        returnPortals(to: transaction.savepoints.last?.portals ?? 0)
         // Locks are let go, those from before the last savepoint unless it brings them back.
         guard let savepoint = transaction.savepoints.last, !transaction.hasEnded else {
             return transaction.rollback()
@@ -173,7 +181,7 @@ extension SQLSession {
             transaction.isReadOnly = savepoint.isReadOnly
             settings = savepoint.settings
             lastingSettings = savepoint.lastingSettings
-            dropPortals { $0.number >= savepoint.portals }
+            returnPortals(to: savepoint.portals)
             return "ROLLBACK"
         }
     }
