@@ -331,6 +331,80 @@ import Testing
         try await session.run("commit")
     }
 
+    /// Wherever the cancel meets the reading ahead, no row of it is lost.
+    @Test(
+        arguments: [
+            "select x from generate_series(1, 1000) as g(x) where x > 0",
+            "values \((1...1000).map { "(\($0))" }.joined(separator: ","))",
+        ], 1...5)
+    func `a portal loses no rows to a cancel`(query: String, place: Int) async throws {
+        // From the moment it is set, so many pieces of work until the cancel.
+        let left = Mutex<(Int, @Sendable () -> Void)?>(nil)
+        let session = try TestSession(
+            node, turnBudget: 5_000,
+            offload: { work in
+                let cancel = left.withLock { left -> (@Sendable () -> Void)? in
+                    guard let (count, cancel) = left else { return nil }
+                    left = count == 1 ? nil : (count - 1, cancel)
+                    return count == 1 ? cancel : nil
+                }
+                cancel?()
+                TestWorker.run(work)
+            })
+        try await session.run("begin")
+        try await session.begin(query, as: "p")
+        try await session.run("savepoint s")
+        left.withLock { $0 = (place, session.session.canceller) }
+        #expect(await session.failure("select 1").hasPrefix("57014"))
+        #expect(left.withLock { $0 == nil })
+        try await session.run("rollback to s")
+        session.sink.lines = []
+        try await session.session.execute(portal: "p", maxRows: 0, into: session.sink)
+        #expect(session.sink.lines == (2...1000).map(String.init) + ["SELECT 999"])
+    }
+
+    /// A query for one row that names its key does not read it before.
+    @Test func `a named key is locked at once`() async throws {
+        try await session.run("create table t (k int primary key, v int)")
+        try await session.run("insert into t select x, x from generate_series(1, 9) as g(x)")
+        try await session.run("begin")
+        for (query, count) in [
+            ("select v from t where k = 1 limit 1 for update", 0),
+            ("select v from t where k = 2 for update", 1),
+            ("select v from t where k in (3, 4, 5) limit 3 for update", 0),
+        ] {
+            try await bind("", query)
+            _ = node.backend.takeCalls()
+            let answer = await fetch("", count)
+            #expect(answer.last?.hasPrefix("SELECT") == true || answer.last == "suspended")
+            let calls = node.backend.takeCalls()
+            #expect(calls.count { $0.hasPrefix("lock") } == 1, "\(calls)")
+            #expect(!calls.contains { $0.hasPrefix("get") || $0.hasPrefix("scan") }, "\(calls)")
+        }
+        // A request for each of them would be spent on those that are not there.
+        let keys = (1...1000).map { String($0 * 1000) }.joined(separator: ",")
+        try await bind("", "select v from t where k in (9, \(keys)) limit 1 for update")
+        _ = node.backend.takeCalls()
+        #expect(await fetch("", 0) == ["9", "SELECT 1"])
+        #expect(node.backend.takeCalls().count { $0.hasPrefix("lock") } == 1)
+        try await session.run("commit")
+    }
+
+    /// Rows that others have locked do not count for the limit.
+    @Test func `a portal that skips locked rows finds as many others`() async throws {
+        try await session.run("create table t (k int primary key)")
+        try await session.run("insert into t select * from generate_series(1, 20)")
+        try await session.run("begin")
+        try await bind("p", "select k from t limit 5 for update skip locked")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        try await session.run("select 1")
+        let other = try TestSession(node)
+        try await other.run("begin; select k from t where k between 2 and 8 for update")
+        #expect(await fetch("p", 0) == ["9", "10", "11", "12", "SELECT 4"])
+        try await other.run("commit")
+        try await session.run("commit")
+    }
+
     @Test func `changes of large rows lock by as many requests as they need`() async throws {
         try await session.run("create table t (k int primary key, v int)")
         try await session.run("insert into t select x, x from generate_series(1, 500) as g(x)")

@@ -48,6 +48,8 @@ struct RowSource {
     }
 
     /// The next rows, maybe none; nil at the end.
+    ///
+    /// Rows count as taken once they come out: after an error the next call begins with the same.
     mutating func next(
         _ transaction: SessionTransaction
     ) async throws(SQLError) -> [StoredRow]? {
@@ -59,14 +61,16 @@ struct RowSource {
             return rows
         case .rows(let rows):
             guard !rows.isEmpty else { return nil }
+            let kept = try await filtered(Array(rows.prefix(Self.batch)))
             state = .rows(rows.dropFirst(Self.batch))
-            return try await filtered(Array(rows.prefix(Self.batch)))
+            return kept
         case .values(let rows):
             guard !rows.isEmpty else { return nil }
             try await transaction.takeTurn()
             let evaluated = try await context.values(rows)
+            let kept = try await filtered(evaluated)
             state = .values(rows.dropFirst(evaluated.count))
-            return try await filtered(evaluated)
+            return kept
         case .pendingSeries(let start, let stop, let step, let type):
             let context = context
             let series = try await context.compute { () throws(SQLError) in
@@ -79,8 +83,9 @@ struct RowSource {
         case .series(let series):
             try await transaction.takeTurn()
             let (rows, rest) = try await Self.some(of: series, context)
+            let kept = rows.isEmpty ? nil : try await filtered(rows)
             state = .series(rest)
-            return rows.isEmpty ? nil : try await filtered(rows)
+            return kept
         }
     }
 

@@ -182,16 +182,17 @@ final class SelectRun {
     }
 
     /// Gathers all rows where they have to be known before the first comes out. Where all keys that the
-    /// condition names are to be locked, they need not be found before; where only some are, no request
-    /// is spent on one that is not there.
+    /// condition names are locked by one request, they need not be found before; where only some are, no
+    /// request is spent on one that is not there.
     private func beginIfNeeded(locking wanted: Int) async throws(SQLError) {
         guard !hasBegun else { return }
         hasBegun = true
         if plan.grouping != nil || !plan.sorting.isEmpty {
             isGathered = true
             waiting = try await gathered()
-        } else if wanted == .max, let access = namedAccess,
-            case .points(let keys) = try await ResolvedKeys.resolve(access, context)
+        } else if let access = namedAccess,
+            case .points(let keys) = try await ResolvedKeys.resolve(access, context),
+            keys.count <= wanted
         {
             isGathered = true
             // What is said of a table of which nothing is read may be out of date too.
@@ -212,13 +213,15 @@ final class SelectRun {
 
     /// Finds the rows that are to be locked later, as many as a limit leaves: the snapshot in which
     /// they are to be found ends. Should some of them be gone by then, no others take their place: a
-    /// later snapshot may show rows again that were sent already, under other keys.
+    /// later snapshot may show rows again that were sent already, under other keys. Where rows that
+    /// others have locked are skipped, nobody knows how many it takes: all are found.
     ///
     /// - Parameter check: is called now and then, and throws if too much is held.
     func readAhead(_ check: () throws(SQLError) -> Void) async throws(SQLError) {
+        let needed =
+            plan.locking?.wait == .skip ? .max : Self.sum(remaining ?? .max, toSkip)
         do throws(SQLError) {
-            while !isGathered, remaining != 0,
-                waiting.count < Self.sum(remaining ?? .max, toSkip),
+            while !isGathered, remaining != 0, waiting.count < needed,
                 let rows = try await source.next(transaction)
             {
                 keep(rows)
