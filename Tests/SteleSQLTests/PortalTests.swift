@@ -118,6 +118,15 @@ import Testing
         try await session.run("rollback")
     }
 
+    @Test func `values come out up to the one that cannot be`() async throws {
+        try await session.run("begin")
+        try await bind("p", "values (1), (2), (1 / (random() * 0)::int), (4)")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        #expect(try await session.run("select 1") == ["1", "SELECT 1"])
+        #expect(await fetch("p", 9) == ["2", "22012"])
+        try await session.run("rollback")
+    }
+
     @Test func `a portal of a failed block is not described`() async throws {
         try await session.run("begin")
         try await bind("p", "select 1 as a from generate_series(1, 9)")
@@ -387,6 +396,11 @@ import Testing
         _ = node.backend.takeCalls()
         #expect(await fetch("", 0) == ["9", "SELECT 1"])
         #expect(node.backend.takeCalls().count { $0.hasPrefix("lock") } == 1)
+        // Nor is a row locked that the rest of the condition does not let through.
+        let other = try TestSession(node)
+        #expect(
+            try await other.run("select v from t where k = 1 and v = 7 limit 1 for update nowait")
+                == ["SELECT 0"])
         try await session.run("commit")
     }
 
@@ -402,6 +416,20 @@ import Testing
         try await other.run("begin; select k from t where k between 2 and 8 for update")
         #expect(await fetch("p", 0) == ["9", "10", "11", "12", "SELECT 4"])
         try await other.run("commit")
+        try await session.run("commit")
+    }
+
+    /// Nor is all of a large table read for them, or in pages of a row.
+    @Test func `what is read ahead under SKIP LOCKED is bounded`() async throws {
+        try await session.run("create table t (k int primary key)")
+        try await session.run("insert into t select * from generate_series(1, 30000)")
+        try await session.run("begin")
+        try await bind("p", "select k from t limit 2 for update skip locked")
+        #expect(await fetch("p", 1) == ["1", "suspended"])
+        _ = node.backend.takeCalls()
+        try await session.run("select 1")
+        #expect((10...20).contains(node.backend.takeCalls().count { $0 == "scan" }))
+        #expect(await fetch("p", 0) == ["2", "SELECT 1"])
         try await session.run("commit")
     }
 

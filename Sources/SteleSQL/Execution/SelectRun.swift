@@ -181,9 +181,9 @@ final class SelectRun {
         waiting.append(StoredRow(key: key[...], row: []), bytes: 96 + key.count)
     }
 
-    /// Gathers all rows where they have to be known before the first comes out. Where all keys that the
-    /// condition names are locked by one request, they need not be found before; where only some are, no
-    /// request is spent on one that is not there.
+    /// Gathers all rows where they have to be known before the first comes out. Where the condition only
+    /// names keys, and one request locks all of them, they need not be found before; else no request is
+    /// spent on one that is not there, and no row locked that is not wanted.
     private func beginIfNeeded(locking wanted: Int) async throws(SQLError) {
         guard !hasBegun else { return }
         hasBegun = true
@@ -192,7 +192,7 @@ final class SelectRun {
             waiting = try await gathered()
         } else if let access = namedAccess,
             case .points(let keys) = try await ResolvedKeys.resolve(access, context),
-            keys.count <= wanted
+            keys.count <= min(wanted, Self.batch)
         {
             isGathered = true
             // What is said of a table of which nothing is read may be out of date too.
@@ -204,9 +204,10 @@ final class SelectRun {
         }
     }
 
-    /// The table whose rows are to be locked by keys that the condition names.
+    /// The table whose rows are to be locked by keys that the condition names, and nothing else.
     private var namedAccess: TableAccess? {
-        guard plan.sorting.isEmpty, case .table(let access) = plan.source, case .points = access.keys
+        guard plan.sorting.isEmpty, case .table(let access) = plan.source, access.isExact,
+            case .points = access.keys
         else { return nil }
         return access
     }
@@ -214,12 +215,12 @@ final class SelectRun {
     /// Finds the rows that are to be locked later, as many as a limit leaves: the snapshot in which
     /// they are to be found ends. Should some of them be gone by then, no others take their place: a
     /// later snapshot may show rows again that were sent already, under other keys. Where rows that
-    /// others have locked are skipped, nobody knows how many it takes: all are found.
+    /// others have locked are skipped, nobody knows how many it takes: some thousands more are found.
     ///
     /// - Parameter check: is called now and then, and throws if too much is held.
     func readAhead(_ check: () throws(SQLError) -> Void) async throws(SQLError) {
-        let needed =
-            plan.locking?.wait == .skip ? .max : Self.sum(remaining ?? .max, toSkip)
+        var needed = Self.sum(remaining ?? .max, toSkip)
+        if plan.locking?.wait == .skip { needed = Self.sum(needed, Self.spareRows) }
         do throws(SQLError) {
             while !isGathered, remaining != 0, waiting.count < needed,
                 let rows = try await source.next(transaction)
@@ -232,6 +233,8 @@ final class SelectRun {
         let rest = source.takeAll()
         if rest.heldBytes > Self.largeBytes { context.meter.discard(consume rest) }
     }
+
+    private static let spareRows = 10_000
 
     /// Whether all rows are found that may be locked later.
     var hasReadAhead: Bool { locksRows && (isGathered || remaining == 0) }

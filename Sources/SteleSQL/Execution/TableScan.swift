@@ -14,7 +14,7 @@ struct TableScan {
     private let context: StatementContext
     private let isReversed: Bool
     private let keepsKeys: Bool
-    private let pageRows: Int
+    private var pageRows: Int
     /// What is still to be read; nil before the first page.
     private var rest: ResolvedKeys?
     private var pagePoints = Self.pageRows
@@ -62,6 +62,8 @@ struct TableScan {
             let page = try await transaction.scan(
                 access.table, range, limit: pageRows, reverse: isReversed)
             self.rest = page.rest.map { .range($0) } ?? .points([])
+            // Some of those that were wanted are locked by others, or gone by now.
+            pageRows = min(4 * pageRows, Self.pageRows)
             return try await accepted(page.rows)
         case .points(let points):
             guard !points.isEmpty else {

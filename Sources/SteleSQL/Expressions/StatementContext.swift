@@ -141,21 +141,24 @@ final class StatementContext {
     }
 
     /// The values of the first rows of some expressions: so many that they are worth while, and
-    /// together not much more than a mebibyte.
+    /// together not much more than a mebibyte. What is wrong with a row is told when it is the first.
     func values(
         _ rows: ArraySlice<[BoundExpression]>
     ) async throws(SQLError) -> [[Datum]] {
         var values: [[Datum]] = []
         var bytes = 0
-        try await compute { [self] () throws(SQLError) in
-            while values.count < min(rows.count, Self.batch), bytes < Self.batchBytes {
-                beginRow()
-                let row = try BoundExpression.row(rows[rows.startIndex + values.count], of: [], self)
-                try meter.charge(WorkMeter.row)
-                bytes += MemoryMeter.size(of: row)
-                values.append(row)
+        do {
+            try await compute { [self] () throws(SQLError) in
+                while values.count < min(rows.count, Self.batch), bytes < Self.batchBytes {
+                    beginRow()
+                    let row = try BoundExpression.row(
+                        rows[rows.startIndex + values.count], of: [], self)
+                    try meter.charge(WorkMeter.row)
+                    bytes += MemoryMeter.size(of: row)
+                    values.append(row)
+                }
             }
-        }
+        } catch where error.isOfValue && !values.isEmpty {}
         return values
     }
 
