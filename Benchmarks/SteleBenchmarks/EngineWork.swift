@@ -6,7 +6,7 @@ import SteleRocksDB
 
 /// The storage engine against RocksDB itself, on the same disk and with the same options.
 func engineWork(_ directory: String) throws -> [Row] {
-    let bench = EngineBench(directory)
+    let bench = EngineBench(directory, keys: 1_000_000, cacheBytes: 1 << 30)
     // Before there are stores whose compactions could go on meanwhile.
     let applies = try bench.applies()
     let engine = try bench.filledEngine()
@@ -15,26 +15,37 @@ func engineWork(_ directory: String) throws -> [Row] {
     return try bench.pointReads(engine) + [try bench.scans(engine), applies]
 }
 
+/// Reads of data four times the cache, which the operating system's holds.
+func largeEngineWork(_ directory: String) throws -> [Row] {
+    let bench = EngineBench(directory, keys: 8_000_000, cacheBytes: 128 << 20)
+    let engine = try bench.filledEngine()
+    defer { engine.close() }
+    _ = try bench.rival.run("fillseq", "compact", "readseq", options: ["--disable_wal=1"])
+    return try bench.missingReads(engine)
+}
+
 /// Keys of 16 bytes and values of 100 on both sides, half of which can be compressed.
 private struct EngineBench {
-    static let keys = 1_000_000
     static let valueBytes = 100
-    static let cacheBytes = 1 << 30
     static let rounds = 5
     static let putsOfList = 100
 
     private let directory: String
+    let keys: Int
+    private let cacheBytes: Int
     /// What CRocksDB sets in Options.cpp, so that what differs is the versioning, the intents and
-    /// the language on top. Both caches hold all data and have been read through before.
+    /// the language on top.
     let rival: DbBench
 
-    init(_ directory: String) {
+    init(_ directory: String, keys: Int, cacheBytes: Int) {
         self.directory = directory
+        self.keys = keys
+        self.cacheBytes = cacheBytes
         rival = DbBench(
             directory: directory + "/rival",
             options: [
-                "--num=\(Self.keys)", "--key_size=16", "--value_size=\(Self.valueBytes)",
-                "--compression_ratio=0.5", "--threads=1", "--cache_size=\(Self.cacheBytes)",
+                "--num=\(keys)", "--key_size=16", "--value_size=\(Self.valueBytes)",
+                "--compression_ratio=0.5", "--threads=1", "--cache_size=\(cacheBytes)",
                 "--bloom_bits=10", "--block_size=16384", "--cache_index_and_filter_blocks=true",
                 "--write_buffer_size=\(64 << 20)", "--max_write_buffer_number=4",
                 "--max_background_jobs=2", "--level0_slowdown_writes_trigger=40",
@@ -51,83 +62,92 @@ private struct EngineBench {
     /// A store of all keys, compacted into the last level, and read through once.
     func filledEngine() throws -> RocksDBEngine {
         let engine = try RocksDBEngine(
-            directory: directory + "/stele", options: .init(blockCacheBytes: Self.cacheBytes))
+            directory: directory + "/stele", options: .init(blockCacheBytes: cacheBytes))
         var random = SeededRandom(seed: 1)
-        let lists = Self.lists(&random, inOrder: true)
-        for list in lists { try engine.applyPatiently(list) }
+        for start in stride(from: 0, to: keys, by: Self.putsOfList) {
+            try engine.applyPatiently(list(at: start, &random, inOrder: true))
+        }
         try engine.flush()
         try engine.compact(.all)
-        var page = ScanPage()
-        let range = KeyRange(start: [], end: [])
-        try engine.scan(
-            range, at: ReadPoint(.max), limits: ScanLimits(rows: .max, bytes: .max),
-            reverse: false, into: &page)
-        guard page.count == Self.keys else {
-            throw DbBench.Failure(description: "\(page.count) keys of \(Self.keys) are there")
+        var range = KeyRange(start: [], end: [])
+        var count = 0
+        while true {
+            var page = ScanPage()
+            try engine.scan(
+                range, at: ReadPoint(.max), limits: ScanLimits(rows: 100_000, bytes: .max),
+                reverse: false, into: &page)
+            count += page.count
+            guard let next = page.resumeKey else { break }
+            range.start = next
+        }
+        guard count == keys else {
+            throw DbBench.Failure(description: "\(count) keys of \(keys) are there")
         }
         return engine
     }
 
     /// Lists of puts that make up as many puts as there are keys.
-    private static func lists(
-        _ random: inout SeededRandom, inOrder: Bool
-    ) -> [ArraySlice<UInt8>] {
+    private func lists(_ random: inout SeededRandom) -> [ArraySlice<UInt8>] {
+        stride(from: 0, to: keys, by: Self.putsOfList).map { list(at: $0, &random, inOrder: false) }
+    }
+
+    private func list(
+        at start: Int, _ random: inout SeededRandom, inOrder: Bool
+    ) -> ArraySlice<UInt8> {
         var key = KeyBytes(repeating: 0x30, count: 16)
-        var value = [UInt8](repeating: 0, count: valueBytes)
-        return stride(from: 0, to: keys, by: putsOfList).map { start in
-            var list = MutationList(reserving: 16 << 10)
-            for index in start..<start + putsOfList {
-                fill(&key, inOrder ? UInt64(index) : random.below(UInt64(keys)))
-                for at in 0..<valueBytes / 2 { value[at] = UInt8(random.below(256)) }
-                list.put(
-                    key, value, at: Timestamp(rawValue: UInt64(start + 1) << 12),
-                    by: TransactionID(1))
-            }
-            return list.bytes[...]
+        var value = [UInt8](repeating: 0, count: Self.valueBytes)
+        var list = MutationList(reserving: 16 << 10)
+        for index in start..<start + Self.putsOfList {
+            Self.fill(&key, inOrder ? UInt64(index) : random.below(UInt64(keys)))
+            for at in 0..<Self.valueBytes / 2 { value[at] = UInt8(random.below(256)) }
+            list.put(
+                key, value, at: Timestamp(rawValue: UInt64(start + 1) << 12), by: TransactionID(1))
         }
+        return list.bytes[...]
     }
 
     /// Gets of keys that were read before, and of keys whose blocks alone were: reads of a snapshot
     /// keep no rows.
     func pointReads(_ engine: RocksDBEngine) throws -> [Row] {
         let count = 500_000
-        let point = ReadPoint(.max)
-        var random = SeededRandom(seed: 2)
-        var key = KeyBytes(repeating: 0x30, count: 16)
-        var buffer: [UInt8] = []
-        buffer.reserveCapacity(4096)
-        func read<Reader: EngineReader>(_ index: UInt64, _ reader: Reader) throws {
-            Self.fill(&key, index)
-            buffer.removeAll(keepingCapacity: true)
-            guard case .value = try reader.read(key, at: point, into: &buffer) else {
-                throw DbBench.Failure(description: "a key is missing")
-            }
-        }
-        func contest(_ name: String, _ reader: some EngineReader) throws -> Row {
-            try SteleBenchmarks.contest(
-                name, floor: 0.65, rounds: Self.rounds, rivalName: "readrandom",
-                rival: {
-                    try rival.run(
-                        "readseq", "readrandom", "readrandom",
-                        options: ["--use_existing_db=1", "--reads=\(count)"])
-                },
-                ours: {
-                    try measure(count: count, rounds: 1) { _ in
-                        try read(random.below(UInt64(Self.keys)), reader)
-                    }
-                })
-        }
-        for index in 0..<UInt64(Self.keys) { try read(index, engine) }
+        var reads = PointReads(keys)
+        for index in 0..<keys { try reads.read(index, engine) }
         let allocations = try countOwnAllocations {
-            for index in 0..<UInt64(count) { try read(index, engine) }
+            for index in 0..<count { try reads.read(index, engine) }
         }
         guard allocations == 0 else {
             throw DbBench.Failure(description: "\(allocations) allocations in \(count) cached gets")
         }
         return [
-            try contest("cached point get at a timestamp, 1 M keys", engine),
-            try contest("the same of a snapshot, from blocks", engine.snapshot()),
+            try getContest("cached point get at a timestamp, 1 M keys", count, engine, "readseq"),
+            try getContest("the same of a snapshot, from blocks", count, engine.snapshot(), "readseq"),
         ]
+    }
+
+    /// Gets of any keys, most of whose blocks are not in the cache.
+    func missingReads(_ engine: RocksDBEngine) throws -> [Row] {
+        let count = 300_000
+        var reads = PointReads(keys)
+        for _ in 0..<count { try reads.readAny(engine) }
+        return [try getContest("get, data 4 times the cache", count, engine, "readrandom", floor: 0.7)]
+    }
+
+    /// Gets of `count` random keys on both sides.
+    ///
+    /// - Parameter warming: what the rival does before.
+    private func getContest(
+        _ name: String, _ count: Int, _ reader: some EngineReader, _ warming: String,
+        floor: Double = 0.65
+    ) throws -> Row {
+        var reads = PointReads(keys)
+        return try contest(
+            name, floor: floor, rounds: Self.rounds, rivalName: "readrandom",
+            rival: {
+                try rival.run(
+                    warming, "readrandom", "readrandom",
+                    options: ["--use_existing_db=1", "--reads=\(count)"])
+            },
+            ours: { try measure(count: count, rounds: 1) { _ in try reads.readAny(reader) } })
     }
 
     func scans(_ engine: RocksDBEngine) throws -> Row {
@@ -139,7 +159,7 @@ private struct EngineBench {
         var range = KeyRange(start: KeyBytes(repeating: 0x30, count: 16), end: [])
         var page = ScanPage()
         func scan(_: Int) throws {
-            Self.fill(&range.start, random.below(UInt64(Self.keys - rows)))
+            Self.fill(&range.start, random.below(UInt64(keys - rows)))
             page.bytes.removeAll(keepingCapacity: true)
             page.count = 0
             try engine.scan(range, at: point, limits: limits, reverse: false, into: &page)
@@ -173,10 +193,10 @@ private struct EngineBench {
             ours: {
                 round += 1
                 let path = directory + "/apply-\(round)"
-                let lists = Self.lists(&random, inOrder: false)
+                let lists = lists(&random)
                 let engine = try RocksDBEngine(
-                    directory: path, options: .init(blockCacheBytes: Self.cacheBytes))
-                var cost = try timed(Self.keys) {
+                    directory: path, options: .init(blockCacheBytes: cacheBytes))
+                var cost = try timed(keys) {
                     for list in lists { try engine.applyPatiently(list) }
                 }
                 let some = lists.prefix(100)
@@ -187,6 +207,31 @@ private struct EngineBench {
                 try removeAll(path)
                 return cost
             })
+    }
+}
+
+/// Gets of the keys of a filled store.
+private struct PointReads {
+    private let keys: UInt64
+    private var random = SeededRandom(seed: 2)
+    private var key = KeyBytes(repeating: 0x30, count: 16)
+    private var buffer: [UInt8] = []
+
+    init(_ keys: Int) {
+        self.keys = UInt64(keys)
+        buffer.reserveCapacity(4096)
+    }
+
+    mutating func read(_ index: Int, _ reader: some EngineReader) throws {
+        EngineBench.fill(&key, UInt64(index))
+        buffer.removeAll(keepingCapacity: true)
+        guard case .value = try reader.read(key, at: ReadPoint(.max), into: &buffer) else {
+            throw DbBench.Failure(description: "a key is missing")
+        }
+    }
+
+    mutating func readAny(_ reader: some EngineReader) throws {
+        try read(Int(random.below(keys)), reader)
     }
 }
 

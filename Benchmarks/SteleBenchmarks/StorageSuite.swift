@@ -5,7 +5,11 @@ func storageSuite() throws -> [Row] { try logSuite() + engineSuite() }
 
 func logSuite() throws -> [Row] { try inDirectory(durableWrites) }
 
-func engineSuite() throws -> [Row] { try inDirectory(engineWork) }
+func engineSuite() throws -> [Row] {
+    try inDirectory(engineWork) + inDirectory(largeEngineWork)
+}
+
+func largeEngineSuite() throws -> [Row] { try inDirectory(largeEngineWork) }
 
 /// Runs `body` with a fresh directory and removes that afterwards.
 private func inDirectory(_ body: (String) throws -> [Row]) throws -> [Row] {

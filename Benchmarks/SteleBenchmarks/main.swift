@@ -8,6 +8,7 @@ let suites: [(name: String, run: () throws -> [Row])] = [
     ("storage", storageSuite),
     ("storage-log", logSuite),
     ("storage-engine", engineSuite),
+    ("storage-large", largeEngineSuite),
 ]
 
 func end(_ message: String, status: Int32) -> Never {
