@@ -160,8 +160,9 @@ struct CopyDecoder {
         }
         searched = min(index, end)
         guard isAtEnd, position < end else { return nil }
+        let line = lineRead(upTo: end, next: end)
         guard !isQuoted else { throw SQLError("22P04", "unterminated CSV quoted field") }
-        return lineRead(upTo: end, next: end)
+        return line
     }
 
     /// `\.`, which ends the data: in text at the end of any line, in CSV as a line of its own.

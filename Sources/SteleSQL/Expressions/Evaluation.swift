@@ -77,8 +77,9 @@ extension BoundExpression {
         case .negated(let operand, let type):
             return try operand.evaluate(row, context).negated(as: type)
         case .dateSum(let date, let days, let sign):
+            let date = try date.evaluate(row, context)
             guard case .int(let count) = try days.evaluate(row, context) else { return .null }
-            return try date.evaluate(row, context).adding(days: sign * count)
+            return try date.adding(days: sign * count)
         case .dateDifference(let left, let right):
             return try Self.days(left.evaluate(row, context), right.evaluate(row, context))
         case .isTruth(let operand, let test):

@@ -15,6 +15,14 @@ extension Binder {
         if Self.isSameForm(typed.type, target) {
             return Typed(expression: typed.expression, type: target)
         }
+        // Of numbers, a constant that can be converted is: there is nothing to do for each execution.
+        if case .constant(let value) = typed.expression, typed.type.category == .number,
+            target.category == .number,
+            let converted = try? value.coerced(
+                from: typed.type, to: target, explicit: context == .explicit)
+        {
+            return Typed(expression: .constant(converted), type: target)
+        }
         return Typed(
             expression: .cast(
                 typed.expression, from: typed.type, to: target, isExplicit: context == .explicit),

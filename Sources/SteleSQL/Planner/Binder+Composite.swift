@@ -2,6 +2,10 @@ extension Binder {
     /// Expressions made of several others.
     mutating func bindComposite(_ expression: Expression) throws(SQLError) -> Typed {
         switch expression {
+        // A test for null, which says nothing about the type of the other side.
+        case .isDistinct(let other, .literal(.null, _), let isNegated, _),
+            .isDistinct(.literal(.null, _), let other, let isNegated, _):
+            return try bind(.isNull(other, isNegated: !isNegated))
         case .isDistinct(let left, let right, let isNegated, let at):
             let (one, two) = try comparable(bind(left), bind(right), "=", at: at)
             return Typed(expression: .isDistinct(one, two, isNegated: isNegated), type: .bool)
@@ -69,7 +73,7 @@ extension Binder {
     private mutating func membership(
         _ operand: Expression, _ list: [Expression], isNegated: Bool, at: Int
     ) throws(SQLError) -> Typed {
-        let value = try bind(operand)
+        var value = try bind(operand)
         var items = try bindAll(list)
         let fixed = items.indices.filter { !items[$0].expression.readsColumns }
         if fixed.count > 1,
@@ -78,7 +82,8 @@ extension Binder {
             for place in fixed {
                 items[place] = try coerce(items[place], to: type.withoutModifier, at: at)
             }
-            // They are looked at first.
+            // They are looked at first, and decide about a parameter.
+            if undecided(value) != nil { value = try coerce(value, to: Self.compared(type), at: at) }
             items = fixed.map { items[$0] } + items.filter { $0.expression.readsColumns }
         }
         var lists: [(value: BoundExpression, items: [BoundExpression])] = []

@@ -116,13 +116,16 @@ extension Binder {
         switch (left.type.withoutModifier, right.type.withoutModifier) {
         case (.char, .varchar): right = try coerce(right, to: .char(nil), at: at)
         case (.varchar, .char): left = try coerce(left, to: .char(nil), at: at)
+        // Some decimals are no floating-point numbers.
+        case (.float4, .numeric), (.float8, .numeric): right = try coerce(right, to: .float8, at: at)
+        case (.numeric, .float4), (.numeric, .float8): left = try coerce(left, to: .float8, at: at)
         default: break
         }
         return (left.expression, right.expression)
     }
 
     /// What a literal beside a value of this type becomes: varchar has no operators of its own.
-    private static func compared(_ type: SQLType) -> SQLType {
+    static func compared(_ type: SQLType) -> SQLType {
         if case .varchar = type { return .text }
         return type.withoutModifier
     }

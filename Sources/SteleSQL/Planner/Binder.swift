@@ -94,6 +94,11 @@ struct Binder {
     /// such operands nest, there are twice as many copies with every level.
     mutating func copy(_ operand: Typed, times: Int, at: Int) throws(SQLError) {
         guard times > 0 else { return }
+        // It stands for a literal, which each comparison reads as what it needs.
+        if !mayAddParameters, let parameter = undecided(operand)?.parameter {
+            throw SQLError(
+                "42P18", "could not determine data type of parameter $\(parameter + 1)")
+        }
         let size = operand.expression.size(atMost: Self.mostCopies)
         try meter.charge(WorkMeter.evaluated * times * size)
         copies += times * size

@@ -55,10 +55,12 @@ extension BoundExpression {
             let parts = operands.map(\.asCondition).filter { $0 != .constant(.bool(false)) }
             return parts.isEmpty
                 ? .constant(.bool(false)) : parts.count == 1 ? parts[0] : .or(parts)
-        // Nothing is unlike null. Several constants are compared together, and not without the value.
-        case .isIn(_, let list, isNegated: true)
-        where list.items.contains(.null) && list.items.count(where: \.isConstant) == 1:
-            return .constant(.bool(false))
+        // Nothing is unlike null. Several constants are compared together, and not without the value;
+        // the other items can add nothing.
+        case .isIn(let value, let list, isNegated: true) where list.items.contains(.null):
+            let constants = list.items.filter(\.isConstant)
+            return constants.count == 1
+                ? .constant(.bool(false)) : .isIn(value, ValueList(constants), isNegated: true)
         default: return self
         }
     }
@@ -72,12 +74,15 @@ extension BoundExpression {
         var isFixed = false
         /// It may turn out to be null, whatever the row is.
         var mayBeNull = false
+        /// It is null, written as such, or compared with what is.
+        var isNull = false
         var isWorthFolding = false
     }
 
     private var prospect: Prospect {
         switch self {
-        case .constant(let value): return Prospect(isFixed: true, mayBeNull: value.isNull)
+        case .constant(let value):
+            return Prospect(isFixed: true, mayBeNull: value.isNull, isNull: value.isNull)
         case .parameter: return Prospect(isFixed: true, mayBeNull: true)
         case .column, .aggregate: return Prospect()
         case .isIn(_, let list, _) where list.isWorthSorting: return Prospect(isWorthFolding: true)
@@ -90,7 +95,9 @@ extension BoundExpression {
                 isFixed: true, mayBeNull: !parts.isEmpty, isWorthFolding: isImmutable)
         }
         switch self {
-        case .and, .or: return Prospect(isWorthFolding: parts.contains(where: \.prospect.isFixed))
+        case .and, .or:
+            return Prospect(
+                isWorthFolding: parts.contains { $0.prospect.isFixed || $0.prospect.isNull })
         case .choice(let arms, _):
             // Conditions and results come in turns.
             let conditions = stride(from: 0, to: 2 * arms.count, by: 2)
@@ -104,7 +111,8 @@ extension BoundExpression {
         let others = parts.count { !$0.isLeaf }
         let own = parts.count { $0.prospect.mayBeNull && !$0.isLeaf }
         return Prospect(
-            mayBeNull: nulls > 0, isWorthFolding: nulls > 0 && others > (nulls == own ? 1 : 0))
+            mayBeNull: nulls > 0, isNull: parts.contains(where: \.prospect.isNull),
+            isWorthFolding: nulls > 0 && others > (nulls == own ? 1 : 0))
     }
 
     private var isLeaf: Bool {
@@ -182,7 +190,8 @@ extension BoundExpression {
             // Nothing is equal to null.
             if left.isNullConstant || right.isNullConstant { return value ?? left }
         case .isDistinct, .isNull, .isTruth, .extreme: break
-        case .isIn(_, let list, _) where list.items.count > 1: break
+        case .isIn(let operand, let list, _) where list.items.count > 1:
+            if operand.isNullConstant { return .null }
         case .call(let function, _) where !function.isStrict: break
         default: if parts.contains(where: \.isNullConstant) { return .null }
         }

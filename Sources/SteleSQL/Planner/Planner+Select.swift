@@ -12,7 +12,11 @@ extension Planner {
         if let written = syntax.condition {
             condition = try binder.condition(written, of: "WHERE")
         }
-        var sorting = try sortKeys(syntax, values, columns)
+        let sortValues = try self.sortValues(syntax, values, columns)
+        var sorting = zip(syntax.sorting, sortValues).map { key, value in
+            SelectPlan.SortKey(
+                value: value.expression, isDescending: key.isDescending, nullsFirst: key.nullsFirst)
+        }
         var having: BoundExpression?
         if let written = syntax.groupCondition {
             having = try binder.truth(written, of: "HAVING")
@@ -44,7 +48,9 @@ extension Planner {
         }
         if syntax.isDistinct {
             try binder.charge(WorkMeter.product(sorting.count, outputs.count) * 8)
-            for key in sorting where !outputs.contains(key.value) {
+            // A cast that changes nothing but the type makes another expression, too.
+            for (key, value) in zip(sorting, sortValues)
+            where !zip(outputs, values).contains(where: { $0 == key.value && $1.type == value.type }) {
                 throw SQLError(
                     "42P10",
                     "for SELECT DISTINCT, ORDER BY expressions must appear in select list")
@@ -214,22 +220,17 @@ extension Planner {
 
     // MARK: ORDER BY, LIMIT
 
-    private mutating func sortKeys(
+    private mutating func sortValues(
         _ syntax: SelectSyntax, _ outputs: [Typed], _ columns: [ResultColumn]
-    ) throws(SQLError) -> [SelectPlan.SortKey] {
-        var keys: [SelectPlan.SortKey] = []
-        for key in syntax.sorting {
-            keys.append(
-                SelectPlan.SortKey(
-                    value: try sortValue(key.value, outputs, columns),
-                    isDescending: key.isDescending, nullsFirst: key.nullsFirst))
-        }
-        return keys
+    ) throws(SQLError) -> [Typed] {
+        var values: [Typed] = []
+        for key in syntax.sorting { values.append(try sortValue(key.value, outputs, columns)) }
+        return values
     }
 
     private mutating func sortValue(
         _ expression: Expression, _ outputs: [Typed], _ columns: [ResultColumn]
-    ) throws(SQLError) -> BoundExpression {
+    ) throws(SQLError) -> Typed {
         switch expression {
         case .column(nil, let name, let at):
             try binder.charge(columns.count * 50)
@@ -239,19 +240,19 @@ extension Planner {
                 if matches.contains(where: { outputs[$0].expression != value }) {
                     throw binder.error("42702", "ORDER BY \"\(name)\" is ambiguous", at: at)
                 }
-                return outputs[first].expression
+                return outputs[first]
             }
         case .literal(.integer(let number), let at):
             guard number >= 1, number <= outputs.count else {
                 throw binder.error(
                     "42P10", "ORDER BY position \(number) is not in select list", at: at)
             }
-            return outputs[Int(number) - 1].expression
+            return outputs[Int(number) - 1]
         case .literal(_, let at):
             throw binder.error("42601", "non-integer constant in ORDER BY", at: at)
         default: break
         }
-        return try binder.settled(binder.bind(expression), at: expression.location).expression
+        return try binder.settled(binder.bind(expression), at: expression.location)
     }
 
     private mutating func count(

@@ -70,12 +70,25 @@ struct DateTimeParser {
         return .local(days: days, time: time, zone: zone)
     }
 
+    /// A word that stands alone, but for punctuation around it, which only separates.
     private func parseSpecial() throws(SQLError) -> Value? {
-        guard let byte = rest.first, isLetter(byte) || byte == UInt8(ascii: "-") else { return nil }
-        if matches(rest, "infinity") { return .infinity }
-        if matches(rest, "-infinity") { return .negativeInfinity }
-        if matches(rest, "epoch") { return .local(days: -10_957, time: 0, zone: .utc) }
-        return matches(rest, "now") ? .moment(try now()) : nil
+        func isSeparator(_ byte: UInt8) -> Bool {
+            isBlank(byte)
+                || Self.isPunctuation(byte) && byte != UInt8(ascii: "+") && byte != UInt8(ascii: "-")
+        }
+        // A mark that begins a number begins none here.
+        guard let byte = rest.first, byte != UInt8(ascii: "."), !isDigit(byte) else { return nil }
+        var word = rest.drop(while: isSeparator)
+        while let last = word.last, isSeparator(last) { word.removeLast() }
+        guard let first = word.first, isLetter(first) || first == UInt8(ascii: "-") else {
+            return nil
+        }
+        if matches(word, "infinity") { return .infinity }
+        if first == UInt8(ascii: "-"), matches(word.dropFirst().drop(while: isBlank), "infinity") {
+            return .negativeInfinity
+        }
+        if matches(word, "epoch") { return .local(days: -10_957, time: 0, zone: .utc) }
+        return matches(word, "now") ? .moment(try now()) : nil
     }
 
     private func now() throws(SQLError) -> Int64 {

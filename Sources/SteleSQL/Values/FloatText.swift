@@ -61,13 +61,22 @@ enum FloatText {
     }
 
     private static func parseSpecial(_ text: ArraySlice<UInt8>) -> Double? {
-        guard let last = text.last, isLetter(last) else { return nil }
-        if matches(text, "nan") { return .nan }
+        guard let last = text.last, isLetter(last) || last == UInt8(ascii: ")") else { return nil }
         var word = text
         let negative = word.first == UInt8(ascii: "-")
         if negative || word.first == UInt8(ascii: "+") { word.removeFirst() }
+        if matches(word.prefix(3), "nan"), isPayload(word.dropFirst(3)) { return .nan }
         guard matches(word, "infinity") || matches(word, "inf") else { return nil }
         return negative ? -.infinity : .infinity
+    }
+
+    /// What C's `strtod` takes behind `nan`: nothing, or letters, digits and `_` in parentheses.
+    private static func isPayload(_ text: ArraySlice<UInt8>) -> Bool {
+        guard let first = text.first else { return true }
+        return first == UInt8(ascii: "(") && text.last == UInt8(ascii: ")") && text.count > 1
+            && text.dropFirst().dropLast().allSatisfy {
+                isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "_")
+            }
     }
 
     /// Values from `10^limit` on, and those below 0.0001, get an exponent of at least two digits.
