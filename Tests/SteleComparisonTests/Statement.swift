@@ -16,6 +16,12 @@ struct Statement {
         ["insert ", "update ", "delete "].contains(where: text.hasPrefix)
     }
 
+    /// Whether it reads values of char(n), whose blanks at the end are not held here.
+    var mayShowBlanks: Bool {
+        text.replacing("varchar", with: "").contains("char")
+            || parameters.contains(where: { $0.type == 1_042 })
+    }
+
     /// Whether its rows come in no order of their own.
     var isUnordered = false
 

@@ -30,6 +30,14 @@ import Testing
         ("timestamptz '2000-01-01 00:00Z' at time zone '05:30'", "1999-12-31 18:30:00"),
         ("current_setting('no.such', true), concat_ws(',', null), concat(null)", "∅||"),
         ("substr('\\x00ff'::bytea, 2), substring('\\x00ff'::bytea, 1, 1)", "\\xff|\\x00"),
+        ("'-NaN'::float8, '+nan'::float4, ' nan(a_1) '::float8, 'nan()'::float4", "NaN|NaN|NaN|NaN"),
+        ("'%_infinity'::timestamptz, 'infinity!'::date, ':infinity'::date", "infinity|infinity|infinity"),
+        ("'- infinity'::date, '\"-infinity\"'::timestamp", "-infinity|-infinity"),
+        ("'(epoch)'::timestamp, '(now)'::date = current_date", "1970-01-01 00:00:00|t"),
+        ("'\\\\' between ''::bytea and '\\x'", "t"),
+        ("'7' between 1 and '10', '7' in (7, '7'::text || ''), case '7' when '7' then 1 else 2 end", "f|t|1"),
+        ("(null in (1, 1 / (random() * 0)::int)) is null", "t"),
+        ("least(1e3, '1e-300') in (1.0::float8, 1e-300::float8)", "t"),
     ])
     func value(_ expression: String, _ expected: String) async throws {
         let session = try TestSession(TestNode(), isJudged: true)
@@ -50,11 +58,57 @@ import Testing
                 == ["0|0|-0|-0", "SELECT 1"])
     }
 
+    /// The first that does not hold ends the condition, and so a term that would fail is not computed.
+    @Test(arguments: [
+        ("cast(v as int) = 1 and k > 5", "SELECT 0"), ("1 / (k - 1) > 0 and k is null", "SELECT 0"),
+        ("not (k not between 1 / (k - 1) and 0)", "0|SELECT 2"),
+        ("k between symmetric null and v::int", "SELECT 0"),
+        ("k not in (null, 7, v::int)", "SELECT 0"), ("null in (k, v::int)", "SELECT 0"),
+        ("not (v::int = 1 or k < 5)", "SELECT 0"), ("not (not (k < 5 and k > 0))", "1|SELECT 2"),
+    ])
+    func `cheap terms of a condition are tested first`(condition: String, expected: String) async throws {
+        let session = try TestSession(TestNode(), isJudged: true)
+        try await session.run("create table c (k int primary key, v text); insert into c values (1, 'a'), (0, '')")
+        let lines = try await session.run("select k from c where \(condition)")
+        #expect(lines.joined(separator: "|").replacing("SELECT 1", with: "SELECT 2") == expected)
+    }
+
+    @Test func `a cast that changes only the type makes another expression to sort by`() async throws {
+        let session = try TestSession(TestNode(), isJudged: true)
+        try await session.run("create table d (s int2, v varchar(4)); insert into d values (2, 'b'), (1, 'a')")
+        for key in ["s::int8", "v::text"] {
+            #expect(await session.error("select distinct s, v from d order by \(key)")?.state == "42P10")
+        }
+        #expect(
+            try await session.run("select distinct s::int8, v from d order by s::int8")
+                == ["1|a", "2|b", "SELECT 2"])
+    }
+
+    @Test(arguments: [
+        ("$1 is not distinct from null", "42P18"), ("null is distinct from $1", "42P18"),
+        ("$1 in (2, 3, k, v) from c", "42883"), ("$1 in (2, v, k) from c", "42P08"),
+        ("$1 in (2, 3, true)", "42P08"), ("case '7' when 7 then 1 end", "42883"),
+        ("case $1 when 7 then 1 end", "42883"),
+    ])
+    func `what says nothing about a parameter's type`(expression: String, state: String) async throws {
+        let session = try TestSession(TestNode(), isJudged: true)
+        try await session.run("create table c (k int primary key, v text)")
+        let error = await #expect(throws: SQLError.self) {
+            try await session.extended("select \(expression)", ["1"])
+        }
+        #expect(error?.state == state)
+    }
+
     @Test(arguments: [("true % '7'", "42883"), ("'a'::text + '7'", "42883"), ("exp(1000)", "22003"),
         ("'1000'::numeric(5,2)", "22003"), ("'x'::numeric(5,2)", "22P02"),
         ("'2147483649x'::int", "22003"), ("'2147483648x'::int", "22P02"),
         ("'99999.5'::smallint", "22003"), ("'9223372036854775809.'::bigint", "22003"),
         ("'99999999999x'::oid", "22P02"), ("'12x'::int", "22P02"),
+        ("'1e309' between 1e3 and 1.0::float8", "22003"), ("1e-400 = 0.0::float8", "22003"),
+        ("1e400 > 0.0::float4", "22003"), ("'nan(a-b)'::float8", "22P02"),
+        ("'-NaN'::numeric", "22P02"), ("'+infinity'::date", "22007"), ("'.infinity'::date", "22007"),
+        ("'%'::date", "22007"), ("'-now'::timestamp", "22007"), ("'(-)infinity'::date", "22007"),
+        ("(date '5874897-12-31' + 400) + nullif(4, 4)", "22008"),
         ("concat()", "42883"), ("concat_ws()", "42883"), ("concat_ws(',')", "42883"),
         ("concat_ws(1, 'a')", "42883")])
     func failure(_ expression: String, _ state: String) async throws {

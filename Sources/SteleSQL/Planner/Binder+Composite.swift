@@ -138,7 +138,8 @@ extension Binder {
     ) throws(SQLError) -> Typed {
         var value: Typed?
         if let operand {
-            let bound = try bind(operand)
+            // What has no type is a text here, whatever it is compared with.
+            let bound = try settled(bind(operand), at: at)
             try copy(bound, times: arms.count - 1, at: at)
             value = bound
         }

@@ -122,7 +122,9 @@ struct Binder {
         let outer = self.clause
         self.clause = clause
         defer { self.clause = outer }
-        return try truth(expression, of: clause)
+        let condition = try truth(expression, of: clause)
+        try charge(WorkMeter.evaluated * condition.size(atMost: 1 << 20))
+        return condition.cheapTermsFirst
     }
 
     /// The operand of `WHERE`, `AND` and the like.
