@@ -122,7 +122,7 @@ extension TabletRequest.CommitRequest {
             readRanges.append(try reader.readRange())
         }
         guard readKeys.isAscending, readRanges.areDisjoint else {
-            throw DecodingError("the reads of a commit are out of order")
+            throw DecodingError("the reads of a commit are empty or out of order")
         }
         let locks = try reader.readKeys()
         let grant = try reader.readOptionalGrant()

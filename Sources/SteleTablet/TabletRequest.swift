@@ -241,14 +241,15 @@ extension [KeyBytes] {
 extension [KeyRange] {
     /// Whether every range begins at or behind the end of the one before.
     var areDisjoint: Bool {
-        indices.dropFirst().allSatisfy { place in
-            !self[place - 1].end.isEmpty && !self[place].start.precedes(self[place - 1].end)
-        }
+        allSatisfy { !$0.isEmpty }
+            && indices.dropFirst().allSatisfy { place in
+                !self[place - 1].end.isEmpty && !self[place].start.precedes(self[place - 1].end)
+            }
     }
 
     /// In ascending order, with those that overlap or touch made one.
     fileprivate var disjoint: Self {
-        if areDisjoint { return filter { !$0.isEmpty } }
+        if areDisjoint { return self }
         var kept: Self = []
         for range in sorted(by: { $0.start.precedes($1.start) }) where !range.isEmpty {
             guard let last = kept.last, last.end.isEmpty || !last.end.precedes(range.start) else {

@@ -14,74 +14,25 @@ extension Numeric {
             throw SQLError("2201F", "cannot take square root of a negative number")
         }
         guard !isZero else { return Numeric.zero.rounded(toScale: scale) }
-        // Newton's steps at some digits more than are wanted: each doubles those that are right.
-        let guardScale = scale + 8
-        let last = CivilCalendar.floorDivide(-guardScale, 4)
-        var root = try approximateRoot(last)
-        while true {
-            let quotient = Self.quotient(self, root, lastWeight: last, scale: guardScale)
-            let sum = try root.adding(quotient)
-            let next = try sum.multiplied(by: Self.half).rounded(toScale: guardScale)
-            if next.distanceIsSmall(to: root, last) { return try rounded(next, scale, last) }
-            root = next
+        // With eight decimals more: the first of them says how to round.
+        let last = CivilCalendar.floorDivide(-(scale + 8), 8)
+        let first = CivilCalendar.floorDivide(Int(weight), 4)
+        guard first >= last else { return Numeric.zero.rounded(toScale: scale) }
+        var square = [Int64](repeating: 0, count: 2 * (first - last + 1))
+        for place in square.indices {
+            let power = 2 * (2 * first + 1 - place)
+            square[place] = Int64(digit(at: power + 1) * 10_000 + digit(at: power))
         }
-    }
-
-    /// An approximate root, whose digits down to the power `last` are right, rounded as the root itself
-    /// is: where it lies too close to the middle of two numbers the square of the middle decides.
-    private func rounded(_ root: Numeric, _ scale: Int, _ last: Int) throws(SQLError) -> Numeric {
-        let below = root.truncated(toScale: scale)
-        let half = Numeric(
-            decimals: [5], wholeDigits: -scale, scale: UInt16(min(scale + 1, Self.maximumScale)),
-            isBelowZero: false)
-        let middle = try below.adding(half)
-        guard root.distanceIsSmall(to: middle, last) else { return root.rounded(toScale: scale) }
-        let isBelow = try middle.multiplied(by: middle).subtracting(self).signum > 0
-        return isBelow ? below : try below.adding(half).adding(half).rounded(toScale: scale)
-    }
-
-    /// Almost the root, from steps that each compute twice as many digits as the one before, down to
-    /// the power `last`: all of them together take less than one with all digits.
-    private func approximateRoot(_ last: Int) throws(SQLError) -> Numeric {
-        var root = try rootGuess()
-        // A guess in binary floating point is right to three digits at least.
-        var right = 3
-        while Int(root.weight) - right > last {
-            right = 2 * right - 1
-            let power = max(Int(root.weight) - right, last)
-            let quotient = Self.quotient(
-                self, root, lastWeight: power, scale: min(max(0, -4 * power), Self.maximumScale))
-            root = try root.adding(quotient).multiplied(by: Self.half).cut(after: power)
+        var digits: [UInt16] = []
+        digits.reserveCapacity(square.count)
+        for limb in RootDigits.root(ofSquare: square) {
+            digits.append(UInt16(limb / 10_000))
+            digits.append(UInt16(limb % 10_000))
         }
-        return root
-    }
-
-    /// The number without its digits below a power of 10,000.
-    private func cut(after power: Int) -> Numeric {
-        guard lastWeight < power else { return self }
-        return Numeric(
-            digits: Array(digits.prefix(max(0, Int(weight) - power + 1))), weight: weight,
-            scale: UInt16(min(max(0, -4 * power), Self.maximumScale)))
-    }
-
-    private static let half = Numeric(digits: [5000], weight: -1, scale: 1)
-
-    /// From the first digits: the root of a number of an even power of the base.
-    private func rootGuess() throws(SQLError) -> Numeric {
-        let power = CivilCalendar.floorDivide(Int(weight), 2)
-        var head = 0.0
-        for place in 0..<4 { head = head * 10_000 + Double(digit(at: 2 * power + 1 - place)) }
-        // The head counts from 2·power + 1 down to 2·power - 2.
-        let root = (head * 1e-8).squareRoot()
-        let guess = Numeric(approximating: max(root, 1e-4))
-        return Numeric(
-            digits: guess.digits, weight: guess.weight + Int32(power), scale: guess.scale)
-    }
-
-    /// Whether two numbers differ by no more than the last digit of the calculation.
-    private func distanceIsSmall(to other: Numeric, _ last: Int) -> Bool {
-        guard let difference = try? subtracting(other), !difference.isZero else { return true }
-        return Int(difference.weight) <= last
+        let root = Numeric(
+            digits: digits, weight: Int32(2 * first + 1),
+            scale: UInt16(min(max(0, -8 * last), Self.maximumScale)))
+        return root.rounded(toScale: scale)
     }
 
     /// The quotient without its fraction.
@@ -92,5 +43,116 @@ extension Numeric {
         }
         if isZero { return .zero }
         return Self.quotient(self, divisor, lastWeight: 0, scale: 0)
+    }
+}
+
+/// Square roots by hand, as one learns it at school, with digits to base 10⁸.
+///
+/// Digit after digit of the root is found from the first digits of what remains of the square, as in a
+/// division (Knuth, The Art of Computer Programming 2, section 4.3.1, algorithm D) whose divisor, twice
+/// the root, grows. Carries are left for later, and a digit may be wrong by one, below zero too: what
+/// remains is exact all the same, and the next digit makes up for it.
+private enum RootDigits {
+    private static let base: Int64 = 100_000_000
+
+    /// Steps until carries are made, so that no digit of what remains grows beyond 64 bits: each takes
+    /// at most `2 · 2 · 2 · base²` from one.
+    private static let stepsBetweenCarries = 64
+
+    /// The root without its fraction of an integer of an even number of digits, the first pair of which
+    /// is not zero.
+    static func root(ofSquare square: [Int64]) -> [Int64] {
+        var rest = square
+        let count = square.count / 2
+        var root = [Int64](repeating: 0, count: count)
+        let head = firstDigits(square)
+        root[0] = head.first
+        rest[1] += rest[0] * base - root[0] * root[0]
+        rest[0] = 0
+        for place in 1..<max(1, count) {
+            if place % stepsBetweenCarries == 0 { carry(&rest, from: 2 * place + 1, to: place + 1) }
+            let digit = place == 1 ? head.second : nextDigit(root, rest, place)
+            root[place] = digit
+            let double = 2 * digit
+            rest.withUnsafeMutableBufferPointer { rest in
+                root.withUnsafeBufferPointer { root in
+                    for index in 0..<place { rest[place + 1 + index] &-= double &* root[index] }
+                }
+            }
+            rest[2 * place + 1] -= digit * digit
+            // What is left there is small, together with the next.
+            rest[place + 1] += rest[place] * base
+            rest[place] = 0
+        }
+        carry(&root, from: count - 1, to: 0)
+        carry(&rest, from: rest.count - 1, to: count)
+        settle(&root, &rest)
+        return root
+    }
+
+    /// Two digits at once: one alone may be too small to divide by.
+    private static func firstDigits(_ square: [Int64]) -> (first: Int64, second: Int64) {
+        var head: UInt128 = 0
+        for place in 0..<4 {
+            head = head * UInt128(base) + UInt128(place < square.count ? square[place] : 0)
+        }
+        var root = UInt128(Double(head).squareRoot())
+        while root * root > head { root -= 1 }
+        while (root + 1) * (root + 1) <= head { root += 1 }
+        let (first, second) = root.quotientAndRemainder(dividingBy: UInt128(base))
+        return (Int64(first), Int64(second))
+    }
+
+    /// From the first digits of what remains and of twice the root.
+    private static func nextDigit(_ root: [Int64], _ rest: [Int64], _ place: Int) -> Int64 {
+        let base = Double(base)
+        var divisor = Double(root[0]) + Double(root[1]) / base
+        if place > 2 { divisor += Double(root[2]) / (base * base) }
+        var dividend = Double(rest[place] * Self.base + rest[place + 1])
+        dividend += Double(rest[place + 2]) / base + Double(rest[place + 3]) / (base * base)
+        return Int64(dividend / (2 * divisor))
+    }
+
+    /// Brings digits below the base; the first takes what is carried out of the others.
+    private static func carry(_ digits: inout [Int64], from last: Int, to first: Int) {
+        guard first < last else { return }
+        for place in stride(from: last, to: first, by: -1) {
+            var high = digits[place] / base
+            var low = digits[place] % base
+            if low < 0 {
+                low += base
+                high -= 1
+            }
+            digits[place] = low
+            digits[place - 1] += high
+        }
+    }
+
+    /// Corrects the root by ones, until what remains is neither below zero nor above twice the root.
+    private static func settle(_ root: inout [Int64], _ rest: inout [Int64]) {
+        let count = root.count
+        // Adds so many times 2·root + 1, after or before the root changes by one.
+        func add(_ sign: Int64) {
+            for place in 0..<count { rest[count + place] += sign * 2 * root[place] }
+            rest[2 * count - 1] += sign
+            carry(&rest, from: rest.count - 1, to: count)
+        }
+        func step(_ sign: Int64) {
+            root[count - 1] += sign
+            carry(&root, from: count - 1, to: 0)
+        }
+        while rest[count] < 0 {
+            step(-1)
+            add(1)
+        }
+        while true {
+            let before = rest
+            add(-1)
+            guard rest[count] >= 0 else {
+                rest = before
+                return
+            }
+            step(1)
+        }
     }
 }
