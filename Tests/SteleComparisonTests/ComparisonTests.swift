@@ -43,7 +43,7 @@ struct ComparisonTests {
                 tally.note(statement, expected: expected, found: found, seed: seed)
                 // Or one difference would be the reason of others.
                 // What it changed may be different though the answer is not.
-                if statement.changesRows, expected != found || statement.mayShowBlanks {
+                if statement.changesRows, expected != found || statement.mayCountBlanks {
                     try Self.setUp(own, judge)
                 }
             }

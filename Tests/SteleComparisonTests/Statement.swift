@@ -22,6 +22,11 @@ struct Statement {
             || parameters.contains(where: { $0.type == 1_042 })
     }
 
+    /// Whether what it computes may depend on such blanks.
+    var mayCountBlanks: Bool {
+        mayShowBlanks && ["length", "bytea", "concat", " like "].contains(where: text.contains)
+    }
+
     /// Whether its rows come in no order of their own.
     var isUnordered = false
 
