@@ -64,13 +64,41 @@ import Testing
         ("not (k not between 1 / (k - 1) and 0)", "0|SELECT 2"),
         ("k between symmetric null and v::int", "SELECT 0"),
         ("k not in (null, 7, v::int)", "SELECT 0"), ("null in (k, v::int)", "SELECT 0"),
-        ("not (v::int = 1 or k < 5)", "SELECT 0"), ("not (not (k < 5 and k > 0))", "1|SELECT 2"),
+        ("not (v::int = 1 or k < 5)", "SELECT 0"),
+        ("1000 / k + 1 > 3 and k in (11, 2, 3, 4, 5, 6, 7, 8, 9)", "SELECT 0"),
+        ("k + 1 > 1 / 0 and false", "22012"), ("k + k > 1 / 0 and k > sqrt(-1)", "22012"), ("not (not (k < 5 and k > 0))", "1|SELECT 2"),
     ])
     func `cheap terms of a condition are tested first`(condition: String, expected: String) async throws {
         let session = try TestSession(TestNode(), isJudged: true)
         try await session.run("create table c (k int primary key, v text); insert into c values (1, 'a'), (0, '')")
-        let lines = try await session.run("select k from c where \(condition)")
-        #expect(lines.joined(separator: "|").replacing("SELECT 1", with: "SELECT 2") == expected)
+        do {
+            let lines = try await session.run("select k from c where \(condition)")
+            #expect(lines.joined(separator: "|").replacing("SELECT 1", with: "SELECT 2") == expected)
+        } catch let error as SQLError { #expect(error.state == expected) }
+    }
+
+    @Test func `cheap terms of HAVING are tested first`() async throws {
+        let session = try TestSession(TestNode(), isJudged: true)
+        try await session.run("create table c (k int primary key); insert into c values (1)")
+        #expect(
+            try await session.run(
+                "select k from c group by k having 1 / (count(*) - 1) > 0 and count(*) > 1") == ["SELECT 0"])
+    }
+
+    @Test(arguments: [
+        ("csv", ["\"x\ny\",1\nx,bad\n"], 2), ("csv", ["z,1\n\"x\ny\",1\nx,bad\n"], 4),
+        ("csv", ["z,1\r\n\"x\ny\",1\r\nx,bad\r\n"], 3),
+        ("csv", ["z,1\n\"x\n"], 3), ("text", ["z\t1\nx\\\ny\t1\nx\tbad\n"], 3),
+    ])
+    func `lines of COPY data are counted as PostgreSQL counts them`(
+        format: String, data: [String], line: Int
+    ) async throws {
+        let session = try TestSession(TestNode())
+        try await session.run("create table c (a text, b int)")
+        let error = await #expect(throws: SQLError.self) {
+            try await session.run("copy c from stdin (format \(format))", copy: data)
+        }
+        #expect(error?.context?.hasPrefix("COPY c, line \(line)") == true, "\(error?.context ?? "")")
     }
 
     @Test func `a cast that changes only the type makes another expression to sort by`() async throws {
@@ -108,6 +136,7 @@ import Testing
         ("1e400 > 0.0::float4", "22003"), ("'nan(a-b)'::float8", "22P02"),
         ("'-NaN'::numeric", "22P02"), ("'+infinity'::date", "22007"), ("'.infinity'::date", "22007"),
         ("'%'::date", "22007"), ("'-now'::timestamp", "22007"), ("'(-)infinity'::date", "22007"),
+        ("'infinity.'::date", "22007"),
         ("(date '5874897-12-31' + 400) + nullif(4, 4)", "22008"),
         ("concat()", "42883"), ("concat_ws()", "42883"), ("concat_ws(',')", "42883"),
         ("concat_ws(1, 'a')", "42883")])

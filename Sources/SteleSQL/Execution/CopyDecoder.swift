@@ -21,7 +21,7 @@ struct CopyDecoder {
     /// The mark `\.` of the end was met: what follows does not count.
     private(set) var isFinished = false
     private var isAtHeader: Bool
-    /// How many lines were read, those within quotes included.
+    /// How many lines were read, those within quotes included, but for the first row's.
     private(set) var lines = 0
     /// Where the line read last lies in the buffer, until more data comes.
     private var current = 0..<0
@@ -140,12 +140,12 @@ struct CopyDecoder {
                     isFinished = true
                     return lineRead(upTo: index, next: end)
                 }
-                if index + 1 < end, buffer[index + 1] == 10 { lines += 1 }
                 index += 2
                 continue
             }
             if isQuoted {
-                if byte == 10 { lines += 1 }
+                // As PostgreSQL counts them, which expects returns as long as no line has ended.
+                if byte == (lineEnd == .newline ? 10 : 13) { lines += 1 }
             } else if byte == 13 {
                 // A newline may follow that has not come yet.
                 guard index + 1 < end || isAtEnd else { break }

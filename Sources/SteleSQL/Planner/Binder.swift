@@ -124,7 +124,7 @@ struct Binder {
         defer { self.clause = outer }
         let condition = try truth(expression, of: clause)
         try charge(WorkMeter.evaluated * condition.size(atMost: 1 << 20))
-        return condition.cheapTermsFirst
+        return condition.inTestOrder
     }
 
     /// The operand of `WHERE`, `AND` and the like.

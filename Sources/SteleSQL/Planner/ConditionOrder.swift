@@ -5,6 +5,10 @@
 // does not hold ends it, so that what a later one would fail at is never computed.
 
 extension BoundExpression {
+    /// The condition in the order in which its terms are tested, unless parts of it are still to be
+    /// folded: that goes on as they are written, and then they are sorted.
+    var inTestOrder: BoundExpression { isWorthFolding ? self : cheapTermsFirst }
+
     /// The condition, which only has to be true or not, with the cheap ones of its terms first.
     var cheapTermsFirst: BoundExpression {
         let terms = conjuncts
@@ -43,6 +47,9 @@ extension BoundExpression {
         return isFixed ? (0, true) : (value, false)
     }
 
+    /// From so many constants on PostgreSQL looks for one by its hash.
+    private static let hashedItems = 9
+
     private var ownCost: Int {
         switch self {
         case .constant, .parameter, .column, .aggregate, .and, .or, .not, .isNull, .isTruth, .coalesce,
@@ -51,7 +58,8 @@ extension BoundExpression {
         case .isIn(_, let list, _):
             // Constants are looked up together.
             let fixed = list.items.count { !$0.readsColumns }
-            return fixed > 1 ? fixed + 2 * (list.items.count - fixed) : 2 * list.items.count
+            let looked = fixed < Self.hashedItems ? fixed : 4
+            return fixed > 1 ? looked + 2 * (list.items.count - fixed) : 2 * list.items.count
         // By way of a text: one is written and another read.
         case .cast(_, let source, let target, _):
             return (source.category == .string) == (target.category == .string) ? 2 : 4

@@ -57,7 +57,7 @@ extension BoundExpression? {
         guard let folded = try folded(context)?.asCondition.withoutFixedTerms(context) else {
             return nil
         }
-        return folded == .constant(.bool(true)) ? nil : folded
+        return folded == .constant(.bool(true)) ? nil : folded.cheapTermsFirst
     }
 }
 

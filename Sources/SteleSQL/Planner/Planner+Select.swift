@@ -19,7 +19,7 @@ extension Planner {
         }
         var having: BoundExpression?
         if let written = syntax.groupCondition {
-            having = try binder.truth(written, of: "HAVING")
+            having = try binder.truth(written, of: "HAVING").inTestOrder
         }
         let aggregates = binder.aggregates
         binder.clause = "GROUP BY"

@@ -83,6 +83,10 @@ struct DateTimeParser {
         guard let first = word.first, isLetter(first) || first == UInt8(ascii: "-") else {
             return nil
         }
+        // With one of these behind it, it would be part of a date.
+        if word.endIndex < rest.endIndex, [UInt8(ascii: "."), UInt8(ascii: "/")].contains(rest[word.endIndex]) {
+            return nil
+        }
         if matches(word, "infinity") { return .infinity }
         if first == UInt8(ascii: "-"), matches(word.dropFirst().drop(while: isBlank), "infinity") {
             return .negativeInfinity
