@@ -63,7 +63,6 @@ import Testing
         for engine in engines { try workload.expectContent(through: 120, in: engine) }
         let statistics = try engines.map { try $0.statistics() }
         #expect(statistics.allSatisfy { $0.cacheCapacity == 4 << 20 })
-        #expect(statistics[0].cacheBytes == statistics[1].cacheBytes)
         // The budget begins flushes; once those have ended, 9.6 MB of writes are no longer in
         // memory, but the budget, and the filter and the first block of two empty memtables.
         var inMemory = try engines.map { try $0.statistics().memtableBytes }
@@ -72,6 +71,13 @@ import Testing
             inMemory = try engines.map { try $0.statistics().memtableBytes }
         }
         #expect(inMemory.reduce(0, +) < 6 << 20)
+        // Flushes and compactions fill the cache as long as they go on: what one engine says of it
+        // counts if it has not changed by the time that the other one has said the same.
+        var said: [Int] = []
+        for _ in 0..<1000 where said.isEmpty || said[0] != said[2] {
+            said = try [0, 1, 0].map { try engines[$0].statistics().cacheBytes }
+        }
+        #expect(said[0] == said[2] && said[0] == said[1])
     }
 
     /// A disk so slow that flushes cannot keep up: writes are refused, and nobody waits.
