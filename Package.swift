@@ -105,6 +105,8 @@ let package = Package(
                 "SteleBase", "SteleClock", "SteleAPI", "SteleWire", nioCore, nioPosix, nioLocks,
                 logging,
             ]),
+        // Load for `stele bench` and for the benchmarks' rivals.
+        layer("SteleBench", ["SteleBase", arguments]),
         .systemLibrary(
             name: "CPgQuery",
             providers: [.apt(["libpg-query-dev", "libprotobuf-c-dev"])]),
@@ -118,8 +120,8 @@ let package = Package(
             name: "SteleCommand",
             dependencies: [
                 "Stele", "SteleBase", "SteleAPI", "SteleClient", "SteleSQL", "StelePostgres",
-                "SteleTransport", "SteleWire", "SteleSimulation", "SteleVerify", nioCore, nioPosix,
-                logging, lifecycle, arguments,
+                "SteleTransport", "SteleWire", "SteleSimulation", "SteleVerify", "SteleBench",
+                nioCore, nioPosix, logging, lifecycle, arguments,
             ],
             swiftSettings: settings),
 
@@ -185,6 +187,7 @@ let package = Package(
         .target(name: "PostgresJudge", path: "Tests/PostgresJudge", swiftSettings: settings),
         tests(
             "SteleSQLTests", ["SteleBase", "SteleClock", "SteleAPI", "SteleSQL", "PostgresJudge"]),
+        tests("SteleBenchTests", ["SteleBase", "SteleBench", arguments]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
         tests(
@@ -227,11 +230,22 @@ let package = Package(
 
 // Benchmarks are built only when asked for: STELE_BENCHMARKS=1, as Benchmarks/compare sets it.
 if Context.environment["STELE_BENCHMARKS"] == "1" {
+    package.dependencies += [
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0")
+    ]
     package.targets += [
         .target(name: "CAllocationHooks", path: "Benchmarks/CAllocationHooks"),
         .executableTarget(
             name: "SteleBenchmarks",
             dependencies: core + ["SteleRocksDB", "SteleLog", "SteleWire", "CAllocationHooks"],
             path: "Benchmarks/SteleBenchmarks", swiftSettings: settings),
+        .executableTarget(
+            name: "EtcdBench",
+            dependencies: [
+                "SteleBench", "SteleBase", nioCore, nioPosix, arguments,
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            ],
+            path: "Benchmarks/EtcdBench", swiftSettings: settings),
     ]
 }

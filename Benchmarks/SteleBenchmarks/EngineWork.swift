@@ -62,7 +62,7 @@ private struct EngineBench {
     /// A store of all keys, compacted into the last level, and read through once.
     func filledEngine() throws -> RocksDBEngine {
         let engine = try RocksDBEngine(
-            directory: directory + "/stele", options: .init(blockCacheBytes: cacheBytes))
+            directory: directory + "/stele", options: .init(cacheBytes: cacheBytes))
         var random = SeededRandom(seed: 1)
         for start in stride(from: 0, to: keys, by: Self.putsOfList) {
             try engine.applyPatiently(list(at: start, &random, inOrder: true))
@@ -195,7 +195,7 @@ private struct EngineBench {
                 let path = directory + "/apply-\(round)"
                 let lists = lists(&random)
                 let engine = try RocksDBEngine(
-                    directory: path, options: .init(blockCacheBytes: cacheBytes))
+                    directory: path, options: .init(cacheBytes: cacheBytes))
                 var cost = try timed(keys) {
                     for list in lists { try engine.applyPatiently(list) }
                 }

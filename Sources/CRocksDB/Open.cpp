@@ -107,7 +107,7 @@ stele_code stele_engine_open(
         created->directory = path;
         created->prefix = std::make_shared<stele::VersionPrefix>();
         created->resources = *options.resources;
-        created->rows = std::make_unique<stele::Rows>(created->resources.cache);
+        created->rows = std::make_unique<stele::Rows>(created->resources.rows);
         created->checksHistory = options.checks_history != 0;
         const auto files = stele::deferErrors(
             options.disk == nullptr ? rocksdb::FileSystem::Default()

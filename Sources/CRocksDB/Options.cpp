@@ -46,13 +46,17 @@ rocksdb::ColumnFamilyOptions familyOptions(
     const stele_engine &engine, const stele_options &options, size_t family) {
     rocksdb::ColumnFamilyOptions result;
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = engine.resources.cache;
+    table.block_cache = engine.resources.blocks;
     table.block_size = 16 << 10;
     table.format_version = 5;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    // In the cache, so that memory stays bounded; those of new files are pinned there.
+    // In the cache, so that memory stays bounded, and in parts of a block's size, so that what is not
+    // read leaves it: as one block a filter of a million keys is 1.2 MB, to be read and verified anew
+    // whenever it was pushed out. What finds the part is pinned.
     table.cache_index_and_filter_blocks = true;
-    table.metadata_cache_options.unpartitioned_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_cache_options.top_level_index_pinning = rocksdb::PinningTier::kAll;
 
     result.write_buffer_size = options.write_buffer_bytes;
     // Room for writes to go on while one memtable is being flushed and another one is waiting.

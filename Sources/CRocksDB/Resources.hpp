@@ -1,4 +1,4 @@
-// Cache, write buffers and background bandwidth, possibly shared between engines.
+// Caches, write buffers and background bandwidth, possibly shared between engines.
 
 #pragma once
 
@@ -12,7 +12,9 @@
 
 // Copying one shares what it holds.
 struct stele_resources {
-    std::shared_ptr<rocksdb::Cache> cache;
+    // Indexes and filters, too.
+    std::shared_ptr<rocksdb::Cache> blocks;
+    std::shared_ptr<rocksdb::Cache> rows;
     // Null without a budget.
     std::shared_ptr<rocksdb::WriteBufferManager> writeBuffers;
     // Null without a limit.

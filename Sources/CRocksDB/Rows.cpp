@@ -46,7 +46,6 @@ RowRead::RowRead(Rows &rows, const rocksdb::Slice &user)
     : rows_(rows), stripe_(Rows::stripe(user)), stamp_(rows.stamp(stripe_)),
       nameCount_(kPrefixBytes + user.size()) {
     std::memcpy(name_, &rows.store_, sizeof rows.store_);
-    std::memset(name_ + sizeof rows.store_, 0, kPrefixBytes - sizeof rows.store_);
     std::memcpy(name_ + kPrefixBytes, user.data(), user.size());
     interleave();
 }

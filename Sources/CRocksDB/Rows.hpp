@@ -1,5 +1,5 @@
 // Rows: the newest versions of keys that were read, kept so that reading them again looks neither
-// into RocksDB nor onto the heap. They live in the block cache and compete with blocks for it.
+// into RocksDB nor onto the heap.
 //
 // Keys are dealt out to stripes, each with a stamp. A write raises the stamps of the keys that it
 // touches after it is visible and before its caller is told; a read notes the stamp of its key
@@ -81,8 +81,7 @@ public:
     void keep(const stele_found &newest);
 
 private:
-    // Longer than that of a block, which has 16 bytes, so that no key is taken for the other.
-    static constexpr size_t kPrefixBytes = 17;
+    static constexpr size_t kPrefixBytes = sizeof(uint64_t);
 
     rocksdb::Slice name() const { return rocksdb::Slice(name_, nameCount_); }
 

@@ -30,8 +30,8 @@ Failure readStatistics(stele_engine &engine, stele_statistics *result) {
     add(data, Properties::kNumRunningFlushes, &result->running_flushes);
     add(data, Properties::kNumRunningCompactions, &result->running_compactions);
     add(data, Properties::kEstimateNumKeys, &result->estimated_versions);
-    result->cache_bytes = engine.resources.cache->GetUsage();
-    result->cache_capacity = engine.resources.cache->GetCapacity();
+    result->cache_bytes = engine.resources.blocks->GetUsage() + engine.resources.rows->GetUsage();
+    result->cache_capacity = engine.resources.blocks->GetCapacity() + engine.resources.rows->GetCapacity();
     result->cache_hits = engine.cacheHits.load(std::memory_order_relaxed);
     result->cache_misses = engine.cacheMisses.load(std::memory_order_relaxed);
     result->row_hits = engine.rowHits.load(std::memory_order_relaxed);

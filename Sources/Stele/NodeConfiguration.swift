@@ -27,7 +27,11 @@ public struct NodeConfiguration: Sendable {
     public var postgresAddress: String?
     /// Free words on where the node stands, such as `region=eu,zone=a`; only told to others.
     public var locality: String
-    /// Bytes of memory for what the store caches: blocks, and rows that were read.
+    /// Bytes of memory for what the store caches; 128 MiB by default. Three quarters are for blocks of
+    /// its files with their indexes and filters, a quarter is for rows that were read by their key.
+    ///
+    /// Data beyond it are read through the operating system. Unflushed writes take memory of their
+    /// own, up to some 256 MiB.
     public var cacheBytes: Int
     /// Bytes that the log of one tablet is kept to for replicas on nodes that are down; 64 MiB by
     /// default. A node that was down for more than that has to be rebuilt.

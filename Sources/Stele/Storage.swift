@@ -39,7 +39,7 @@ struct Storage: Sendable {
             onFailure: onLogFailure)
         do {
             let resources = try RocksDBResources(
-                blockCacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,
+                cacheBytes: configuration.cacheBytes, writeBufferBytes: writeBufferBytes,
                 backgroundBytesPerSecond: backgroundBytesPerSecond)
             // RocksDB's own would be open to all.
             let directory = configuration.directory + "/" + storeName

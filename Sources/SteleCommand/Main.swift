@@ -10,7 +10,7 @@ struct SteleTool: AsyncParsableCommand {
         commandName: "stele",
         abstract: "A replicated, transactional key-value store with a SQL front.",
         version: "stele \(steleVersion)",
-        subcommands: [Demo.self, Start.self, Init.self, KV.self, Status.self])
+        subcommands: [Demo.self, Start.self, Init.self, KV.self, Status.self, Bench.self])
 }
 
 @main

@@ -27,6 +27,8 @@ struct Start: AsyncParsableCommand {
     var tabletLog = Limits.tabletLogBytes >> 20
     @Option(help: "MiB that the logs of all tablets of the node are kept to.")
     var nodeLog = Limits.nodeLogBytes >> 20
+    @Option(help: "MiB of memory for blocks of the store and rows that were read.")
+    var cacheSize = 128
     @Option(help: "What is logged: what is at least as severe as this.")
     var logLevel = Logger.Level.notice
     @Flag(help: "Allow addresses other than loopback, without encryption or passwords.")
@@ -40,6 +42,9 @@ struct Start: AsyncParsableCommand {
         guard tabletLog >= 1, nodeLog >= tabletLog, nodeLog <= 1 << 20 else {
             throw ValidationError(
                 "--tablet-log is at least 1 MiB, and --node-log from there to 1048576 MiB")
+        }
+        guard (8...1 << 20).contains(cacheSize) else {
+            throw ValidationError("--cache-size is from 8 to 1048576 MiB")
         }
         guard !data.isEmpty else { throw ValidationError("--data names no directory") }
         // Who joins nobody is a cluster by itself for ever.
@@ -79,7 +84,8 @@ struct Start: AsyncParsableCommand {
         var configuration = NodeConfiguration(
             directory: data, listen: listen,
             join: join?.split(separator: ",").map(String.init) ?? [],
-            postgresAddress: postgres, locality: locality, logger: logger)
+            postgresAddress: postgres, locality: locality, cacheBytes: cacheSize << 20,
+            logger: logger)
         configuration.isInsecure = insecure
         configuration.retention = .milliseconds(Int64(retention * 1_000))
         configuration.tabletLogBytes = tabletLog << 20

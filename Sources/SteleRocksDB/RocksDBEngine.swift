@@ -15,9 +15,9 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
 
     /// What can be set when a store is opened.
     package struct Options: Sendable {
-        /// What the cache of uncompressed blocks, with indexes and filters, and of rows that were
-        /// read may take up. Counts only without `resources`.
-        package var blockCacheBytes: Int
+        /// What the caches of uncompressed blocks, with indexes and filters, and of rows that were
+        /// read may take up together. Counts only without `resources`.
+        package var cacheBytes: Int
         /// Unflushed bytes of versions at which RocksDB flushes without being told to.
         package var writeBufferBytes: Int
         /// Shared with other engines of the process; nil: the engine has its own.
@@ -32,11 +32,11 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         package var disk: RocksDBDisk?
 
         package init(
-            blockCacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20,
+            cacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20,
             resources: RocksDBResources? = nil,
             observer: (@Sendable (EngineEvent) -> Void)? = nil, disk: RocksDBDisk? = nil
         ) {
-            self.blockCacheBytes = blockCacheBytes
+            self.cacheBytes = cacheBytes
             self.writeBufferBytes = writeBufferBytes
             self.resources = resources
             self.observer = observer
@@ -66,7 +66,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         if let shared = options.resources {
             resources = shared
         } else {
-            resources = try RocksDBResources(blockCacheBytes: options.blockCacheBytes)
+            resources = try RocksDBResources(cacheBytes: options.cacheBytes)
         }
         let monitor = EngineMonitor(directory: directory, observer: options.observer)
         var code = withExtendedLifetime((resources, options.disk)) {

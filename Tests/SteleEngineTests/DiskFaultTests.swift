@@ -179,7 +179,7 @@ import Testing
         while true {
             let disk = try base.afterCrash()
             let engine = try RocksDBEngine(
-                directory: storePath, options: .init(blockCacheBytes: 0, disk: disk))
+                directory: storePath, options: .init(cacheBytes: 0, disk: disk))
             defer { engine.close() }
             disk.fail([.read], with: .ioError, after: number, permanently: false)
             do {

@@ -17,7 +17,7 @@ import Testing
         cacheBytes: Int, _ body: (RocksDBEngine) throws -> Void
     ) throws {
         let disk = try RocksDBDisk()
-        let options = RocksDBEngine.Options(blockCacheBytes: cacheBytes, disk: disk)
+        let options = RocksDBEngine.Options(cacheBytes: cacheBytes, disk: disk)
         let filled = try RocksDBEngine(directory: storePath, options: options)
         for version in 1...3 as ClosedRange<UInt64> {
             try filled.apply { list in

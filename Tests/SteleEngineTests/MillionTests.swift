@@ -70,7 +70,7 @@ struct MillionRun {
     /// No memtable fills up, so that what a crash leaves is exactly what was flushed.
     private static let options = {
         var options = RocksDBEngine.Options(
-            blockCacheBytes: 8 << 20, writeBufferBytes: 256 << 20)
+            cacheBytes: 8 << 20, writeBufferBytes: 256 << 20)
         options.checksHistory = true
         return options
     }()

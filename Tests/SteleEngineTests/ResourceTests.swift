@@ -33,7 +33,7 @@ import Testing
 
     @Test func enginesShareACacheAndABudgetOfWrites() throws {
         let resources = try RocksDBResources(
-            blockCacheBytes: 4 << 20, writeBufferBytes: 2 << 20,
+            cacheBytes: 4 << 20, writeBufferBytes: 2 << 20,
             backgroundBytesPerSecond: 200 << 20)
         let flushes = Locked(0)
         var options = RocksDBEngine.Options(
@@ -84,7 +84,7 @@ import Testing
     @Test func anEngineThatIsBehindAnswersBusy() throws {
         let seen = Locked<Set<WritePressure>>([])
         let resources = try RocksDBResources(
-            blockCacheBytes: 1 << 20, backgroundBytesPerSecond: 1 << 20)
+            cacheBytes: 1 << 20, backgroundBytesPerSecond: 1 << 20)
         let engine = try RocksDBEngine(
             directory: storePath,
             options: RocksDBEngine.Options(

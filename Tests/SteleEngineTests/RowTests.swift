@@ -16,7 +16,7 @@ import Testing
     ) throws {
         let engine = try RocksDBEngine(
             directory: storePath,
-            options: .init(blockCacheBytes: cacheBytes, disk: try RocksDBDisk()))
+            options: .init(cacheBytes: cacheBytes, disk: try RocksDBDisk()))
         defer { engine.close() }
         try body(engine)
     }
@@ -170,7 +170,7 @@ import Testing
     }
 
     @Test func rowsKeepToTheCacheAndAreTheirStoresOwn() throws {
-        let resources = try RocksDBResources(blockCacheBytes: 1 << 20)
+        let resources = try RocksDBResources(cacheBytes: 1 << 20)
         let engines = try (0..<2).map { _ in
             try RocksDBEngine(
                 directory: storePath, options: .init(resources: resources, disk: try RocksDBDisk()))
@@ -201,7 +201,7 @@ import Testing
             }
         }
         let statistics = try engines[0].statistics()
-        #expect(statistics.cacheBytes > 1 << 19)
+        #expect(statistics.cacheBytes > 1 << 17)
         #expect(statistics.cacheBytes <= statistics.cacheCapacity)
     }
 

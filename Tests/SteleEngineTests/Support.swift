@@ -53,7 +53,7 @@ func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
 
 extension RocksDBEngine.Options {
     /// Memtables so small that RocksDB flushes by itself in the middle of a test.
-    static let small = Self(blockCacheBytes: 4 << 20, writeBufferBytes: 1 << 20)
+    static let small = Self(cacheBytes: 4 << 20, writeBufferBytes: 1 << 20)
 }
 
 /// The bytes of a list that `build` fills.

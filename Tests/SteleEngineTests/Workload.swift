@@ -98,7 +98,7 @@ extension RocksDBEngine.Options {
         _ disk: RocksDBDisk, observer: (@Sendable (EngineEvent) -> Void)? = nil
     ) -> Self {
         Self(
-            blockCacheBytes: 4 << 20, writeBufferBytes: 1 << 20, observer: observer, disk: disk)
+            cacheBytes: 4 << 20, writeBufferBytes: 1 << 20, observer: observer, disk: disk)
     }
 }
 

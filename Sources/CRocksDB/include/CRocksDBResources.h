@@ -9,12 +9,13 @@
 extern "C" {
 #endif
 
-// A cache of blocks and of rows that were read, a budget of unflushed writes, a limit of background writing. Engines opened
-// with it keep it alive; it is freed with the last of them.
+// A cache of blocks and one of rows that were read, a budget of unflushed writes, a limit of background
+// writing. Engines opened with it keep it alive; it is freed with the last of them.
 typedef struct stele_resources stele_resources;
 
 typedef struct {
-    uint64_t block_cache_bytes;
+    // Of both caches together.
+    uint64_t cache_bytes;
     // Unflushed bytes, of all engines together, at which one flushes by itself; 0 is no budget.
     uint64_t write_buffer_bytes;
     // What flushes and compactions write a second, of all engines together; 0 is no limit.
@@ -59,7 +60,7 @@ typedef struct {
     uint64_t table_bytes_on_disk;
     // Versions in the store, estimated.
     uint64_t estimated_versions;
-    // Of the cache, which other engines may share.
+    // Of both caches, which other engines may share.
     uint64_t cache_bytes;
     uint64_t cache_capacity;
     // Blocks that reads of this engine found in the cache, and had to fetch.
