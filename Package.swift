@@ -39,6 +39,7 @@ let lifecycle: Target.Dependency = .product(
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 
 let package = Package(
     name: "stele",
@@ -56,6 +57,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Values
@@ -106,7 +108,7 @@ let package = Package(
                 logging,
             ]),
         // Load for `stele bench` and for the benchmarks' rivals.
-        layer("SteleBench", ["SteleBase", arguments]),
+        layer("SteleBench", ["SteleBase", arguments, histogram]),
         .systemLibrary(
             name: "CPgQuery",
             providers: [.apt(["libpg-query-dev", "libprotobuf-c-dev"])]),

@@ -13,7 +13,7 @@ RIVALS=()
 # Installs a package of Debian's if a program is missing.
 need() { # program, package
     [ -x "$1" ] || command -v "$1" >/dev/null && return
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$2" >/dev/null || {
+    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$2" >/dev/null || {
         echo "$1 is missing: install Debian's $2" >&2
         exit 1
     }

@@ -47,7 +47,7 @@ public struct NodeConfiguration: Sendable {
 
     public init(
         directory: String, listen: String? = nil, join: [String] = [],
-        postgresAddress: String? = nil, locality: String = "", cacheBytes: Int = 128 << 20,
+        postgresAddress: String? = nil, locality: String = "", cacheBytes: Int = Limits.cacheBytes,
         logger: Logger = Logger(label: "stele")
     ) {
         self.directory = directory

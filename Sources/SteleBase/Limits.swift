@@ -54,6 +54,8 @@ public enum Limits {
     package static let logInFlightBytes = 64 << 20
     /// Durable entries of all tablets that a node keeps in memory, for followers that lag.
     package static let logCacheBytes = 64 << 20
+    /// What a node caches of its store unless told otherwise.
+    public static let cacheBytes = 128 << 20
     /// What a node keeps of the log of one tablet for replicas that are down, and of the logs of all
     /// tablets for whoever lags. A replica that lacks more is not caught up any more.
     package static let tabletLogBytes = 64 << 20

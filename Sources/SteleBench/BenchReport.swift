@@ -1,17 +1,27 @@
+import Histogram
+import SteleBase
+
 /// What clients saw: how many calls succeeded, when, and how long they took.
 package struct BenchReport: Sendable {
-    package private(set) var latency = LatencyHistogram()
+    /// Of calls that succeeded, in microseconds, to two digits.
+    private(set) var latency: Histogram<UInt64>
     /// How many calls succeeded in each second since the start.
     package private(set) var perSecond: [Int] = []
     package private(set) var failures = 0
     package private(set) var firstFailure: String?
     var duration = Duration.zero
 
-    package var count: Int { latency.count }
+    init() {
+        latency = Histogram(numberOfSignificantValueDigits: .two)
+        latency.autoResize = true
+    }
+
+    package var count: Int { Int(latency.totalCount) }
     var rate: Double { Double(count) / max(Double(duration.microseconds) / 1e6, 1e-6) }
 
     mutating func add(microseconds: Int, second: Int) {
-        latency.add(microseconds)
+        let isRecorded = latency.record(UInt64(max(microseconds, 0)))
+        invariant(isRecorded, "a histogram that grows records every latency")
         add(1, to: second)
     }
 
@@ -33,69 +43,6 @@ package struct BenchReport: Sendable {
     }
 }
 
-/// How often calls took how long, to within 3 %.
-///
-/// Buckets of equal width within each power of two, as in HdrHistogram.
-package struct LatencyHistogram: Sendable {
-    private static let bits = 5
-    private static let width = 1 << bits
-
-    private var counts: [Int] = []
-    package private(set) var count = 0
-    package private(set) var longest = 0
-    private var total = 0
-
-    package init() {}
-
-    package mutating func add(_ microseconds: Int) {
-        let value = max(microseconds, 0)
-        add(1, to: Self.bucket(of: value))
-        count += 1
-        total += value
-        longest = max(longest, value)
-    }
-
-    package mutating func add(_ other: LatencyHistogram) {
-        for (bucket, count) in other.counts.enumerated() where count > 0 { add(count, to: bucket) }
-        count += other.count
-        total += other.total
-        longest = max(longest, other.longest)
-    }
-
-    /// In microseconds.
-    package var mean: Double { count == 0 ? 0 : Double(total) / Double(count) }
-
-    /// The microseconds within which this share of the calls succeeded.
-    package func percentile(_ share: Double) -> Int {
-        var rest = Int((Double(count) * share).rounded(.up))
-        for (bucket, count) in counts.enumerated() {
-            rest -= count
-            if rest <= 0, count > 0 { return min(Self.end(of: bucket), longest) }
-        }
-        return longest
-    }
-
-    private mutating func add(_ count: Int, to bucket: Int) {
-        if counts.count <= bucket {
-            counts += Array(repeating: 0, count: bucket + 1 - counts.count)
-        }
-        counts[bucket] += count
-    }
-
-    private static func bucket(of value: Int) -> Int {
-        guard value >= width else { return value }
-        let shift = Int.bitWidth - 1 - value.leadingZeroBitCount - bits
-        return (shift << bits) + (value >> shift)
-    }
-
-    /// The largest value of a bucket.
-    private static func end(of bucket: Int) -> Int {
-        guard bucket >= 2 * width else { return bucket }
-        let shift = (bucket >> bits) - 1
-        return ((bucket - (shift << bits)) << shift) + (1 << shift) - 1
-    }
-}
-
 /// A report with what it is about, for people and for programs.
 package struct BenchResult: Sendable {
     let work: BenchWork
@@ -114,8 +61,8 @@ package struct BenchResult: Sendable {
         let parts =
             ["mean \(Self.milliseconds(latency.mean))"]
             + Self.shares.map {
-                "\($0.name) within \(Self.milliseconds(Double(latency.percentile($0.share))))"
-            } + ["longest \(Self.milliseconds(Double(latency.longest)))"]
+                "\($0.name) within \(Self.milliseconds(Double(latency.valueAtPercentile($0.share * 100))))"
+            } + ["longest \(Self.milliseconds(Double(latency.maxRecorded)))"]
         var lines = [
             "\(work.rawValue)      \(Int(report.rate.rounded()))/s: \(report.count) calls in "
                 + "\(Self.short(Double(report.duration.microseconds) / 1e6)) s, \(clients) clients on "
@@ -133,14 +80,14 @@ package struct BenchResult: Sendable {
     package var json: String {
         let latency = report.latency
         let percentiles = Self.shares.map {
-            "\"p\(Self.digits($0.share))\":\(latency.percentile($0.share))"
+            "\"p\(Self.digits($0.share))\":\(latency.valueAtPercentile($0.share * 100))"
         }
         return "{\"work\":\"\(work.rawValue)\",\"clients\":\(clients),"
             + "\"connections\":\(connections),"
             + "\"seconds\":\(Double(report.duration.microseconds) / 1e6),"
             + "\"count\":\(report.count),\"rate\":\(report.rate),\"failed\":\(report.failures),"
             + "\"latency\":{\"mean\":\(latency.mean),\(percentiles.joined(separator: ",")),"
-            + "\"max\":\(latency.longest)},\"clientMicroseconds\":\(clientMicroseconds),"
+            + "\"max\":\(latency.maxRecorded)},\"clientMicroseconds\":\(clientMicroseconds),"
             + "\"perSecond\":[\(report.perSecond.map { "\($0)" }.joined(separator: ","))]}"
     }
 

@@ -28,7 +28,7 @@ struct Start: AsyncParsableCommand {
     @Option(help: "MiB that the logs of all tablets of the node are kept to.")
     var nodeLog = Limits.nodeLogBytes >> 20
     @Option(help: "MiB of memory for blocks of the store and rows that were read.")
-    var cacheSize = 128
+    var cacheSize = Limits.cacheBytes >> 20
     @Option(help: "What is logged: what is at least as severe as this.")
     var logLevel = Logger.Level.notice
     @Flag(help: "Allow addresses other than loopback, without encryption or passwords.")

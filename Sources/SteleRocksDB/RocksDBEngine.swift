@@ -32,7 +32,7 @@ package final class RocksDBEngine: StorageEngine, ShimReader, @unchecked Sendabl
         package var disk: RocksDBDisk?
 
         package init(
-            cacheBytes: Int = 128 << 20, writeBufferBytes: Int = 64 << 20,
+            cacheBytes: Int = Limits.cacheBytes, writeBufferBytes: Int = 64 << 20,
             resources: RocksDBResources? = nil,
             observer: (@Sendable (EngineEvent) -> Void)? = nil, disk: RocksDBDisk? = nil
         ) {

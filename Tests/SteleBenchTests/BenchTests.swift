@@ -4,43 +4,6 @@ import SteleBench
 import Synchronization
 import Testing
 
-struct LatencyHistogramTests {
-    /// Each share's bound is at least what it was, and at most 3 % more.
-    @Test func boundsOfSharesAreCloseToThem() {
-        var random = SeededRandom(seed: 1)
-        var histogram = LatencyHistogram()
-        var all: [Int] = []
-        for _ in 0..<20_000 {
-            let microseconds = Int(random.next() >> (40 + random.below(24)))
-            histogram.add(microseconds)
-            all.append(microseconds)
-        }
-        all.sort()
-        for share in [0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 1] {
-            let exact = all[Int((Double(all.count) * share).rounded(.up)) - 1]
-            let bound = histogram.percentile(share)
-            #expect(bound >= exact && Double(bound) <= Double(exact) * 1.0321 + 1)
-        }
-        #expect(histogram.count == 20_000 && histogram.longest == all.last)
-        let sum = all.reduce(0, +)
-        #expect(abs(histogram.mean - Double(sum) / 20_000) < 1e-3 * histogram.mean)
-    }
-
-    @Test func twoAddUpToOneOfAll() {
-        var (one, other, both) = (LatencyHistogram(), LatencyHistogram(), LatencyHistogram())
-        for number in 1...1_000 {
-            if number % 3 == 0 { one.add(number * number) } else { other.add(number * number) }
-            both.add(number * number)
-        }
-        one.add(other)
-        #expect(one.count == both.count && one.longest == both.longest && one.mean == both.mean)
-        for share in [0.01, 0.5, 0.99, 1] {
-            #expect(one.percentile(share) == both.percentile(share))
-        }
-        #expect(LatencyHistogram().percentile(0.5) == 0)
-    }
-}
-
 struct BenchLoadTests {
     /// Notes what it is asked, and fails every third call.
     final class Target: BenchTarget {
