@@ -11,15 +11,22 @@
 namespace stele {
 
 // Holds one of a reader's cursors for the duration of a read, with the intents of the same moment.
-// A read of the latest state that finds the cursor taken by another thread gets one of its own
+// A read of the latest state that finds all of them taken by other threads gets one of its own
 // instead of waiting. One of a snapshot waits: only the iterators made with it show all of it.
 class CursorLease {
 public:
-    CursorLease(stele_reader &reader, Cursor &shared)
-        : reader_(reader), engine_(*reader.engine), isKey_(&shared == &reader.keyCursor),
-          lock_(shared.mutex, std::try_to_lock) {
-        if (reader.snapshot != nullptr && !lock_.owns_lock()) lock_.lock();
-        cursor_ = lock_.owns_lock() ? &shared : &own_.emplace();
+    CursorLease(stele_reader &reader, Cursors &shared)
+        : reader_(reader), engine_(*reader.engine), isKey_(&shared == &reader.keyCursors) {
+        if (reader.snapshot != nullptr) {
+            take(shared.at[0]);
+            if (!lock_.owns_lock()) lock_.lock();
+        } else {
+            const size_t first = Cursors::place();
+            for (size_t step = 0; step < Cursors::kCount && !lock_.owns_lock(); ++step) {
+                take(shared.at[(first + step) % Cursors::kCount]);
+            }
+            if (!lock_.owns_lock()) cursor_ = &own_.emplace();
+        }
         const rocksdb::PerfContext &counts = *rocksdb::get_perf_context();
         hits_ = counts.block_cache_hit_count;
         misses_ = counts.block_read_count;
@@ -84,6 +91,12 @@ public:
     }
 
 private:
+    // Takes a shared cursor if nobody uses it.
+    void take(Cursor &shared) {
+        lock_ = std::unique_lock<std::mutex>(shared.mutex, std::try_to_lock);
+        cursor_ = &shared;
+    }
+
     // What goes with the iterator that is about to be brought to the latest state.
     void noteState(uint64_t timestamp) {
         intents_ = engine_.intents.view();
@@ -134,7 +147,7 @@ private:
     const bool isKey_;
     std::unique_lock<std::mutex> lock_;
     std::optional<Cursor> own_;
-    Cursor *cursor_;
+    Cursor *cursor_ = nullptr;
     Intents::View intents_;
     // null: no read is below one.
     std::shared_ptr<const WatermarkSegments> watermarks_;

@@ -100,6 +100,15 @@ struct Cursor {
     RowBuffer rows;
 };
 
+// The cursors of one kind, for threads that read at the same time. A snapshot has the first alone.
+struct Cursors {
+    static constexpr size_t kCount = 4;
+    Cursor at[kCount];
+
+    // Where the calling thread begins to look for a free one: mostly at one that no other uses.
+    static size_t place();
+};
+
 class Events;
 
 }  // namespace stele
@@ -114,9 +123,9 @@ struct stele_reader {
     stele::Intents::View intents;
     std::shared_ptr<const stele::WatermarkSegments> watermarks;
     // For reads of one key: bloom filters in use, bounded to the key's versions.
-    stele::Cursor keyCursor;
+    stele::Cursors keyCursors;
     // For ranges: in total order.
-    stele::Cursor rangeCursor;
+    stele::Cursors rangeCursors;
 
     explicit stele_reader(stele_engine *engine, bool isInMemory = false)
         : engine(engine), isInMemory(isInMemory) {}

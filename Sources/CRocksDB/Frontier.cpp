@@ -47,6 +47,9 @@ stele_code stele_engine_frontier(
     stele_engine *engine, void *context, void (*sink)(void *, stele_bytes, stele_bytes),
     char **message) {
     return stele::guarded(message, [&]() {
+        // It moves by a flush: iterators that nobody happens to use keep what was flushed in memory.
+        engine->latest.dropIterators();
+        engine->inMemory.dropIterators();
         return stele::readFrontier(*engine, context, sink);
     });
 }

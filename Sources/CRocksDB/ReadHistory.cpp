@@ -11,7 +11,7 @@ Failure readFirstChange(
     stele_key_sink resumeSink, size_t *visited) {
     *visited = 0;
     if (!end.empty() && start.compare(end) >= 0) return Failure();
-    CursorLease cursor(reader, reader.rangeCursor);
+    CursorLease cursor(reader, reader.rangeCursors);
     Failure result = cursor.open(timestamp);
     if (!result.isFailure()) result = cursor.checkWatermark(start, end, timestamp);
     if (result.isFailure()) return result;
@@ -42,7 +42,7 @@ Failure readDeletions(
     uint64_t timestamp, size_t maxKeys, void *context, stele_key_sink sink,
     stele_key_sink resumeSink) {
     if (!end.empty() && start.compare(end) >= 0) return Failure();
-    CursorLease cursor(reader, reader.rangeCursor);
+    CursorLease cursor(reader, reader.rangeCursors);
     const Failure result = cursor.open(timestamp);
     if (result.isFailure()) return result;
     Walk walk(*cursor);

@@ -109,7 +109,7 @@ Failure readKeys(
     std::optional<RowRead> row;
     // Several keys are read from one state, which rows of their own need not be of.
     if (count == 1 && readRow(reader, slice(*keys), row, point, context, sink)) return Failure();
-    CursorLease cursor(reader, reader.keyCursor);
+    CursorLease cursor(reader, reader.keyCursors);
     Failure result = cursor.open(point.timestamp);
     for (size_t index = 0; index < count && !result.isFailure(); ++index) {
         result = readKey(cursor, slice(keys[index]), point, row, context, sink);
@@ -127,7 +127,7 @@ Failure readNewest(
         sink(context, &found);
         return Failure();
     }
-    CursorLease cursor(reader, reader.keyCursor);
+    CursorLease cursor(reader, reader.keyCursors);
     Failure result = cursor.open(timestamp);
     if (!result.isFailure()) result = cursor.checkWatermark(key, timestamp);
     if (result.isFailure()) return result;
@@ -139,7 +139,7 @@ Failure readNewest(
 Failure readVersions(
     stele_reader &reader, const rocksdb::Slice &key, uint64_t timestamp, size_t limit,
     bool isUnchecked, void *context, stele_found_sink sink) {
-    CursorLease cursor(reader, reader.keyCursor);
+    CursorLease cursor(reader, reader.keyCursors);
     Failure result = cursor.open(timestamp);
     if (!result.isFailure() && !isUnchecked) result = cursor.checkWatermark(key, timestamp);
     if (result.isFailure()) return result;

@@ -6,7 +6,7 @@ namespace stele {
 namespace {
 
 constexpr size_t kRowHeaderBytes = 16;
-constexpr size_t kKeptRowBytes = 4 << 20;
+constexpr size_t kKeptRowBytes = 1 << 20;
 
 const IntentMap kNoIntents;
 
@@ -262,7 +262,7 @@ Failure readScan(
         pageSink(context, &page);
         return Failure();
     }
-    CursorLease cursor(reader, reader.rangeCursor);
+    CursorLease cursor(reader, reader.rangeCursors);
     Failure result = cursor.open(request.point.timestamp);
     if (!result.isFailure()) result = cursor.checkWatermark(start, end, request.point.timestamp);
     if (result.isFailure()) return result;

@@ -1,6 +1,14 @@
 // Readers: the latest state, and snapshots.
 
+#include <atomic>
+
 #include "Engine.hpp"
+
+size_t stele::Cursors::place() {
+    static std::atomic<size_t> threads{0};
+    static thread_local const size_t number = threads.fetch_add(1, std::memory_order_relaxed);
+    return number % kCount;
+}
 
 rocksdb::ReadOptions stele_reader::keyReads() const {
     rocksdb::ReadOptions options;
@@ -22,16 +30,20 @@ rocksdb::ReadOptions stele_reader::rangeReads() const {
 
 rocksdb::Status stele_reader::openSnapshot() {
     rocksdb::ColumnFamilyHandle *data = engine->families[stele::kData];
-    keyCursor.iterator.reset(engine->db->NewIterator(keyReads(), data));
-    rangeCursor.iterator.reset(engine->db->NewIterator(rangeReads(), data));
-    const rocksdb::Status status = keyCursor.iterator->status();
-    return status.ok() ? rangeCursor.iterator->status() : status;
+    stele::Cursor &keys = keyCursors.at[0];
+    stele::Cursor &ranges = rangeCursors.at[0];
+    keys.iterator.reset(engine->db->NewIterator(keyReads(), data));
+    ranges.iterator.reset(engine->db->NewIterator(rangeReads(), data));
+    const rocksdb::Status status = keys.iterator->status();
+    return status.ok() ? ranges.iterator->status() : status;
 }
 
 void stele_reader::dropIterators() {
-    for (stele::Cursor *cursor : {&keyCursor, &rangeCursor}) {
-        const std::lock_guard<std::mutex> guard(cursor->mutex);
-        cursor->iterator.reset();
+    for (stele::Cursors *cursors : {&keyCursors, &rangeCursors}) {
+        for (stele::Cursor &cursor : cursors->at) {
+            const std::lock_guard<std::mutex> guard(cursor.mutex);
+            cursor.iterator.reset();
+        }
     }
 }
 

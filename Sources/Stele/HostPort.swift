@@ -29,6 +29,8 @@ struct HostPort: RequestPort {
         }
     }
 
+    func answerAtOnce(_ request: TabletRequest) -> TabletReply? { host.answerAtOnce(request) }
+
     func post(_ request: TabletRequest, whenDone: @escaping @Sendable () -> Void) {
         host.post(
             .submit(

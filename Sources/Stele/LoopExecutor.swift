@@ -57,13 +57,21 @@ final class LoopExecutor: TaskExecutor {
         return !batch.isEmpty
     }
 
+    /// Leaves it to the next job to have jobs run, unless there are some.
+    private func rest() -> Bool {
+        jobs.withLockedValue { jobs in
+            if jobs.queue.isEmpty { jobs.isScheduled = false }
+            return jobs.queue.isEmpty
+        }
+    }
+
     private static let nanosecondsAtATime = 1_000_000
 
     /// Without a node that takes turns, jobs run by themselves, a batch at each pass of the loop.
     private func run() {
         if let pump = pump.value {
             pump()
-        } else if runJobs() {
+        } else if runJobs(), !rest() {
             loop.execute { self.run() }
         }
     }

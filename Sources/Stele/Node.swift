@@ -22,8 +22,8 @@ import Synchronization
 ///     try await node.database.put("greeting", "hello")
 ///     try await node.stop()
 ///
-/// Any number of nodes may live in one process; each has an event loop, a log thread and the
-/// threads of its store. A node is a `Service` of swift-service-lifecycle: its ``run()`` ends when
+/// Any number of nodes may live in one process; each has an event loop for each processor, a log
+/// thread and the threads of its store. A node is a `Service` of swift-service-lifecycle: its ``run()`` ends when
 /// the process is asked to shut down, or throws when the node's disk has failed.
 public final class Node: Service {
     /// The node's key-value database.
@@ -104,8 +104,14 @@ public final class Node: Service {
     /// Microseconds since 1970, by this machine's wall clock.
     package static func wallClock() -> Int64 { Int64(SystemClocks.wall()) }
 
-    /// Where the node's work is done, for fronts that want to work there too.
+    /// Where the node's work is done, for fronts that want to work there too: the first is the loop of
+    /// its core, and sessions are spread over all.
+    package var eventLoops: any EventLoopGroup { assembly.group }
+
     package var eventLoop: any EventLoop { assembly.loop }
 
-    package var executor: any TaskExecutor { assembly.executor }
+    /// What runs tasks on one of ``eventLoops``.
+    package func executor(of loop: any EventLoop) -> any TaskExecutor {
+        assembly.executor(of: loop)
+    }
 }

@@ -26,9 +26,12 @@ final class NodeAssembly: @unchecked Sendable {
     // Safety: `identity`, `log`, `engine`, `infos` and `isDiskAsked` are touched on `loop` only, or
     // before and after its life; the rest is immutable or locked.
     let configuration: NodeConfiguration
+    /// A loop for each processor. The first is the core's; sessions are spread over all.
     let group: MultiThreadedEventLoopGroup
     let loop: any EventLoop
     let executor: LoopExecutor
+    /// Runs the tasks of sessions, by their loops.
+    private let executors: [ObjectIdentifier: LoopExecutor]
     /// Flushes the store, which takes long.
     private let pool: NIOThreadPool
     /// Reads what is not in memory, for as many as that has threads.
@@ -88,12 +91,20 @@ final class NodeAssembly: @unchecked Sendable {
     private init(_ configuration: NodeConfiguration, _ identity: NodeIdentity) {
         self.configuration = configuration
         self.identity = identity
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let loop = group.next()
         self.loop = loop
-        // As the log thread does, with which it exchanges work.
-        loop.execute { preferPromptness() }
-        executor = LoopExecutor(loop: loop)
+        let executor = LoopExecutor(loop: loop)
+        self.executor = executor
+        var executors = [ObjectIdentifier(loop): executor]
+        for loop in group.makeIterator() {
+            // As the log thread does, with which the first exchanges work, and the others with that.
+            loop.execute { preferPromptness() }
+            if executors[ObjectIdentifier(loop)] == nil {
+                executors[ObjectIdentifier(loop)] = LoopExecutor(loop: loop)
+            }
+        }
+        self.executors = executors
         pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
         readPool = NIOThreadPool(numberOfThreads: 4)
@@ -110,6 +121,11 @@ final class NodeAssembly: @unchecked Sendable {
     private var logger: Logger { configuration.logger }
 
     var address: String? { listening.withLock { $0 } }
+
+    /// What runs tasks on one of the group's loops.
+    func executor(of loop: any EventLoop) -> LoopExecutor {
+        executors[ObjectIdentifier(loop)] ?? executor
+    }
 
     func backend(_ keyspace: Keyspace) -> KernelBackend {
         KernelBackend(port: port, keyspace: keyspace, memory: memory)
@@ -452,6 +468,7 @@ final class NodeAssembly: @unchecked Sendable {
         try? await pool.shutdownGracefully()
         try? await readPool.shutdownGracefully()
         try? await logPool.shutdownGracefully()
+        await host.endReads()
         log?.close()
         engine?.close()
         try? await group.shutdownGracefully()

@@ -22,7 +22,8 @@ import Synchronization
 /// Invariant: after the first failure of the log or the store no turn runs any more, so nothing is
 /// acknowledged that might not be durable.
 final class NodeHost: @unchecked Sendable {
-    // Safety: everything but `inbox` is touched on `loop` only.
+    // Safety: everything but `inbox` is touched on `loop` only; `core` is changed on the loop while
+    // `turnLock` is held, and looked at by others under that lock.
     let loop: any EventLoop
     let executor: LoopExecutor
     private let pool: NIOThreadPool
@@ -33,6 +34,8 @@ final class NodeHost: @unchecked Sendable {
     private let inbox = NIOLockedValueBox(Inbox())
 
     private var core: NodeCore?
+    /// Held by each turn, and by whoever asks the core for leave to read between turns.
+    private let turnLock = Mutex(())
     private var log: RaftLog?
     private var engine: (any StorageEngine)?
     private var transport: Transport?
@@ -55,7 +58,14 @@ final class NodeHost: @unchecked Sendable {
     /// Kept once no other node has to wait for this one's leases to end.
     private var handedOver: EventLoopPromise<Void>?
     private var isHandingOver = false
-    private var isStopped = false
+    private let wasStopped = Atomic(false)
+    /// No turn runs any more, and nothing is read. Of the loop, but may be looked at from anywhere.
+    private var isStopped: Bool {
+        get { wasStopped.load(ordering: .acquiring) }
+        set { wasStopped.store(newValue, ordering: .sequentiallyConsistent) }
+    }
+    /// Invariant: a read is counted before it looks whether the node has stopped.
+    private let readsUnderWay = Atomic(0)
     /// How long turns, and the jobs between them, have taken. On the loop.
     private(set) var turns = TurnStatistics()
 
@@ -127,7 +137,7 @@ final class NodeHost: @unchecked Sendable {
     ) -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         isDurable = promise
-        self.core = core
+        turnLock.withLock { _ in self.core = core }
         logger[metadataKey: "node"] = "\(core.configuration.node.rawValue)"
         self.log = log
         self.engine = engine
@@ -232,16 +242,42 @@ final class NodeHost: @unchecked Sendable {
         }
         let monotonic = SystemClocks.monotonic()
         guard needsTurn || !events.isEmpty || monotonic >= wakeAt else { return false }
-        core.transactionsUsed = max(core.transactionsUsed, numbers.used)
-        for node in core.peers { core.setBacklog(transport?.backlog(of: node) ?? 0, of: node) }
-        core.beginTurn(monotonic: monotonic, wall: SystemClocks.wall())
-        for event in events { handle(event, core) }
-        guard !isStopped else { return false }
-        let effects = core.endTurn(monotonic: SystemClocks.monotonic())
+        var result: NodeEffects?
+        turnLock.withLock { _ in result = turn(core, events, at: monotonic) }
+        guard let effects = result else { return false }
         var longest = LongestPiece(effects.longestPiece)
         carryOut(effects, &longest)
         count(SystemClocks.monotonic() - monotonic, longest)
         return !isStopped
+    }
+
+    /// One turn of the core; nil if the node has stopped in it.
+    private func turn(_ core: NodeCore, _ events: [Event], at monotonic: UInt64) -> NodeEffects? {
+        core.transactionsUsed = max(core.transactionsUsed, numbers.used)
+        for node in core.peers { core.setBacklog(transport?.backlog(of: node) ?? 0, of: node) }
+        core.beginTurn(monotonic: monotonic, wall: SystemClocks.wall())
+        for event in events { handle(event, core) }
+        return isStopped ? nil : core.endTurn(monotonic: SystemClocks.monotonic())
+    }
+
+    /// The answer to a read that needs no turn, if this node leads and all of it is in memory. From any
+    /// thread; does not wait for a turn that is under way.
+    func answerAtOnce(_ request: TabletRequest) -> TabletReply? {
+        var permit: ReadPermit?
+        readsUnderWay.add(1, ordering: .sequentiallyConsistent)
+        defer { readsUnderWay.subtract(1, ordering: .releasing) }
+        guard !wasStopped.load(ordering: .sequentiallyConsistent) else { return nil }
+        turnLock.withLockIfAvailable { _ in
+            permit = core?.permitReads(request, monotonic: SystemClocks.monotonic())
+        }
+        return permit?.answer(request.body)
+    }
+
+    /// Waits for reads outside of turns to end, once the node has stopped: the store may be closed then.
+    func endReads() async {
+        while readsUnderWay.load(ordering: .sequentiallyConsistent) > 0 {
+            try? await Task.sleep(for: .microseconds(100))
+        }
     }
 
     /// What took longest within a turn.
@@ -544,7 +580,7 @@ final class NodeHost: @unchecked Sendable {
         }
         let record = core.durableRecord == nil ? nil : core.finalRecord().bytes
         halt(SteleError(.stopped, "the node was stopped"))
-        self.core = nil
+        turnLock.withLock { _ in self.core = nil }
         guard let record else {
             promise.succeed()
             return promise.futureResult

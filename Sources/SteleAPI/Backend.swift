@@ -14,6 +14,14 @@ package protocol DatabaseBackend: Sendable {
     /// The newest committed value of one key.
     func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]?
 
+    /// The newest committed values of keys, and a page of rows, all of one snapshot; nil if that cannot
+    /// be had without waiting.
+    ///
+    /// - Parameter limit: how many rows the page has at most.
+    func readAtOnce(
+        _ keys: [KeyBytes], scanning range: KeyRange?, limit: Int, reverse: Bool
+    ) -> (values: [[UInt8]?], page: RowPage)?
+
     /// Writes one key on its own; nil deletes.
     func put(_ key: KeyBytes, _ value: [UInt8]?, by deadline: Deadline) async throws(SteleError)
 
@@ -26,6 +34,10 @@ package protocol DatabaseBackend: Sendable {
 }
 
 extension DatabaseBackend {
+    package func readAtOnce(
+        _ keys: [KeyBytes], scanning range: KeyRange?, limit: Int, reverse: Bool
+    ) -> (values: [[UInt8]?], page: RowPage)? { nil }
+
     /// The moment at which so much time will have passed; nil is never.
     package func deadline(after duration: Duration?) -> Deadline {
         duration.map { Deadline(after: $0, from: now) } ?? .never

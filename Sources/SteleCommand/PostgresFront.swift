@@ -8,7 +8,8 @@ import StelePostgres
 import SteleTransport
 import SteleWire
 
-/// A node's Postgres front: sessions run on the node's own event loop, beside its kernel.
+/// A node's Postgres front: sessions run on the node's own event loops, one of them its
+/// kernel's.
 struct PostgresFront {
     private let server: PostgresServer
 
@@ -39,11 +40,10 @@ struct PostgresFront {
                     zones: zones),
                 startupParameters: request.settings.map { ($0.name, $0.value) })
         }
-        let executor = node.executor
         return PostgresFront(
             server: try await PostgresServer.bind(
-                group: node.eventLoop, host: address.host, port: address.port,
-                service: service, executor: { _ in executor }))
+                group: node.eventLoops, host: address.host, port: address.port,
+                service: service, executor: { node.executor(of: $0) }))
     }
 
     /// - Throws: ``SteleError/Code/configuration`` if nobody can listen on `address` now.

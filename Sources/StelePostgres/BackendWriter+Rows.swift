@@ -30,14 +30,28 @@ extension BackendWriter {
     package mutating func dataRow(
         _ values: [Datum], _ columns: [ResultColumn], zone: TimeZone = .utc
     ) -> Bool {
+        dataRow(columns, zone) { values[$0] }
+    }
+
+    /// The same of the values at some places of a row, one for each column.
+    mutating func dataRow(
+        _ values: [Datum], at places: [Int], _ columns: [ResultColumn], zone: TimeZone
+    ) -> Bool {
+        dataRow(columns, zone) { values[places[$0]] }
+    }
+
+    @inline(__always)
+    private mutating func dataRow(
+        _ columns: [ResultColumn], _ zone: TimeZone, _ value: (Int) -> Datum
+    ) -> Bool {
         let start = bytes.count
-        message("D") {
-            $0.int16(Int16(truncatingIfNeeded: values.count))
-            for (value, column) in zip(values, columns)
-            where $0.bytes.count - start <= Limits.statementBytes {
-                $0.value(value, column, zone)
-            }
+        bytes.append(UInt8(ascii: "D"))
+        int32(0)
+        int16(Int16(truncatingIfNeeded: columns.count))
+        for place in columns.indices where bytes.count - start <= Limits.statementBytes {
+            self.value(value(place), columns[place], zone)
         }
+        setInt32(Int32(truncatingIfNeeded: bytes.count - start - 1), at: start + 1)
         guard bytes.count - start > Limits.statementBytes else { return true }
         bytes.removeSubrange(start...)
         return false

@@ -25,6 +25,18 @@ extension SimulatedCluster {
         give(.request(request, token: token, timeout: timeout), to: node)
     }
 
+    /// What a node reads between two turns, if it can. Nothing happens in a process that stands still.
+    func answerAtOnce(_ request: TabletRequest, by node: SimulatedNode) -> TabletReply? {
+        guard let core = node.core, !node.isTurnOpen, node.pausedUntil <= now,
+            let permit = core.permitReads(request, monotonic: node.clock.monotonic(at: now)),
+            let reply = permit.answer(request.body)
+        else { return nil }
+        trace.note(
+            .reply, at: now, UInt64(node.place), reply.traceCode,
+            "\(node.id) answers at once: \(request): \(reply)")
+        return reply
+    }
+
     /// A name for a request that is submitted next.
     func nextToken() -> UInt64 {
         lastToken += 1

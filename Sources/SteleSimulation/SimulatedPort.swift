@@ -51,6 +51,15 @@ final class SimulatedPort: RequestPort, @unchecked Sendable {
         return reply ?? .failed(.init(.outcomeUnknown, "the node has crashed"))
     }
 
+    /// Every other time, so that reads come by both ways.
+    func answerAtOnce(_ request: TabletRequest) -> TabletReply? {
+        guard isOpen, cluster.taskRandom.oneIn(2) else { return nil }
+        let asked = cluster.defect.spoiled(request)
+        guard let reply = cluster.answerAtOnce(asked, by: node) else { return nil }
+        cluster.note(reply, to: asked)
+        return reply
+    }
+
     func cancel(_ token: UInt64) {
         if isOpen { cluster.give(.cancel(token), to: node) }
     }

@@ -86,6 +86,17 @@ package struct LockTable: Sendable {
         return true
     }
 
+    /// Whether ``acquire(_:_:for:)`` would lock `key`.
+    package func isFree(
+        _ key: KeyBytes, _ mode: LockMode, for transaction: TransactionID
+    ) -> Bool {
+        guard let lock = locks[DictionaryKey(key)] else { return true }
+        if lock.holders.contains(transaction) {
+            return lock.mode == .exclusive || mode == .shared || lock.holders.count == 1
+        }
+        return mode == .shared && lock.mode == .shared && lock.queue.isEmpty
+    }
+
     /// Whether somebody else than `transaction` holds `key`.
     package func isHeld(_ key: KeyBytes, byOtherThan transaction: TransactionID) -> Bool {
         guard let lock = locks[DictionaryKey(key)] else { return false }

@@ -43,7 +43,8 @@ package struct DiskRead: Sendable {
 /// The engine as the evaluation of a request sees it.
 struct RequestReader {
     private let engine: any StorageEngine
-    private let inMemory: any EngineReader
+    /// Reads that do not wait for the disk.
+    let inMemory: any EngineReader
     /// How many reads may still wait for the disk, because the request has missed what it needs so
     /// often.
     var patience = 0

@@ -259,7 +259,7 @@ extension Tablet {
     /// A read that may choose stays below the commands that are not acknowledged yet: it may come
     /// before them and need not wait. Everything that was acknowledged here, or by an earlier leader,
     /// is at or below `readLow`; a large command may be too, that others overtook.
-    private func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
+    func readTimestamp(_ requested: Timestamp?) throws(ClockError) -> Timestamp? {
         let timestamp: Timestamp
         if let requested {
             try clock.hybrid.update(with: requested, physical: clock.physical)

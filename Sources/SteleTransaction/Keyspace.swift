@@ -32,3 +32,12 @@ package enum Keyspace: UInt8, Sendable, CaseIterable {
             start: key(range.start), end: range.end.isEmpty ? [rawValue + 1] : key(range.end))
     }
 }
+
+extension KeyRange {
+    /// What of a range within a part is left of a scan that is to go on at a full key.
+    func rest(from full: ArraySlice<UInt8>, reverse: Bool) -> KeyRange {
+        let key = Array(full.dropFirst())
+        return reverse
+            ? KeyRange(start: start, end: key + [0]) : KeyRange(start: key, end: end)
+    }
+}

@@ -15,6 +15,9 @@ package protocol RequestPort: Sendable {
     /// until ``cancel(_:)`` is called with its name or the task is cancelled.
     func send(_ request: TabletRequest, timeout: Duration, token: UInt64) async -> TabletReply
 
+    /// The answer to a read that can be had without waiting; nil if `request` has to be sent.
+    func answerAtOnce(_ request: TabletRequest) -> TabletReply?
+
     /// Ends the wait for a request, whatever becomes of it. Does nothing if it has ended.
     func cancel(_ token: UInt64)
 
@@ -33,6 +36,10 @@ package protocol RequestPort: Sendable {
 
     /// Runs `work` where coordinators run, while its caller goes on.
     func inBackground(_ work: @escaping @Sendable () async -> Void)
+}
+
+extension RequestPort {
+    package func answerAtOnce(_ request: TabletRequest) -> TabletReply? { nil }
 }
 
 extension TabletReply.Failure {

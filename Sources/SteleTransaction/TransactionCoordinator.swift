@@ -214,13 +214,8 @@ package final class TransactionCoordinator: TransactionBackend {
         var covered = full
         var rest: KeyRange?
         if let resumeKey = page.resumeKey {
-            if reverse {
-                covered.start = resumeKey + [0]
-                rest = KeyRange(start: range.start, end: Array(resumeKey.dropFirst()) + [0])
-            } else {
-                covered.end = resumeKey
-                rest = KeyRange(start: Array(resumeKey.dropFirst()), end: range.end)
-            }
+            if reverse { covered.start = resumeKey + [0] } else { covered.end = resumeKey }
+            rest = range.rest(from: resumeKey[...], reverse: reverse)
         }
         return try open { state throws(SteleError) in
             read(at: at, &state)
@@ -231,12 +226,7 @@ package final class TransactionCoordinator: TransactionBackend {
                 page.rows, with: &state.buffer, upTo: writes ?? .max, in: covered,
                 reverse: reverse, limit: max(limit, 1))
             // More was written than a page may hold.
-            if let key = resumeKey?.dropFirst() {
-                rest =
-                    reverse
-                    ? KeyRange(start: range.start, end: Array(key) + [0])
-                    : KeyRange(start: Array(key), end: range.end)
-            }
+            if let resumeKey { rest = range.rest(from: resumeKey, reverse: reverse) }
             return RowPage(rows: rows, rest: rest)
         }
     }
@@ -676,6 +666,10 @@ package final class TransactionCoordinator: TransactionBackend {
     }
 
     private func send(_ body: TabletRequest.Body) async -> TabletReply {
+        let request = TabletRequest(transaction: id, body: body)
+        let timeLeft = timeLeft
+        let isOver = timeLeft == .zero || Task.isCancelled
+        if !isOver, request.isRead || request.isLock, let reply = port.answerAtOnce(request) { return reply }
         let token = port.nextToken()
         let isInterrupted = state.withLock { state in
             state.waitsFor = token
@@ -686,13 +680,12 @@ package final class TransactionCoordinator: TransactionBackend {
         if isInterrupted || Task.isCancelled {
             return .failed(.init(.cancelled, "the call was cancelled"))
         }
-        let timeLeft = timeLeft
         if timeLeft == .zero {
             return .failed(.init(.timedOut, SteleError.timedOut.message))
         }
         let reply = await port.send(
-            TabletRequest(transaction: id, body: body),
-            timeout: min(options.callTimeout, timeLeft ?? options.callTimeout), token: token)
+            request, timeout: min(options.callTimeout, timeLeft ?? options.callTimeout),
+            token: token)
         state.withLock { $0.waitsFor = nil }
         return reply
     }

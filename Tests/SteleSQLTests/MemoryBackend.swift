@@ -17,6 +17,8 @@ final class MemoryBackend: DatabaseBackend {
         var conflicts = 0
         /// How many keys one read or request for locks is answered for.
         var answeredKeys = Int.max
+        /// Whether reads that need no transaction are answered at once.
+        var answersAtOnce = false
         /// Is called by each scan.
         var onScan: (@Sendable () -> Void)?
         /// Calls of transactions, by name.
@@ -49,6 +51,23 @@ final class MemoryBackend: DatabaseBackend {
 
     func get(_ key: KeyBytes, by deadline: Deadline) async throws(SteleError) -> [UInt8]? {
         state.withLock { $0.value(of: key, at: .max) }
+    }
+
+    func readAtOnce(
+        _ keys: [KeyBytes], scanning range: KeyRange?, limit: Int, reverse: Bool
+    ) -> (values: [[UInt8]?], page: RowPage)? {
+        state.withLock { state in
+            guard state.answersAtOnce else { return nil }
+            let found = state.versions.keys.filter { range?.contains($0) ?? false }
+                .sorted { reverse ? $1.precedes($0) : $0.precedes($1) }
+            let rows = found.compactMap { key in
+                state.value(of: key, at: .max).map { RowPage.Row(key: key[...], value: $0[...]) }
+            }
+            return (
+                keys.map { state.value(of: $0, at: .max) },
+                RowPage(rows: Array(rows.prefix(limit)), rest: rows.count > limit ? range : nil)
+            )
+        }
     }
 
     func put(

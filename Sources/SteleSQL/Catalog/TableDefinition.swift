@@ -109,7 +109,16 @@ final class TableDefinition: Sendable {
     func row(
         key: ArraySlice<UInt8>, value: ArraySlice<UInt8>, wanted: [Bool]
     ) throws(SQLError) -> [Datum] {
-        var row = try coder.decode(value, wanted: wanted)
+        var row: [Datum] = []
+        try self.row(key: key, value: value, wanted: wanted, into: &row)
+        return row
+    }
+
+    /// The same, in an array that is empty.
+    func row(
+        key: ArraySlice<UInt8>, value: ArraySlice<UInt8>, wanted: [Bool], into row: inout [Datum]
+    ) throws(SQLError) {
+        try coder.decode(value, wanted: wanted, into: &row)
         if omitted.contains(where: { wanted[$0] }) {
             var rest = key.dropFirst(rowPrefix.count)
             for column in primaryKey {
@@ -117,7 +126,6 @@ final class TableDefinition: Sendable {
                 if !types[column].keyLosesForm { row[column] = value }
             }
         }
-        return row
     }
 }
 

@@ -10,17 +10,24 @@ enum ResolvedKeys {
     static func resolve(
         _ access: TableAccess, _ context: StatementContext
     ) async throws(SQLError) -> ResolvedKeys {
-        let table = access.table
+        if case .all = access.keys { return .range(access.table.range) }
+        return try await context.compute { () throws(SQLError) in
+            try resolve(access, context.meter) { (expression) throws(SQLError) in
+                try expression.evaluate([], context)
+            }
+        }
+    }
+
+    /// - Parameter value: evaluates an expression.
+    static func resolve(
+        _ access: TableAccess, _ meter: WorkMeter,
+        _ value: (BoundExpression) throws(SQLError) -> Datum
+    ) throws(SQLError) -> ResolvedKeys {
         switch access.keys {
-        case .all: return .range(table.range)
-        case .points(let columns):
-            return try await context.compute { () throws(SQLError) in
-                .points(try points(table, columns, context)[...])
-            }
+        case .all: .range(access.table.range)
+        case .points(let columns): .points(try points(access.table, columns, meter, value)[...])
         case .range(let equal, let lower, let upper):
-            return try await context.compute { () throws(SQLError) in
-                try range(table, equal, lower, upper, context)
-            }
+            try range(access.table, equal, lower, upper, value)
         }
     }
 
@@ -28,21 +35,22 @@ enum ResolvedKeys {
 
     /// All combinations of the columns' values, in order and without repetition.
     private static func points(
-        _ table: TableDefinition, _ columns: [[BoundExpression]], _ context: StatementContext
+        _ table: TableDefinition, _ columns: [[BoundExpression]], _ meter: WorkMeter,
+        _ value: (BoundExpression) throws(SQLError) -> Datum
     ) throws(SQLError) -> [KeyBytes] {
         var keys = [table.rowPrefix]
         for candidates in columns {
             if candidates.count == 1 {
-                let value = try candidates[0].evaluate([], context)
+                let value = try value(candidates[0])
                 if value.isNull || !fits(value) { return [] }
                 for index in keys.indices { value.encodeKey(into: &keys[index]) }
                 continue
             }
             var longer: [KeyBytes] = []
             for candidate in candidates {
-                let value = try candidate.evaluate([], context)
+                let value = try value(candidate)
                 if value.isNull || !fits(value) { continue }
-                try context.meter.charge(WorkMeter.row * keys.count)
+                try meter.charge(WorkMeter.row * keys.count)
                 for var key in keys {
                     value.encodeKey(into: &key)
                     longer.append(key)
@@ -53,7 +61,7 @@ enum ResolvedKeys {
         guard keys.count > 1 else { return keys }
         // Some tens of nanoseconds for each of about so many comparisons.
         let comparisons = keys.count * (Int.bitWidth - keys.count.leadingZeroBitCount)
-        try context.meter.charge(WorkMeter.compared * comparisons)
+        try meter.charge(WorkMeter.compared * comparisons)
         keys.sort { $0.precedes($1) }
         var unique: [KeyBytes] = []
         for key in keys where unique.last != key { unique.append(key) }
@@ -65,25 +73,25 @@ enum ResolvedKeys {
 
     private static func range(
         _ table: TableDefinition, _ equal: [BoundExpression], _ lower: KeyCondition.Bound?,
-        _ upper: KeyCondition.Bound?, _ context: StatementContext
+        _ upper: KeyCondition.Bound?, _ value: (BoundExpression) throws(SQLError) -> Datum
     ) throws(SQLError) -> ResolvedKeys {
         var prefix = table.rowPrefix
         for expression in equal {
-            let value = try expression.evaluate([], context)
+            let value = try value(expression)
             if value.isNull || !fits(value) { return nothing }
             value.encodeKey(into: &prefix)
         }
         var range = KeyRange(prefix: prefix)
         if let lower {
             var key = prefix
-            let value = try lower.value.evaluate([], context)
+            let value = try value(lower.value)
             if value.isNull { return nothing }
             value.encodeKey(into: &key)
             range.start = lower.isInclusive ? key : KeyRange.successor(ofPrefix: key)
         }
         if let upper {
             var key = prefix
-            let value = try upper.value.evaluate([], context)
+            let value = try value(upper.value)
             if value.isNull { return nothing }
             value.encodeKey(into: &key)
             range.end = upper.isInclusive ? KeyRange.successor(ofPrefix: key) : key

@@ -16,6 +16,8 @@ final class Plan: Sendable {
     let columns: [ResultColumn]?
     /// Whether something in it is the same for all rows and computed before they are read.
     let isWorthFolding: Bool
+    /// What it reads, if it does nothing else and may do so outside of a transaction.
+    let fastRead: FastRead?
     /// The definitions that it was made for.
     let tables: [TableDefinition]
     /// The state of the catalogue's cache when the plan was known to be current.
@@ -27,6 +29,7 @@ final class Plan: Sendable {
     ) {
         self.action = action
         isWorthFolding = action.isWorthFolding
+        if case .select(let select) = action { fastRead = FastRead(select) } else { fastRead = nil }
         self.parameters = parameters
         self.columns = columns
         self.tables = tables

@@ -8,20 +8,26 @@ protocol Keepable {
 
 /// What a session keeps under the names that its client gave: prepared statements, or portals.
 ///
-/// Invariant: `bytes` is the sum over all values with a name, as large as they were when they came.
+/// Invariant: `bytes` is the sum over all values that have a name, as large as they were when they came.
 struct KeptByName<Value: Keepable> {
     private var values: [String: Value] = [:]
+    /// The one without a name, which the next one replaces: a message bounds it.
+    private var unnamed: Value?
     private(set) var bytes = 0
 
-    var isEmpty: Bool { values.isEmpty }
+    var isEmpty: Bool { unnamed == nil && values.isEmpty }
 
     /// In no order.
-    var all: some Collection<Value> { values.values }
+    var all: [Value] { values.values + (unnamed.map { [$0] } ?? []) }
 
-    subscript(name: String) -> Value? { values[name] }
+    subscript(name: String) -> Value? { name.isEmpty ? unnamed : values[name] }
 
     /// - Throws: 53200 if all of them would take up too much.
     mutating func keep(_ value: Value, as name: String) throws(SQLError) {
+        if name.isEmpty {
+            unnamed = value
+            return
+        }
         remove(name)
         let total = bytes + Self.cost(value, name)
         guard total <= Limits.sessionBytes else {
@@ -37,6 +43,10 @@ struct KeptByName<Value: Keepable> {
 
     @discardableResult
     mutating func remove(_ name: String) -> Bool {
+        if name.isEmpty {
+            defer { unnamed = nil }
+            return unnamed != nil
+        }
         guard let old = values.removeValue(forKey: name) else { return false }
         bytes -= Self.cost(old, name)
         return true
@@ -46,6 +56,9 @@ struct KeptByName<Value: Keepable> {
     mutating func take(where isToGo: (Value) -> Bool) -> [Value] {
         var gone: [Value] = []
         let before = exchange(&self, with: KeptByName())
+        if let value = before.unnamed {
+            if isToGo(value) { gone.append(value) } else { unnamed = value }
+        }
         for (name, value) in before.values {
             if isToGo(value) {
                 gone.append(value)
@@ -57,8 +70,7 @@ struct KeptByName<Value: Keepable> {
         return gone
     }
 
-    /// There is one without a name, which the next one replaces: a message bounds it.
     private static func cost(_ value: Value, _ name: String) -> Int {
-        name.isEmpty ? 0 : name.utf8.count + value.keptBytes
+        name.utf8.count + value.keptBytes
     }
 }

@@ -169,7 +169,7 @@ final class Portal: Keepable {
     ///
     /// - Throws: 0A000 if there are no longer as many columns as when formats were chosen.
     func formatted(_ columns: [ResultColumn]?) throws(SQLError) -> [ResultColumn]? {
-        guard var columns, !formats.isEmpty else { return columns }
+        guard var columns, !formats.isEmpty, formats != [0] else { return columns }
         guard formats.count == 1 || formats.count == columns.count else { throw .changedShape }
         for index in columns.indices {
             columns[index].format = formats.count == 1 ? formats[0] : formats[index]

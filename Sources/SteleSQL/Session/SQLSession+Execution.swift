@@ -184,6 +184,10 @@ extension SQLSession {
 
     /// The statement's plan, made again if a table has changed since.
     func currentPlan(of prepared: PreparedStatement) async throws(SQLError) -> Plan {
+        // Where no transaction may be needed, none is begun.
+        if transaction == nil, let plan = prepared.plan, plan.fastRead != nil, isCurrent(plan) {
+            return plan
+        }
         let transaction = try openTransaction()
         transaction.hasQueried = true
         transaction.tables.used = prepared.plan?.tables ?? []

@@ -189,6 +189,10 @@ extension SQLSession {
         if portal.hasFailed || portal.isStarted && portal.columns == nil {
             throw SQLError("55000", "portal \"\(name)\" cannot be run")
         }
+        if maxRows == 0, let count = try fastRead(portal, into: sink) {
+            hasReadAtOnce = true
+            return sink.complete(tag: "SELECT \(count)")
+        }
         let count: Int
         let isSuspended: Bool
         do throws(SQLError) {
@@ -227,6 +231,7 @@ extension SQLSession {
     package func sync() async throws(SQLError) {
         // What came while no statement ran was meant for one that is over.
         cancellation.reset()
+        hasReadAtOnce = false
         if let transaction {
             guard !transaction.isExplicit else { return }
             let end = cancellation.limit(settings.statementTimeout, environment)

@@ -21,7 +21,7 @@ extension SQLSession {
         if isInSeries || transaction?.isExplicit == true {
             throw SQLError("25001", "\(statement) cannot run inside a transaction block")
         }
-        if transaction?.hasExecuted == true {
+        if hasReadAtOnce || transaction?.hasExecuted == true {
             throw SQLError("25001", "\(statement) cannot be executed within a pipeline")
         }
     }

@@ -32,9 +32,13 @@ package final class SQLSession {
     var isInSeries = false
     /// The running statement has sent something, so that it cannot be run again unseen.
     var hasOutput = false
+    /// A statement of the present series of extended messages was run, by reading at once.
+    var hasReadAtOnce = false
     private var cache = StatementCache()
     private var notices: [SQLError] = []
     private var lastReported: [String]
+    /// The settings that those were of.
+    private var reportedSettings: SessionSettings
 
     package init(
         database: any DatabaseBackend, catalog: SQLCatalogCache, environment: SQLEnvironment,
@@ -52,6 +56,7 @@ package final class SQLSession {
         self.settings = settings
         lastingSettings = settings
         defaults = settings
+        reportedSettings = settings
         lastReported = try SessionSettings.reported.map { (name) throws(SQLError) in
             try settings.value(of: name)
         }
@@ -76,6 +81,8 @@ package final class SQLSession {
 
     /// The reported settings that changed since they were last asked for.
     package func takeChangedParameters() -> [(String, String)] {
+        if settings.isCopy(of: reportedSettings) { return [] }
+        reportedSettings = settings
         var changed: [(String, String)] = []
         for (index, name) in SessionSettings.reported.enumerated() {
             guard let value = try? settings.value(of: name), value != lastReported[index] else {
@@ -89,8 +96,7 @@ package final class SQLSession {
 
     /// The notices since they were last asked for.
     package func takeNotices() -> [SQLError] {
-        defer { notices = [] }
-        return notices
+        notices.isEmpty ? [] : exchange(&notices, with: [])
     }
 
     /// What dates and times in a client's values depend on.
@@ -213,6 +219,10 @@ package final class SQLSession {
     ) async throws(SQLError) {
         let portal = Portal(prepared, parameters: values, meter: meter)
         hasOutput = false
+        if let count = try fastRead(portal, into: sink) {
+            if isLast, let transaction, !transaction.isExplicit { try await commit() }
+            return sink.complete(tag: "SELECT \(count)")
+        }
         try await start(portal, sink)
         let tag = try await fetchAll(portal, sink)
         if isLast, let transaction, !transaction.isExplicit { try await commit() }

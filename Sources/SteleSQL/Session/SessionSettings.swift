@@ -2,23 +2,65 @@ import SteleBase
 
 /// The settings of a session: what `SET` changes and `SHOW` tells.
 ///
-/// A value type, so that a transaction or savepoint that is rolled back puts the old one back.
+/// A value type, so that a transaction or savepoint that is rolled back puts the old one back. Each
+/// statement takes a copy and few change one, so what is kept is shared until it is changed.
 struct SessionSettings: Sendable {
-    private var values: [String: String] = [:]
+    /// What the settings are.
+    ///
+    /// Safety: changed only where a ``SessionSettings`` holds the only reference.
+    private final class Storage: @unchecked Sendable {
+        var values: [String: String] = [:]
+        let zones: ZoneDatabase
+        var zone = TimeZone.utc
+        var dateOrder = DateOrder.monthFirst
+        var lockTimeout = 0
+        var statementTimeout = 0
+        var idleInTransactionTimeout = 0
+        var idleTimeout = 0
+        var messageLevel = MessageLevel.notice
+        var isolation = readCommitted
+        var isReadOnly = false
+
+        init(zones: ZoneDatabase) { self.zones = zones }
+
+        init(_ other: Storage) {
+            values = other.values
+            zones = other.zones
+            zone = other.zone
+            dateOrder = other.dateOrder
+            lockTimeout = other.lockTimeout
+            statementTimeout = other.statementTimeout
+            idleInTransactionTimeout = other.idleInTransactionTimeout
+            idleTimeout = other.idleTimeout
+            messageLevel = other.messageLevel
+            isolation = other.isolation
+            isReadOnly = other.isReadOnly
+        }
+    }
+
+    private var storage: Storage
     private var transactionModes: (isolation: String, isReadOnly: Bool)?
-    private let zones: ZoneDatabase
-    private(set) var zone = TimeZone.utc
-    private(set) var dateOrder = DateOrder.monthFirst
+
+    /// The kept settings to be changed, which nobody else has.
+    private mutating func changed() -> Storage {
+        if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage) }
+        return storage
+    }
+
+    /// Whether both are the same for not having been changed since one was copied from the other.
+    func isCopy(of other: SessionSettings) -> Bool { storage === other.storage }
+
+    var zone: TimeZone { storage.zone }
     /// In milliseconds; 0 waits for ever.
-    private(set) var lockTimeout = 0
+    var lockTimeout: Int { storage.lockTimeout }
     /// In milliseconds; 0 lets a statement run for ever.
-    private(set) var statementTimeout = 0
+    var statementTimeout: Int { storage.statementTimeout }
     /// In milliseconds; 0 lets a client be idle for ever, within a transaction and outside of one.
-    private(set) var idleInTransactionTimeout = 0
-    private(set) var idleTimeout = 0
-    private(set) var messageLevel = MessageLevel.notice
-    private(set) var isolation = "read committed"
-    private(set) var isReadOnly = false
+    var idleInTransactionTimeout: Int { storage.idleInTransactionTimeout }
+    var idleTimeout: Int { storage.idleTimeout }
+    var messageLevel: MessageLevel { storage.messageLevel }
+    var isolation: String { storage.isolation }
+    var isReadOnly: Bool { storage.isReadOnly }
 
     /// Those that a client is told of at the start and after each change, in this order.
     static let reported = [
@@ -28,8 +70,9 @@ struct SessionSettings: Sendable {
         "in_hot_standby",
     ]
 
+    static let readCommitted = "read committed"
     static let isolationLevels = [
-        "serializable", "repeatable read", "read committed", "read uncommitted",
+        "serializable", "repeatable read", readCommitted, "read uncommitted",
     ]
 
     /// A name as clients know it.
@@ -38,9 +81,9 @@ struct SessionSettings: Sendable {
     }
 
     init(_ environment: SQLEnvironment) {
-        zones = environment.zones
-        values["server_version"] = environment.serverVersion
-        values["session_authorization"] = environment.user
+        storage = Storage(zones: environment.zones)
+        storage.values["server_version"] = environment.serverVersion
+        storage.values["session_authorization"] = environment.user
     }
 
     /// Notes the modes of the open transaction, which are settings too.
@@ -53,7 +96,7 @@ struct SessionSettings: Sendable {
     /// The value of a setting.
     func value(of name: String) throws(SQLError) -> String {
         let key = name.lowercased()
-        if let value = values[key] { return value }
+        if let value = storage.values[key] { return value }
         switch key {
         case "transaction_isolation": return transactionModes?.isolation ?? isolation
         case "transaction_read_only":
@@ -66,7 +109,8 @@ struct SessionSettings: Sendable {
 
     /// What reading and writing of times depends on, at a time in microseconds since 2000.
     func time(at now: Int64) -> TimeContext {
-        TimeContext(now: now, zone: zone, zones: zones, order: dateOrder)
+        TimeContext(
+            now: now, zone: storage.zone, zones: storage.zones, order: storage.dateOrder)
     }
 
     /// Sets what a client asks for at the start.
@@ -97,8 +141,8 @@ struct SessionSettings: Sendable {
         let key = Self.synonym(name.lowercased())
         let written = isList && Self.identifierLists.contains(key) ? written?.map(\.asIdentifier) : written
         let length = written?.reduce(key.utf8.count) { $0 + 2 + $1.utf8.count } ?? 0
-        let isNew = values[key] == nil
-        guard length <= Limits.settingBytes, !isNew || values.count < Limits.settings else {
+        let isNew = storage.values[key] == nil
+        guard length <= Limits.settingBytes, !isNew || storage.values.count < Limits.settings else {
             throw SQLError(
                 "54000", "the settings of a session are at most \(Limits.settings), of "
                     + "\(Limits.settingBytes >> 10) KiB each")
@@ -106,7 +150,8 @@ struct SessionSettings: Sendable {
         guard let definition = SettingDefinition.all[key] else {
             // Names with a dot belong to whoever wants them.
             guard key.contains(".") else { throw Self.unknown(name) }
-            values[key] = written?.joined(separator: ", ") ?? defaults.values[key] ?? ""
+            changed().values[key] =
+                written?.joined(separator: ", ") ?? defaults.storage.values[key] ?? ""
             return
         }
         if case .fixed = definition.kind {
@@ -116,7 +161,8 @@ struct SessionSettings: Sendable {
         if let written { text = written.joined(separator: ", ") } else {
             text = try defaults.value(of: key)
         }
-        values[key] = try accepted(text, for: definition)
+        let value = try accepted(text, for: definition)
+        changed().values[key] = value
     }
 
     private static func synonym(_ name: String) -> String {
@@ -138,15 +184,15 @@ struct SessionSettings: Sendable {
                 throw SQLError(
                     "22023", "parameter \"\(definition.name)\" requires a Boolean value")
             }
-            if definition.name == "default_transaction_read_only" { isReadOnly = value }
+            if definition.name == "default_transaction_read_only" { changed().isReadOnly = value }
             return value ? "on" : "off"
         case .duration:
             let milliseconds = try SettingDuration.milliseconds(text, of: definition.name)
             switch definition.name {
-            case "lock_timeout": lockTimeout = milliseconds
-            case "idle_in_transaction_session_timeout": idleInTransactionTimeout = milliseconds
-            case "idle_session_timeout": idleTimeout = milliseconds
-            default: statementTimeout = milliseconds
+            case "lock_timeout": changed().lockTimeout = milliseconds
+            case "idle_in_transaction_session_timeout": changed().idleInTransactionTimeout = milliseconds
+            case "idle_session_timeout": changed().idleTimeout = milliseconds
+            default: changed().statementTimeout = milliseconds
             }
             return SettingDuration.text(milliseconds)
         case .messageLevel:
@@ -156,19 +202,19 @@ struct SessionSettings: Sendable {
                 error.hint = "Available values: \(levels)."
                 throw error
             }
-            messageLevel = level
+            changed().messageLevel = level
             return text.lowercased()
         case .isolation:
             let level = text.lowercased()
             guard Self.isolationLevels.contains(level) else {
                 throw Self.invalid(text, definition)
             }
-            isolation = level
+            changed().isolation = level
             return level
         case .zone:
             let isLocal = ["local", "default"].contains(text.lowercased())
-            let (name, zone) = try zones.setting(isLocal ? "UTC" : text)
-            self.zone = zone
+            let (name, zone) = try storage.zones.setting(isLocal ? "UTC" : text)
+            changed().zone = zone
             return name
         case .encoding:
             guard let name = ClientEncoding.name(text) else {
@@ -194,7 +240,7 @@ struct SessionSettings: Sendable {
     private mutating func dateStyle(
         _ text: String, _ definition: SettingDefinition
     ) throws(SQLError) -> String {
-        var order = dateOrder
+        var order = storage.dateOrder
         for word in text.split(whereSeparator: { $0 == "," || $0 == " " }) {
             switch word.lowercased() {
             case "iso": break
@@ -209,7 +255,7 @@ struct SessionSettings: Sendable {
                     detail: "Unrecognized key word: \"\(word)\".")
             }
         }
-        dateOrder = order
+        changed().dateOrder = order
         return switch order {
         case .monthFirst: "ISO, MDY"
         case .dayFirst: "ISO, DMY"

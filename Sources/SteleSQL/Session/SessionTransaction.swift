@@ -74,6 +74,9 @@ final class SessionTransaction {
     /// Whether the kernel's transaction is of no more use.
     var hasEnded: Bool { isOver }
 
+    /// Whether it has neither read nor changed anything.
+    var isUntouched: Bool { kernel == nil && tables.made.isEmpty }
+
     private func open() throws(SQLError) -> any TransactionBackend {
         try cancellation.check()
         if let kernel {

@@ -42,6 +42,9 @@ final class WorkMeter {
         if left < 0 { try spent() }
     }
 
+    /// Counts work that was done between other work.
+    func note(_ nanoseconds: Int) { left = max(0, left - nanoseconds) }
+
     /// Counts work on what takes up so many bytes: to let something large grow takes long at once,
     /// and to let go of it too, so a worker does both.
     @inline(__always)
