@@ -192,9 +192,12 @@ let package = Package(
         tests("SteleBenchTests", ["SteleBase", "SteleBench", arguments]),
         tests("SteleVerifyTests", ["SteleBase", "SteleVerify"]),
         tests("SteleSimulationTests", core + ["SteleSimulation", "SteleVerify"]),
+        .target(name: "CAllocationHooks", path: "Benchmarks/CAllocationHooks"),
         tests(
             "SteleSQLSimulationTests",
-            core + ["SteleSQL", "StelePostgres", "SteleSimulation", "SteleVerify"]),
+            core + [
+                "SteleSQL", "StelePostgres", "SteleSimulation", "SteleVerify", "CAllocationHooks",
+            ]),
 
         // Fuzzing: bodies, the executables that run them, and the replay of all they ever found
         .target(
@@ -236,7 +239,6 @@ if Context.environment["STELE_BENCHMARKS"] == "1" {
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0")
     ]
     package.targets += [
-        .target(name: "CAllocationHooks", path: "Benchmarks/CAllocationHooks"),
         .executableTarget(
             name: "SteleBenchmarks",
             dependencies: core + ["SteleRocksDB", "SteleLog", "SteleWire", "CAllocationHooks"],

@@ -5,7 +5,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#ifdef __GLIBC__
+// A sanitizer has an allocator of its own.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(SANITIZED)
+#define HOOKED 1
 #include <malloc.h>
 #endif
 
@@ -13,20 +21,23 @@ static atomic_bool counting;
 static atomic_uint_fast64_t process_count;
 static atomic_uint_fast64_t process_bytes;
 static _Thread_local uint64_t thread_count;
+static _Thread_local uint64_t thread_bytes;
 
 void stele_allocations_start(void) {
     atomic_store(&process_count, 0);
     atomic_store(&process_bytes, 0);
     thread_count = 0;
+    thread_bytes = 0;
     atomic_store(&counting, 1);
 }
 
 void stele_allocations_stop(void) { atomic_store(&counting, 0); }
 uint64_t stele_allocations_of_process(void) { return atomic_load(&process_count); }
 uint64_t stele_allocations_of_thread(void) { return thread_count; }
+uint64_t stele_allocated_bytes_of_thread(void) { return thread_bytes; }
 uint64_t stele_allocated_bytes_of_process(void) { return atomic_load(&process_bytes); }
 
-#ifdef __GLIBC__
+#ifdef HOOKED
 
 int32_t stele_allocations_supported(void) { return 1; }
 
@@ -35,6 +46,7 @@ static inline void count(size_t size) {
         atomic_fetch_add_explicit(&process_count, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&process_bytes, size, memory_order_relaxed);
         thread_count += 1;
+        thread_bytes += size;
     }
 }
 

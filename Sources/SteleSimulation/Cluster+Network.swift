@@ -17,6 +17,8 @@ extension SimulatedCluster {
             "\(node.id) → n\(peer + 1): "
                 + outbox.messages.map(\.summary).joined(separator: ", "))
         trace.fold(writer.bytes)
+        result.counts.frames += 1
+        result.counts.frameBytes += writer.bytes.count
         let index = channel(from: node.place, to: peer)
         guard node.outbound[peer] != 0, node.outbound[peer] == channels[index].session else {
             if node.outbound[peer] == 0 { result.counts.lostFrames += 1 }

@@ -165,7 +165,9 @@ extension SimulatedCluster {
         trace.note(
             .log, at: now, UInt64(node.place), token,
             "\(node.id) log \(token): \(batch.summary)")
+        result.counts.logRecords += 1
         for part in batch.parts {
+            result.counts.loggedBytes += part.entries.reduce(0) { $0 + $1.payload.count }
             if part.compacted != nil { result.counts.truncations += 1 }
             for entry in part.entries { trace.fold(entry.payload) }
         }

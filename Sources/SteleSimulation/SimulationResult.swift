@@ -51,6 +51,12 @@ public struct SimulationCounts: Hashable, Sendable {
     public var images = 0
     public var refusedImages = 0
     public var turns = 0
+    /// Frames that nodes sent to each other, and their bytes.
+    public var frames = 0
+    public var frameBytes = 0
+    /// Records that were written to logs, each of which is synced, and what entries they hold.
+    public var logRecords = 0
+    public var loggedBytes = 0
     /// The most that a turn did, in nanoseconds as it is estimated.
     public var longestTurn = 0
     public var flushes = 0

@@ -3,7 +3,8 @@
 
 /// Counts heap allocations of the executable that links this target and of its libraries, by
 /// standing in front of the allocator of the GNU C library. While counting is off, the cost is
-/// one load and one branch. Where the C library is another one, nothing is counted.
+/// one load and one branch. Where the C library is another one, or a sanitizer
+/// stands there itself, nothing is counted.
 
 /// 1 where allocations can be counted on this platform.
 int32_t stele_allocations_supported(void);
@@ -19,6 +20,9 @@ uint64_t stele_allocations_of_process(void);
 
 /// Those of the calling thread.
 uint64_t stele_allocations_of_thread(void);
+
+/// Bytes asked for by the calling thread since the start.
+uint64_t stele_allocated_bytes_of_thread(void);
 
 /// Bytes asked for by all threads since the start.
 uint64_t stele_allocated_bytes_of_process(void);
