@@ -6,6 +6,9 @@ import SteleTablet
 ///
 /// Writes are kept in the order in which they came, so that a savepoint is a position; the order of
 /// keys, which scans and the commit need, is made when it is asked for.
+///
+/// Invariant: the first `run` writes are of ascending keys, each once, so that a bulk load in order
+/// finds them without a table; `newest` has the keys of the others.
 struct WriteBuffer {
     private struct Entry {
         var key: KeyBytes
@@ -17,8 +20,12 @@ struct WriteBuffer {
     }
 
     private var entries: [Entry] = []
-    /// The position of each key's newest write.
+    /// How many of the first are a run of ascending keys.
+    private var run = 0
+    /// The position of each key's newest write, of those that were written after the run.
     private var newest = KeyTable<Int>()
+    /// How many different keys were written.
+    private var keyCount = 0
     /// All keys in order, each once; nil while the order is unknown.
     private var sortedKeys: [KeyBytes]? = []
     /// Bytes of all keys and values in `entries`.
@@ -29,8 +36,15 @@ struct WriteBuffer {
     var position: Int { entries.count }
 
     mutating func write(_ key: KeyBytes, _ value: [UInt8]?) {
-        let earlier = newest.updateValue(entries.count, forKey: DictionaryKey(key))
+        var earlier: Int?
+        if run == entries.count, entries.last?.key.precedes(key) ?? true {
+            run += 1
+        } else {
+            earlier =
+                newest.updateValue(entries.count, forKey: DictionaryKey(key)) ?? placeInRun(of: key)
+        }
         if earlier == nil {
+            keyCount += 1
             // Keys that come in order, as in a bulk load, need no sorting.
             if let last = sortedKeys?.last, !last.precedes(key) { sortedKeys = nil }
             sortedKeys?.append(key)
@@ -40,15 +54,31 @@ struct WriteBuffer {
         bytes += entry.bytes
     }
 
+    private func placeInRun(of key: KeyBytes) -> Int? {
+        var low = 0
+        var high = run
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].key.precedes(key) { low = middle + 1 } else { high = middle }
+        }
+        return low < run && entries[low].key == key ? low : nil
+    }
+
+    /// The position of the newest write of `key`.
+    private func place(of key: KeyBytes) -> Int? {
+        if run < entries.count, let place = newest[DictionaryKey(key)] { return place }
+        return placeInRun(of: key)
+    }
+
     /// The buffered write of `key`: outer nil if there is none, inner nil if it is a deletion.
     func value(of key: KeyBytes) -> [UInt8]?? {
-        guard let position = newest[DictionaryKey(key)] else { return nil }
+        guard let position = place(of: key) else { return nil }
         return .some(entries[position].value)
     }
 
     /// The same, of the first so many writes.
     func value(of key: KeyBytes, upTo position: Int) -> [UInt8]?? {
-        var place = newest[DictionaryKey(key)]
+        var place = place(of: key)
         while let later = place, later >= position { place = entries[later].earlier }
         return place.map { entries[$0].value }
     }
@@ -73,12 +103,12 @@ struct WriteBuffer {
     func allWritesInSlices() async -> [TabletRequest.CommitRequest.Write] {
         guard entries.count > Slices.slice else { return allWrites() }
         var positions = Array(entries.indices)
-        if sortedKeys == nil || newest.count < entries.count {
+        if sortedKeys == nil || keyCount < entries.count {
             positions = await Slices.sorted(
                 positions, by: { entries[$0].key.precedes(entries[$1].key) })
         }
         var writes: [TabletRequest.CommitRequest.Write] = []
-        writes.reserveCapacity(newest.count)
+        writes.reserveCapacity(keyCount)
         for (place, position) in positions.enumerated() {
             let entry = entries[position]
             // Of equal keys the newest stands last, since the sort is stable.
@@ -97,7 +127,7 @@ struct WriteBuffer {
         let positions = await Slices.sorted(
             Array(entries.indices), by: { entries[$0].key.precedes(entries[$1].key) })
         var keys: [KeyBytes] = []
-        keys.reserveCapacity(newest.count)
+        keys.reserveCapacity(keyCount)
         for (place, position) in positions.enumerated() {
             let key = entries[position].key
             if keys.last != key { keys.append(key) }
@@ -108,17 +138,18 @@ struct WriteBuffer {
 
     /// Takes over the order of the keys of the first so many writes, if there are no others.
     mutating func adopt(_ keys: [KeyBytes], ofFirst position: Int) {
-        if entries.count == position, keys.count == newest.count { sortedKeys = keys }
+        if entries.count == position, keys.count == keyCount { sortedKeys = keys }
     }
 
     /// Lets go of everything, of very many writes some at a time.
     mutating func discard() async {
         sortedKeys = nil
         while entries.count > Slices.slice {
-            for entry in entries.suffix(Slices.slice) {
+            for entry in entries[max(run, entries.count - Slices.slice)...] {
                 newest.removeValue(forKey: DictionaryKey(entry.key))
             }
             entries.removeLast(Slices.slice)
+            run = min(run, entries.count)
             await Task.yield()
         }
         self = WriteBuffer()
@@ -129,8 +160,14 @@ struct WriteBuffer {
         while entries.count > max(position, 0) {
             let entry = entries.removeLast()
             bytes -= entry.bytes
-            newest[DictionaryKey(entry.key)] = entry.earlier
-            if entry.earlier == nil { sortedKeys = nil }
+            if entries.count < run {
+                run = entries.count
+            } else {
+                newest[DictionaryKey(entry.key)] = entry.earlier.flatMap { $0 < run ? nil : $0 }
+            }
+            guard entry.earlier == nil else { continue }
+            keyCount -= 1
+            sortedKeys = nil
         }
     }
 
@@ -148,7 +185,7 @@ struct WriteBuffer {
     private func positionsByKey() -> [Int] {
         var positions = Array(entries.indices)
         positions.sort { entries[$0].key.precedes(entries[$1].key) }
-        guard newest.count < entries.count else { return positions }
+        guard keyCount < entries.count else { return positions }
         var kept = 0
         for position in positions {
             if kept > 0, entries[positions[kept - 1]].key == entries[position].key { kept -= 1 }

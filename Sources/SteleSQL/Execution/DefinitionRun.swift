@@ -196,7 +196,7 @@ struct DefinitionRun {
     ) async throws(SQLError) {
         let all = old.columns.map { _ in true }
         // Nobody else writes to the new storage, and what this transaction writes is limited.
-        var keys = KeyTable<Bool>()
+        var keys = KeySet()
         defer { context.meter.discard(keys) }
         var range: KeyRange? = old.range
         while let next = range {
@@ -212,7 +212,7 @@ struct DefinitionRun {
                         table: new.name, column: new.columns[column].name)
                 }
                 let key = new.key(of: row)
-                guard keys.updateValue(true, forKey: DictionaryKey(key)) == nil else {
+                guard keys.insert(key) else {
                     throw new.duplicateOfNewKey(row)
                 }
                 try await context.meter.takeTurn(
