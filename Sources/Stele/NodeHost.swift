@@ -268,6 +268,7 @@ final class NodeHost: @unchecked Sendable {
         defer { readsUnderWay.subtract(1, ordering: .releasing) }
         guard !wasStopped.load(ordering: .sequentiallyConsistent) else { return nil }
         turnLock.withLockIfAvailable { _ in
+            guard !isStopped else { return }
             permit = core?.permitReads(request, monotonic: SystemClocks.monotonic())
         }
         return permit?.answer(request.body)
@@ -403,7 +404,7 @@ final class NodeHost: @unchecked Sendable {
         if effects.flush { flush() }
         needsTurn = effects.needsAnotherTurn
         wakeAt = effects.wakeAt
-        if let handedOver, core?.hasHandedOver ?? true {
+        if let handedOver, withCore(\.hasHandedOver) ?? true {
             self.handedOver = nil
             handedOver.succeed()
         }
@@ -555,7 +556,7 @@ final class NodeHost: @unchecked Sendable {
             return promise.futureResult
         }
         isHandingOver = true
-        core.handOver()
+        turnLock.withLock { _ in core.handOver() }
         needsTurn = true
         handedOver = promise
         loop.scheduleTask(in: Self.handOverPatience) { [weak self] in
@@ -578,9 +579,13 @@ final class NodeHost: @unchecked Sendable {
             promise.succeed()
             return promise.futureResult
         }
-        let record = core.durableRecord == nil ? nil : core.finalRecord().bytes
         halt(SteleError(.stopped, "the node was stopped"))
-        turnLock.withLock { _ in self.core = nil }
+        var record: [UInt8]?
+        turnLock.withLock { _ in
+            // Nothing is read any more above what it says was given.
+            if core.durableRecord != nil { record = core.finalRecord().bytes }
+            self.core = nil
+        }
         guard let record else {
             promise.succeed()
             return promise.futureResult
@@ -596,5 +601,9 @@ final class NodeHost: @unchecked Sendable {
     }
 
     /// For whom asks what the node knows at this moment. On the loop.
-    func withCore<R>(_ body: (NodeCore) -> R) -> R? { core.map(body) }
+    func withCore<R>(_ body: (NodeCore) -> R) -> R? {
+        var result: R?
+        turnLock.withLock { _ in result = core.map(body) }
+        return result
+    }
 }

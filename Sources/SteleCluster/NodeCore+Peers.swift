@@ -88,7 +88,11 @@ extension NodeCore {
         _ message: Message, of index: Int, from node: NodeID, acknowledgedUnder epoch: GrantEpoch?
     ) {
         let group = tablets[index].group
-        setVotePermission(index)
+        switch message.type {
+        // Nobody votes or stands for election on account of these.
+        case .append, .appendResponse, .heartbeat, .heartbeatResponse: break
+        default: setVotePermission(index)
+        }
         try? group.step(message)
         if group.lead == message.from { states[index].leaderHeardAt = clock.monotonic }
         if message.type == .voteResponse, message.reject { retryElection(index) }
@@ -106,6 +110,13 @@ extension NodeCore {
         guard let node = tablet.descriptor.node(of: message.to),
             let peer = outgoing.firstIndex(where: { $0.node == node })
         else { return }
+        if message.type == .append {
+            states[index].commitNotices.removeAll { $0.to == message.to }
+            if isCommitNotice(message, of: tablet) {
+                mark("cluster: a commit notice is held back")
+                return states[index].commitNotices.append(message)
+            }
+        }
         var epoch: GrantEpoch?
         if message.type == .appendResponse || message.type == .heartbeatResponse,
             tablet.group.lead == message.to, tablet.group.term == message.term
@@ -115,6 +126,28 @@ extension NodeCore {
         }
         outgoing[peer].messages.append(
             .raft(tablet.descriptor.id, message, acknowledgedUnder: epoch))
+    }
+
+    /// Whether a message says no more than how far the log is committed. Followers need that only to
+    /// apply, and by it nobody is kept waiting; it rides along with the next entries, or leaves with the
+    /// next tick. Sent at once it would cost as many frames and turns as the entries did.
+    private func isCommitNotice(_ message: Message, of tablet: Tablet) -> Bool {
+        message.entries.isEmpty && message.term == tablet.group.term
+            && tablet.group.progress(of: message.to)?.state == .replicate
+    }
+
+    /// Sends what was held back and has not been overtaken.
+    func sendCommitNotices(of index: Int) {
+        guard !states[index].commitNotices.isEmpty else { return }
+        let group = tablets[index].group
+        let notices = exchange(&states[index].commitNotices, with: [])
+        for notice in notices where group.isLeader && notice.term == group.term {
+            guard let node = tablets[index].descriptor.node(of: notice.to),
+                let peer = outgoing.firstIndex(where: { $0.node == node })
+            else { continue }
+            outgoing[peer].messages.append(
+                .raft(tablets[index].descriptor.id, notice, acknowledgedUnder: nil))
+        }
     }
 
     func heartbeat() {

@@ -407,6 +407,7 @@ package final class NodeCore {
         judgeLeaderships()
         for index in tablets.indices {
             let tablet = tablets[index]
+            sendCommitNotices(of: index)
             tablet.expireLockWaits()
             tablet.forgetOldWrites()
             // A leader that sleeps has told before how far all hold the log.

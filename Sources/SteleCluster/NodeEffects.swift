@@ -118,8 +118,9 @@ struct PendingAppend {
     }
 }
 
-/// What a node keeps about a tablet besides the tablet itself.
-struct TabletState {
+/// What a node keeps about a tablet besides the tablet itself. By reference: it is looked at with every
+/// message, and a copy would retain all that it holds.
+final class TabletState {
     /// The node that was last known to lead, and its replica.
     var leader = NodeID.none
     var leadingReplica = ReplicaID.none
@@ -135,6 +136,8 @@ struct TabletState {
     var hardState: HardState?
     /// Reused for what Raft wants done.
     var ready = Ready()
+    /// Messages to followers that may wait for the next ones, one for each.
+    var commitNotices: [Message] = []
     /// Parts for the next log record.
     var unwritten: [PendingAppend.Part] = []
     /// When to campaign because the leader's node is gone.
@@ -154,7 +157,7 @@ struct TabletState {
 
     init(replicas: Int) { acknowledgements.reserveCapacity(replicas) }
 
-    mutating func acknowledge(_ node: NodeID, term: Term, epoch: GrantEpoch) {
+    func acknowledge(_ node: NodeID, term: Term, epoch: GrantEpoch) {
         if let place = acknowledgements.firstIndex(where: { $0.node == node }) {
             acknowledgements[place] = (node, term, epoch)
         } else {

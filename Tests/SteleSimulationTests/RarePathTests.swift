@@ -11,6 +11,7 @@ import Testing
             "cluster: a read is withheld because the lease ran out",
             "cluster: entries leave memory because of all tablets' together",
             "cluster: a read between turns",
+            "cluster: a commit notice is held back",
             "cluster: a replica is outrun",
             "cluster: a request has travelled in parts",
             "cluster: a request waits for the next turn",
