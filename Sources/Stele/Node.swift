@@ -23,8 +23,8 @@ import Synchronization
 ///     try await node.stop()
 ///
 /// Any number of nodes may live in one process; each has an event loop for each processor, a log
-/// thread and the threads of its store. A node is a `Service` of swift-service-lifecycle: its ``run()`` ends when
-/// the process is asked to shut down, or throws when the node's disk has failed.
+/// thread and the threads of its store. A node is a `Service` of swift-service-lifecycle: its
+/// ``run()`` ends when the process is asked to shut down, or throws when the node's disk has failed.
 public final class Node: Service {
     /// The node's key-value database.
     ///

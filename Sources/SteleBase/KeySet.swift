@@ -17,12 +17,7 @@ package struct KeySet {
     }
 
     private func isInRun(_ key: KeyBytes) -> Bool {
-        var low = 0
-        var high = run.count
-        while low < high {
-            let middle = (low + high) / 2
-            if run[middle].precedes(key) { low = middle + 1 } else { high = middle }
-        }
-        return low < run.count && run[low] == key
+        let place = run.partitionPoint { $0.precedes(key) }
+        return place < run.count && run[place] == key
     }
 }

@@ -106,17 +106,21 @@ extension NodeCore {
     /// Whether it does is judged at this moment, not when the message was made: it follows the
     /// receiver in the message's term, so from now on it votes for nobody else while the grant lasts.
     func send(_ message: Message, of index: Int) {
-        let tablet = tablets[index]
-        guard let node = tablet.descriptor.node(of: message.to),
-            let peer = outgoing.firstIndex(where: { $0.node == node })
-        else { return }
         if message.type == .append {
             states[index].commitNotices.removeAll { $0.to == message.to }
-            if isCommitNotice(message, of: tablet) {
+            if isCommitNotice(message, of: tablets[index]) {
                 mark("cluster: a commit notice is held back")
                 return states[index].commitNotices.append(message)
             }
         }
+        queue(message, of: index)
+    }
+
+    private func queue(_ message: Message, of index: Int) {
+        let tablet = tablets[index]
+        guard let node = tablet.descriptor.node(of: message.to),
+            let peer = outgoing.firstIndex(where: { $0.node == node })
+        else { return }
         var epoch: GrantEpoch?
         if message.type == .appendResponse || message.type == .heartbeatResponse,
             tablet.group.lead == message.to, tablet.group.term == message.term
@@ -142,11 +146,7 @@ extension NodeCore {
         let group = tablets[index].group
         let notices = exchange(&states[index].commitNotices, with: [])
         for notice in notices where group.isLeader && notice.term == group.term {
-            guard let node = tablets[index].descriptor.node(of: notice.to),
-                let peer = outgoing.firstIndex(where: { $0.node == node })
-            else { continue }
-            outgoing[peer].messages.append(
-                .raft(tablets[index].descriptor.id, notice, acknowledgedUnder: nil))
+            queue(notice, of: index)
         }
     }
 

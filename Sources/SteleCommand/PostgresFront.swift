@@ -8,7 +8,7 @@ import StelePostgres
 import SteleTransport
 import SteleWire
 
-/// A node's Postgres front: sessions run on the node's own event loops, one of them its
+/// A node's Postgres front: sessions run on the node's own event loops, one of which is its
 /// kernel's.
 struct PostgresFront {
     private let server: PostgresServer

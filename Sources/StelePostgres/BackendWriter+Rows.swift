@@ -33,11 +33,12 @@ extension BackendWriter {
         dataRow(columns, zone) { values[$0] }
     }
 
-    /// The same of the values at some places of a row, one for each column.
+    /// The same of the values at some places of a row that begins at `start`, one for each column.
     mutating func dataRow(
-        _ values: [Datum], at places: [Int], _ columns: [ResultColumn], zone: TimeZone
+        _ values: [Datum], from start: Int, at places: [Int], _ columns: [ResultColumn],
+        zone: TimeZone
     ) -> Bool {
-        dataRow(columns, zone) { values[places[$0]] }
+        dataRow(columns, zone) { values[start + places[$0]] }
     }
 
     @inline(__always)

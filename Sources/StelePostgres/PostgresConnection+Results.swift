@@ -17,8 +17,10 @@ extension PostgresConnection: ResultSink {
         if !writer.dataRow(values, columns, zone: zone) { isRowTooLong = true }
     }
 
-    package func row(_ values: [Datum], at places: [Int]) {
-        if !writer.dataRow(values, at: places, columns, zone: zone) { isRowTooLong = true }
+    package func row(_ values: [Datum], from start: Int, at places: [Int]) {
+        if !writer.dataRow(values, from: start, at: places, columns, zone: zone) {
+            isRowTooLong = true
+        }
     }
 
     package var isFull: Bool { isRowTooLong || writer.bytes.count >= Self.pieceBytes }

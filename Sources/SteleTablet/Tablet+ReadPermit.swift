@@ -41,9 +41,10 @@ package struct ReadPermit: Sendable {
         for key in keys {
             guard let version = try? version(of: key, at: timestamp) as Version?? else { return nil }
             bytes += version?.value?.count ?? 0
+            guard bytes <= Limits.answerBytes else { return nil }
             values.append(version?.value)
         }
-        return bytes <= Limits.answerBytes ? .values(values, at: timestamp) : nil
+        return .values(values, at: timestamp)
     }
 
     private func page(of scan: TabletRequest.ScanRequest, at timestamp: Timestamp) -> TabletReply? {
@@ -65,20 +66,17 @@ package struct ReadPermit: Sendable {
         var values: [TabletReply.Locked] = []
         values.reserveCapacity(lock.keys.count + lock.others.count)
         var bytes = 0
-        for key in lock.keys {
+        for key in lock.keys + lock.others {
             guard let version = try? version(of: key, at: .max) as Version?? else { return nil }
-            if let version, let snapshot = lock.snapshot, version.timestamp > snapshot {
+            let isLocked = values.count < lock.keys.count
+            if isLocked, let version, let snapshot = lock.snapshot, version.timestamp > snapshot {
                 return .failed(.changed(key))
             }
             bytes += version?.value?.count ?? 0
-            values.append(.init(isLocked: true, value: version?.value))
+            guard bytes <= Limits.answerBytes else { return nil }
+            values.append(.init(isLocked: isLocked, value: version?.value))
         }
-        for key in lock.others {
-            guard let version = try? version(of: key, at: .max) as Version?? else { return nil }
-            bytes += version?.value?.count ?? 0
-            values.append(.init(isLocked: false, value: version?.value))
-        }
-        return bytes <= Limits.answerBytes ? .locked(values, grant: grant, clock: clock) : nil
+        return .locked(values, grant: grant, clock: clock)
     }
 
     /// Keys that are passed in one piece, which holds up whoever shares the thread.

@@ -55,13 +55,8 @@ struct WriteBuffer {
     }
 
     private func placeInRun(of key: KeyBytes) -> Int? {
-        var low = 0
-        var high = run
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].key.precedes(key) { low = middle + 1 } else { high = middle }
-        }
-        return low < run && entries[low].key == key ? low : nil
+        let place = entries[..<run].partitionPoint { $0.key.precedes(key) }
+        return place < run && entries[place].key == key ? place : nil
     }
 
     /// The position of the newest write of `key`.
@@ -86,8 +81,8 @@ struct WriteBuffer {
     /// The keys of a range that were written, in ascending order.
     mutating func writes(in range: KeyRange) -> ArraySlice<KeyBytes> {
         let keys = sorted()
-        let start = Self.lowerBound(keys, range.start)
-        let end = range.end.isEmpty ? keys.count : Self.lowerBound(keys, range.end)
+        let start = keys.partitionPoint { $0.precedes(range.start) }
+        let end = range.end.isEmpty ? keys.count : keys.partitionPoint { $0.precedes(range.end) }
         return keys[start..<max(start, end)]
     }
 
@@ -194,15 +189,5 @@ struct WriteBuffer {
         }
         positions.removeLast(positions.count - kept)
         return positions
-    }
-
-    private static func lowerBound(_ keys: [KeyBytes], _ key: KeyBytes) -> Int {
-        var low = 0
-        var high = keys.count
-        while low < high {
-            let middle = (low + high) / 2
-            if keys[middle].precedes(key) { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

@@ -69,6 +69,39 @@ import Testing
         #expect(try await ask("select a from t where a between 1 and 256").isFast)
     }
 
+    /// They are small where they are stored.
+    @Test(arguments: [
+        ("char(20000)", "'x'"), ("numeric", "1e100000"), ("bytea", "'x'"),
+    ])
+    func `rows that are long when they are shown are run like any other query`(
+        type: String, value: String
+    ) async throws {
+        try await session.run("create table w (a int primary key, v \(type))")
+        try await session.run("insert into w select x, \(value)::\(type) from generate_series(1, 40) as g(x)")
+        let isLong = type != "bytea"
+        let (lines, isFast) = try await ask("select v from w where a between 1 and 40")
+        #expect(lines.count == 41 && lines[0] == lines[39])
+        #expect(isFast == !isLong)
+        #expect(try await ask("select a from w where a = 5").isFast)
+    }
+
+    /// To name all of them takes as long as there are.
+    @Test func `keys that are very many combinations are not named at once`() async throws {
+        try await session.run("create table p (a int, b int, primary key (a, b))")
+        try await session.run("insert into p values (1, 1), (2, 3)")
+        func ask(_ count: Int) async throws -> Bool {
+            let list = (1...count).map(String.init).joined(separator: ", ")
+            let (lines, isFast) = try await self.ask(
+                "select a, b from p where a in (\(list)) and b in (\(list))")
+            #expect(lines == (count > 2 ? ["1|1", "2|3", "SELECT 2"] : ["1|1", "SELECT 1"]))
+            return isFast
+        }
+        #expect(try await ask(2))
+        #expect(try await ask(4))
+        #expect(try await !ask(5))
+        #expect(try await !ask(300))
+    }
+
     @Test func `a portal that is read in parts is read in a transaction`() async throws {
         let (lines, isFast) = try await ask("select a from t where a < 9", maxRows: 2)
         #expect(lines == ["1", "2", "suspended"])

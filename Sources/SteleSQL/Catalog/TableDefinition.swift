@@ -114,16 +114,17 @@ final class TableDefinition: Sendable {
         return row
     }
 
-    /// The same, in an array that is empty.
+    /// The same, behind what an array holds.
     func row(
         key: ArraySlice<UInt8>, value: ArraySlice<UInt8>, wanted: [Bool], into row: inout [Datum]
     ) throws(SQLError) {
+        let start = row.count
         try coder.decode(value, wanted: wanted, into: &row)
         if omitted.contains(where: { wanted[$0] }) {
             var rest = key.dropFirst(rowPrefix.count)
             for column in primaryKey {
                 let value = try Datum.decodeKey(from: &rest, type: types[column])
-                if !types[column].keyLosesForm { row[column] = value }
+                if !types[column].keyLosesForm { row[start + column] = value }
             }
         }
     }

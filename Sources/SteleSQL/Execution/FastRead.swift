@@ -15,14 +15,16 @@ struct FastRead: Sendable {
 
     /// Rows that a statement may find this way; more take long.
     static let rows = 256
-    /// Bytes that they may have: longer ones are shown by a worker, or have to be waited for.
+    /// Bytes that they may have, stored and shown: longer ones are shown by a worker, or have to be
+    /// waited for. Some types show far more than they store.
     private static let bytes = 1 << 16
+    private static let shownBytes = 1 << 18
     private static let points = 16
 
     /// - Returns: nil if the plan is not of this kind.
     init?(_ plan: SelectPlan) {
-        guard case .table(let access) = plan.source, access.isExact, access.keys.isNamed,
-            plan.grouping == nil, plan.sorting.isEmpty, !plan.isDistinct, plan.limit == nil,
+        guard case .table(let access) = plan.source, access.isExact,
+            access.keys.isNamed(atMost: Self.points), plan.grouping == nil, plan.sorting.isEmpty, !plan.isDistinct, plan.limit == nil,
             plan.offset == nil, plan.locking == nil
         else { return nil }
         var outputs: [Int] = []
@@ -35,8 +37,31 @@ struct FastRead: Sendable {
         isReversed = plan.isReversed
     }
 
-    /// The rows with their keys, in order; nil if they cannot be had at once.
-    func rows(
+    /// The values of the rows, one row behind the other with all columns of the table each, in order; nil
+    /// if they cannot be had, or shown, at once.
+    func values(
+        _ parameters: [Datum], from database: any DatabaseBackend, _ meter: WorkMeter
+    ) -> [Datum]? {
+        let table = access.table
+        guard let rows = rows(parameters, from: database, meter) else { return nil }
+        var values: [Datum] = []
+        values.reserveCapacity(rows.count * table.columns.count)
+        var shown = 0
+        for row in rows {
+            let start = values.count
+            // What is wrong with a row is told on the way of all others.
+            guard
+                (try? table.row(key: row.key, value: row.value, wanted: access.wanted, into: &values))
+                    != nil
+            else { return nil }
+            for column in outputs { shown += values[start + column].shownBytes(as: table.types[column]) }
+            guard shown <= Self.shownBytes else { return nil }
+        }
+        return values
+    }
+
+    /// The rows with their keys, in order.
+    private func rows(
         _ parameters: [Datum], from database: any DatabaseBackend, _ meter: WorkMeter
     ) -> [RowPage.Row]? {
         let table = access.table
@@ -48,9 +73,7 @@ struct FastRead: Sendable {
         var points: [KeyBytes] = []
         var range: KeyRange?
         switch keys {
-        case .points(let named):
-            guard named.count <= Self.points else { return nil }
-            points = Array(named)
+        case .points(let named): points = Array(named)
         case .range(let named): range = named
         }
         points.append(table.stampKey)
@@ -70,11 +93,14 @@ struct FastRead: Sendable {
 }
 
 extension KeyCondition {
-    /// Whether constants and parameters alone say which keys there are.
-    fileprivate var isNamed: Bool {
+    /// Whether constants and parameters alone say which keys there are, and if one by one, no more
+    /// than so many.
+    fileprivate func isNamed(atMost limit: Int) -> Bool {
         switch self {
         case .all: false
-        case .points(let columns): columns.allSatisfy { $0.allSatisfy(\.isGiven) }
+        case .points(let columns):
+            columns.allSatisfy { $0.allSatisfy(\.isGiven) }
+                && columns.reduce(1) { WorkMeter.product($0, $1.count) } <= limit
         case .range(let equal, let lower, let upper):
             equal.allSatisfy(\.isGiven) && lower?.value.isGiven ?? true
                 && upper?.value.isGiven ?? true
@@ -119,23 +145,21 @@ extension SQLSession {
     func fastRead(_ portal: Portal, into sink: any ResultSink) throws(SQLError) -> Int? {
         guard !portal.isStarted, let plan = portal.prepared.plan, let read = plan.fastRead,
             hasSnapshotsOfStatements, isCurrent(plan), cancellation.reason == nil,
-            let rows = read.rows(portal.parameters, from: database, meter)
+            let columns = try portal.formatted(plan.columns),
+            let values = read.values(portal.parameters, from: database, meter)
         else { return nil }
-        guard let columns = try portal.formatted(plan.columns) else { return nil }
         transaction?.hasQueried = true
         hasOutput = true
         portal.isStarted = true
         portal.columns = columns
         portal.finish()
         sink.columns(columns)
-        let (table, wanted) = (read.access.table, read.access.wanted)
-        var row: [Datum] = []
-        for stored in rows {
-            row.removeAll(keepingCapacity: true)
-            try table.row(key: stored.key, value: stored.value, wanted: wanted, into: &row)
-            sink.row(row, at: read.outputs)
+        let width = read.access.table.columns.count
+        for start in stride(from: 0, to: values.count, by: width) {
+            sink.row(values, from: start, at: read.outputs)
         }
-        meter.note(rows.count * WorkMeter.row)
-        return rows.count
+        let count = values.count / width
+        meter.note(count * WorkMeter.row)
+        return count
     }
 }

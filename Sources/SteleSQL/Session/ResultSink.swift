@@ -31,8 +31,8 @@ package protocol ResultSink: AnyObject {
     func columns(_ columns: [ResultColumn])
     /// One row; encoded at once.
     func row(_ values: [Datum])
-    /// The values at some places of a row, which are what there is to send; encoded at once.
-    func row(_ values: [Datum], at places: [Int])
+    /// The values at some places of a row, which begins at `start`; encoded at once.
+    func row(_ values: [Datum], from start: Int, at places: [Int])
     /// The statement is done.
     func complete(tag: String)
     /// The row limit was reached; the portal can be executed again for more.
@@ -52,7 +52,9 @@ package protocol ResultSink: AnyObject {
 }
 
 extension ResultSink {
-    package func row(_ values: [Datum], at places: [Int]) { row(places.map { values[$0] }) }
+    package func row(_ values: [Datum], from start: Int, at places: [Int]) {
+        row(places.map { values[start + $0] })
+    }
 
     package var isFull: Bool { false }
 }
